@@ -1,0 +1,46 @@
+"""Where everything lies on a node, and which ports it uses. One place, so that render, deploy and observe agree."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Final
+
+ETC: Final = PurePosixPath("/etc/hactl")
+SPEC: Final = ETC / "cluster.yaml"
+PKI: Final = ETC / "pki"
+MANIFEST: Final = ETC / "manifest.json"
+PGPASS: Final = ETC / "pgpass"
+LIB: Final = PurePosixPath("/usr/local/lib/hactl")  # check scripts and the dispatcher, root-owned 0755
+VENV: Final = PurePosixPath("/opt/hactl")
+PATRONI_VENV: Final = PurePosixPath("/opt/patroni")
+WHEELHOUSE: Final = PurePosixPath("/opt/hactl-wheels")
+
+PATRONI_CONFIG: Final = PurePosixPath("/etc/patroni/hactl.yml")
+ETCD_CONFIG: Final = PurePosixPath("/etc/etcd/hactl.yml")
+ETCD_DATA: Final = PurePosixPath("/var/lib/etcd/hactl")
+KEEPALIVED_CONFIG: Final = PurePosixPath("/etc/keepalived/keepalived.conf")
+NFT_RULES: Final = ETC / "rules.nft"
+ORTHANC_CONFIG: Final = PurePosixPath("/etc/orthanc-hactl/orthanc.json")
+NGINX_CONFIG: Final = PurePosixPath("/etc/nginx/hactl.conf")
+PROMETHEUS_CONFIG: Final = PurePosixPath("/etc/prometheus/hactl.yml")
+
+PORT_POSTGRES: Final = 5432
+PORT_PATRONI: Final = 8008
+PORT_ETCD_CLIENT: Final = 2379
+PORT_ETCD_PEER: Final = 2380
+PORT_ORTHANC_HTTP: Final = 8042  # loopback only; nginx speaks TLS in front of it
+PORT_DICOM_TLS: Final = 2762  # IANA dicom-tls
+PORT_HTTPS: Final = 443
+PORT_PROMETHEUS: Final = 9090
+
+ETCD_NAMESPACE: Final = "/service"  # Patroni's own default; its keys are /service/<cluster>/...
+HACTL_NAMESPACE: Final = "/hactl"
+
+
+def pg_bin(version: int) -> PurePosixPath:
+    """Debian's place for the server programs of one major version."""
+    return PurePosixPath(f"/usr/lib/postgresql/{version}/bin")
+
+
+def pg_data(version: int) -> PurePosixPath:
+    return PurePosixPath(f"/var/lib/postgresql/{version}/hactl")

@@ -1,0 +1,25 @@
+"""Where templates/ and ansible/ are: inside an installed wheel, or beside the package in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def folder(name: str) -> Path:
+    """The folder `templates` or `ansible`.
+
+    Raises:
+        FileNotFoundError: neither the wheel's data nor a checkout holds it (a broken installation).
+    """
+    for candidate in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
+        if candidate.is_dir():
+            return candidate
+    raise FileNotFoundError(f"hactl's {name}/ folder is missing from this installation")
+
+
+def checkout() -> Path | None:
+    """The source tree this package runs from, or None when it was installed from a wheel."""
+    root = _PACKAGE.parent
+    return root if (root / "pyproject.toml").is_file() else None
