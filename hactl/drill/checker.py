@@ -1,0 +1,260 @@
+"""Judges a drill: from what clients saw and what the tables hold afterwards, which promises were broken.
+
+Pure: a history can be judged again years later. Every finding names its evidence. A promise that could not be
+judged (nothing acknowledged, no table read) is a finding too: silence proves nothing.
+
+    I1  one writer: no two instances acknowledged in overlapping spans of time
+    I2  a VIP is on at most one reachable node
+    I3  every acknowledged row is there exactly once, in its client's order; no row that surely failed
+    I4  one system, timelines only grow, and no two nodes share one
+    I6  the outage, measured by new connections, is within its limit (when one is given)
+    I7  both nodes hold the same rows afterwards
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+from hactl.drill.history import Event, Look, Outcome, Server, Write
+from hactl.drill.outage import Outage, outage
+
+SHOWN = 5  # pieces of evidence printed for one finding; the file has the rest
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of one run as it stands in a table: `id` is the order in which the server took it."""
+
+    client: str
+    seq: int
+    id: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    invariant: str
+    sentence: str
+    evidence: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.invariant}: {self.sentence}" + "".join(f"\n    {e}" for e in self.evidence)
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """`counts` says how much was looked at: a verdict about three rows is worth little."""
+
+    findings: tuple[Finding, ...]
+    counts: Mapping[str, int]
+    outage: Outage | None
+
+    @property
+    def clean(self) -> bool:
+        return not self.findings
+
+
+def judge(
+    events: Sequence[Event], tables: Mapping[str, Sequence[Row]], *, limit: float | None = None
+) -> Judgment:
+    """`tables`: node -> the rows of this run that stand there. `limit`: longest allowed outage, seconds."""
+    writes = [e for e in events if isinstance(e, Write)]
+    looks = [e for e in events if isinstance(e, Look)]
+    seen = outage(events)
+    findings = (
+        *enough(writes, looks, tables),
+        *one_writer(writes),
+        *one_holder(looks),
+        *rows_kept(writes, tables),
+        *timelines(writes),
+        *recovered(seen, limit),
+        *same_rows(tables),
+    )
+    counts = Counter(str(w.outcome) for w in writes)
+    counts["looks"] = len(looks)
+    counts["rows"] = max((len(rows) for rows in tables.values()), default=0)
+    return Judgment(findings, dict(counts), seen)
+
+
+def enough(
+    writes: Sequence[Write], looks: Sequence[Look], tables: Mapping[str, Sequence[Row]]
+) -> Iterator[Finding]:
+    if not any(w.outcome is Outcome.OK for w in writes):
+        yield Finding("I3", "no write was acknowledged, so nothing is proved about rows")
+    if any(w.outcome is Outcome.OK and w.server is None for w in writes):
+        yield Finding("I1", "a write was acknowledged by a server that did not say who it is")
+    if not looks:
+        yield Finding("I2", "nobody looked who carries the VIPs")
+    if not tables:
+        yield Finding("I3", "no table was read afterwards")
+
+
+@dataclass(frozen=True)
+class Span:
+    """When one instance acknowledged: each time somewhere between COMMIT and the answer to it."""
+
+    server: Server
+    first: Write  # the earliest answer: the instance had begun to acknowledge by first.end
+    last: Write  # the latest COMMIT sent: it had not stopped before last.sent
+
+    @property
+    def begun_by(self) -> float:
+        return self.first.end
+
+    @property
+    def alive_at(self) -> float:
+        return sent(self.last)
+
+
+def sent(write: Write) -> float:
+    return write.begin if write.sent is None else write.sent
+
+
+def spans(writes: Iterable[Write]) -> list[Span]:
+    """One per instance that acknowledged anything, ordered by when they began."""
+    by_server: dict[Server, list[Write]] = defaultdict(list)
+    for w in writes:
+        if w.outcome is Outcome.OK and w.server:
+            by_server[w.server].append(w)
+    found = [Span(s, min(ws, key=lambda w: w.end), max(ws, key=sent)) for s, ws in by_server.items()]
+    return sorted(found, key=lambda span: (span.begun_by, span.alive_at))
+
+
+def one_writer(writes: Iterable[Write]) -> Iterator[Finding]:
+    """I1. Spans are disjoint when all of one can have happened before all of the other: no tolerance."""
+    for a, b in combinations(spans(writes), 2):
+        if a.alive_at > b.begun_by and b.alive_at > a.begun_by:
+            until = min(a.alive_at, b.alive_at)
+            since = max(a.begun_by, b.begun_by)
+            lasted = f" for at least {until - since:.3f} s" if until > since else ""
+            yield Finding(
+                "I1",
+                f"{name(a.server)} and {name(b.server)} both acknowledged writes{lasted}",
+                tuple(told(w) for s in (a, b) for w in (s.first, s.last)),
+            )
+
+
+def one_holder(looks: Sequence[Look]) -> Iterator[Finding]:
+    """I2. A node surely carried the VIP from one look that saw it to the next one that saw it too."""
+    held: dict[str, list[tuple[str, float, float]]] = defaultdict(list)  # vip -> (node, since, until)
+    for node in sorted({n for look in looks for n in look.nodes}):
+        for vip, since, until in _held(looks, node):
+            held[vip].append((node, since, until))
+    for vip, times in sorted(held.items()):
+        pairs = [(a, b) for a, b in combinations(times, 2) if a[0] != b[0]]
+        clashes = [(a, b) for a, b in pairs if min(a[2], b[2]) > max(a[1], b[1])]
+        if clashes:
+            nodes = sorted({n for pair in clashes for n, _, _ in pair})
+            yield Finding(
+                "I2",
+                f"the {vip} VIP was on {' and '.join(nodes)} at once",
+                tuple(f"{n}: {s:.3f} to {u:.3f} s" for pair in clashes[:SHOWN] for n, s, u in pair),
+            )
+
+
+def _held(looks: Sequence[Look], node: str) -> Iterator[tuple[str, float, float]]:
+    since: dict[str, float] = {}
+    until: dict[str, float] = {}
+    for look in [*looks, None]:
+        glance = look.nodes.get(node) if look else None
+        holding = (glance.held or ()) if glance else ()
+        for vip in [v for v in since if v not in holding]:
+            yield vip, since.pop(vip), until.pop(vip)
+        if glance:
+            for vip in holding:
+                since.setdefault(vip, glance.end)
+                until[vip] = glance.begin
+
+
+def rows_kept(writes: Sequence[Write], tables: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
+    """I3, on each node."""
+    known = {(w.client, w.seq): w for w in writes}
+    if len(known) != len(writes):
+        yield Finding("I3", "the history itself has two outcomes for one row")
+    for node, rows in tables.items():
+        count = Counter((r.client, r.seq) for r in rows)
+        acked = [w for w in writes if w.outcome is Outcome.OK]
+        missing = [told(w) for w in acked if not count[w.client, w.seq]]
+        twice = [f"{c} {s}: {n} times" for (c, s), n in count.items() if n > 1]
+        failed = [told(w) for w in writes if w.outcome is Outcome.FAIL and count[w.client, w.seq]]
+        unknown = [f"{c} {s}" for c, s in count if (c, s) not in known]
+        yield from _some(f"acknowledged rows missing on {node}", missing)
+        yield from _some(f"rows more than once on {node}", twice)
+        yield from _some(f"rows on {node} that were never committed", failed)
+        yield from _some(f"rows on {node} that nobody wrote", unknown)
+        yield from _some(f"rows out of their client's order on {node}", list(_disorder(acked, rows)))
+
+
+def _disorder(acked: Iterable[Write], rows: Sequence[Row]) -> Iterator[str]:
+    """A write that began after another's answer must stand after it."""
+    place = {(r.client, r.seq): r.id for r in rows}
+    clients: dict[str, list[Write]] = defaultdict(list)
+    for w in acked:
+        if (w.client, w.seq) in place:
+            clients[w.client].append(w)
+    for client, mine in clients.items():
+        ends = sorted(mine, key=lambda w: w.end)
+        highest, done = None, 0
+        for w in sorted(mine, key=lambda w: w.begin):
+            while done < len(ends) and ends[done].end < w.begin:
+                earlier = ends[done]
+                if highest is None or place[client, earlier.seq] > place[client, highest.seq]:
+                    highest = earlier
+                done += 1
+            if highest and place[client, highest.seq] >= place[client, w.seq]:
+                yield f"{client} {w.seq} stands before {client} {highest.seq}, which was acknowledged first"
+
+
+def timelines(writes: Sequence[Write]) -> Iterator[Finding]:
+    """I4."""
+    order = spans(writes)
+    systems = sorted({s.server.system for s in order})
+    if len(systems) > 1:
+        yield Finding("I4", f"rows went to {len(systems)} different systems", tuple(systems))
+    by_timeline: dict[int, set[str]] = defaultdict(set)
+    for span in order:
+        by_timeline[span.server.timeline].add(span.server.node)
+    for number, nodes in sorted(by_timeline.items()):
+        if len(nodes) > 1:
+            yield Finding("I4", f"{' and '.join(sorted(nodes))} both wrote on timeline {number}")
+    for a, b in pairwise(order):
+        if b.server.timeline < a.server.timeline:
+            yield Finding(
+                "I4",
+                f"timeline {b.server.timeline} acknowledged after timeline {a.server.timeline}",
+                (told(a.first), told(b.last)),
+            )
+
+
+def recovered(seen: Outage | None, limit: float | None) -> Iterator[Finding]:
+    """I6. Without a fault there is nothing to recover from."""
+    if seen and seen.recovery is None:
+        yield Finding("I6", "no new connection could commit after the fault")
+    elif seen and seen.recovery is not None and limit is not None and seen.recovery > limit:
+        yield Finding("I6", f"the outage lasted {seen.recovery:.2f} s, allowed are {limit:g} s")
+
+
+def same_rows(tables: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
+    """I7: rows whose outcome is unknown may be there or not, but on all nodes alike."""
+    for (a, rows_a), (b, rows_b) in combinations(sorted(tables.items()), 2):
+        differ = set(rows_a) ^ set(rows_b)
+        if differ:
+            shown = sorted(differ, key=lambda r: (r.client, r.seq))[:SHOWN]
+            evidence = tuple(f"{r.client} {r.seq} id {r.id}" for r in shown)
+            yield Finding("I7", f"{a} and {b} differ in {len(differ)} rows", evidence)
+
+
+def _some(what: str, evidence: list[str]) -> Iterator[Finding]:
+    if evidence:
+        yield Finding("I3", f"{len(evidence)} {what}", tuple(evidence[:SHOWN]))
+
+
+def name(server: Server) -> str:
+    return f"{server.node} (timeline {server.timeline}, started {server.started})"
+
+
+def told(w: Write) -> str:
+    where = name(w.server) if w.server else "nobody"
+    return f"{w.client} {w.seq}: {w.outcome} by {where}, COMMIT {sent(w):.3f} s, answer {w.end:.3f} s"

@@ -1,0 +1,169 @@
+"""What happened during a drill: an append-only file of JSON lines, kept so that anyone can judge it again.
+
+All times are seconds of CLOCK_MONOTONIC: one clock for everything on one machine, which nothing turns back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from hactl.errors import UsageError
+
+VERSION = 1
+
+
+class Outcome(enum.StrEnum):
+    """What a client knows about its write."""
+
+    OK = "ok"  # COMMIT returned, and no warning came with it
+    FAIL = "fail"  # an error came before COMMIT was sent: the row cannot be there
+    INFO = "info"  # anything else: the row may be there or not
+
+
+@dataclass(frozen=True)
+class Server:
+    """One run of one instance, as it describes itself. Through a VIP its address says nothing."""
+
+    node: str
+    system: str  # system identifier: equal on both instances of a pair
+    timeline: int
+    started: str  # start of the postmaster: differs after each restart
+
+
+@dataclass(frozen=True)
+class Write:
+    """One row in its own transaction. `sent` is when COMMIT was sent, None if it never was."""
+
+    client: str
+    seq: int
+    begin: float
+    sent: float | None
+    end: float
+    outcome: Outcome
+    server: Server | None = None
+    fresh: bool = False  # made by a connection opened for it alone
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A look at a node, made between `begin` and `end`. `held` is None when clients cannot reach it."""
+
+    begin: float
+    end: float
+    held: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which node carried which VIPs (by name), all nodes one after the other."""
+
+    at: float
+    nodes: Mapping[str, Glance]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something done on purpose, or seen: `what` is fault, heal, primary or note."""
+
+    begin: float
+    end: float
+    what: str
+    node: str = ""
+    detail: str = ""
+
+
+Event = Write | Look | Mark
+_KINDS: dict[str, type[Write | Look | Mark]] = {"write": Write, "look": Look, "mark": Mark}
+
+
+def encode(event: Event) -> str:
+    """One line without its newline."""
+    return json.dumps({"event": type(event).__name__.lower(), **asdict(event)}, separators=(",", ":"))
+
+
+def decode(line: str) -> Event | None:
+    """The event of one line; None for the header. Raises ValueError, KeyError or TypeError otherwise."""
+    raw: dict[str, Any] = json.loads(line)
+    kind = raw.pop("event")
+    if kind == "header":
+        if raw["version"] != VERSION:
+            raise ValueError(f"version {raw['version']} instead of {VERSION}")
+        return None
+    if kind == "write":
+        raw["outcome"] = Outcome(raw["outcome"])
+        raw["server"] = Server(**raw["server"]) if raw["server"] else None
+    if kind == "look":
+        raw["nodes"] = {name: _glance(glance) for name, glance in raw["nodes"].items()}
+    return _KINDS[kind](**raw)
+
+
+def _glance(raw: dict[str, Any]) -> Glance:
+    held = raw["held"]
+    return Glance(raw["begin"], raw["end"], None if held is None else tuple(held))
+
+
+def read(path: Path) -> tuple[Event, ...]:
+    """All events of a file, in the order they were written.
+
+    A last line without a newline is what an interrupted run leaves: it is left out.
+    Raises UsageError when the file is something else.
+    """
+    lines = path.read_text().split("\n")[:-1]
+    try:
+        events = [decode(line) for line in lines]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is not a history of a drill: {error}") from error
+    return tuple(e for e in events if e is not None)
+
+
+@dataclass
+class History:
+    """Collects events from many threads, writes each at once, and tells the listeners."""
+
+    path: Path
+    events: list[Event] = field(default_factory=list)
+    listeners: list[Callable[[Event], None]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Starts a new file; raises FileExistsError rather than mixing two runs."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        now = dt.datetime.now(tz=dt.UTC).isoformat()
+        with path.open("x") as out:
+            header = {"event": "header", "version": VERSION, "started": now, "clock": "monotonic"}
+            out.write(json.dumps(header) + "\n")
+        return cls(path)
+
+    def add(self, event: Event) -> None:
+        with self._lock:
+            self.events.append(event)
+            with self.path.open("a") as out:
+                out.write(encode(event) + "\n")
+        for tell in self.listeners:
+            tell(event)
+
+    def note(self, detail: str, node: str = "") -> None:
+        now = time.monotonic()
+        self.add(Mark(now, now, "note", node, detail))
+
+    def doing(self, what: str, node: str, act: Callable[[], object]) -> Mark:
+        """Runs `act` and records when it began and ended; records nothing when it raises."""
+        begin = time.monotonic()
+        act()
+        mark = Mark(begin, time.monotonic(), what, node)
+        self.add(mark)
+        return mark
+
+    def snapshot(self) -> tuple[Event, ...]:
+        with self._lock:
+            return tuple(self.events)

@@ -1,0 +1,47 @@
+"""How long clients could not write: pure arithmetic over a history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from hactl.drill.history import Event, Mark, Outcome, Write
+
+
+@dataclass(frozen=True)
+class Outage:
+    """All in seconds.
+
+    `recovery` is the RTO: fault to first acknowledged commit by a connection opened after it; None
+    when there was none. `silence` is the longest time after the fault without any acknowledgement: it also
+    counts a second outage, which the first figure would miss.
+    """
+
+    fault: Mark
+    recovery: float | None
+    silence: float
+
+
+def outage(events: Sequence[Event], *, until: float | None = None) -> Outage | None:
+    """After the first fault of a history; None without one. `until` cuts off what came later.
+
+    Only connections begun after the fault was complete count: one that slipped through before proves nothing.
+    """
+    fault = next((e for e in events if isinstance(e, Mark) and e.what == "fault"), None)
+    if fault is None:
+        return None
+    writes = [e for e in events if isinstance(e, Write) and (until is None or e.end <= until)]
+    acks = sorted(w.end for w in writes if w.outcome is Outcome.OK)
+    fresh = [w.end for w in writes if w.outcome is Outcome.OK and w.fresh and w.begin >= fault.end]
+    end = max((w.end for w in writes), default=fault.end)
+    return Outage(
+        fault=fault,
+        recovery=min(fresh) - fault.begin if fresh else None,
+        silence=longest_gap([fault.begin, *(t for t in acks if t > fault.begin), max(end, fault.end)]),
+    )
+
+
+def longest_gap(times: Iterable[float]) -> float:
+    """The longest distance between neighbours of an ascending series; 0 for fewer than two."""
+    return max((b - a for a, b in pairwise(times)), default=0.0)

@@ -1,0 +1,163 @@
+"""Clients of the database VIP: writers that keep their connection, and a probe with a new one each time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import psycopg2
+
+from hactl.drill.history import History, Outcome, Server, Write
+from hactl.drill.link import Conninfo, Link, first_line
+from hactl.errors import Unreachable
+
+# No unique constraint on (client, seq): a row that is there twice must be seen, not refused.
+TABLE = """
+create table if not exists drill_row (
+    id bigint generated always as identity primary key,
+    run text not null, client text not null, seq int not null)
+"""
+INSERT = "BEGIN; INSERT INTO drill_row (run, client, seq) VALUES (%s, %s, %s)"
+
+
+@dataclass(frozen=True)
+class Load:
+    """How hard the clients press. Rates per second, times in seconds."""
+
+    writers: int = 4
+    rate: float = 20.0  # of one writer, at most
+    probe_every: float = 0.2
+    within: float = 3.0  # of one call: connect, insert or commit
+    probes_at_once: int = 16  # each may hang until its deadline while the VIP is away
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is written to: `run` keeps the rows of several drills apart."""
+
+    conninfo: Conninfo
+    run: str
+
+
+def prepare(conninfo: Conninfo, *, within: float) -> None:
+    """Makes the table. Raises Unreachable or psycopg2.Error."""
+    link = Link.open(conninfo, within)
+    try:
+        link.run(TABLE, within=within)
+    finally:
+        link.close()
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The row to write and where its outcome goes."""
+
+    target: Target
+    history: History
+    client: str
+    seq: int
+    fresh: bool
+    within: float
+
+    def write(self, link: Link, server: Server, begin: float) -> bool:
+        """Writes the row and records what is known of it; False when the connection is of no more use."""
+        sent: float | None = None
+        try:
+            link.run(INSERT, (self.target.run, self.client, self.seq), within=self.within)
+            sent = time.monotonic()
+            warning = link.commit(within=self.within)
+        except (Unreachable, psycopg2.Error) as error:
+            self.record(begin, sent, server, why=first_line(error))
+            return False
+        self.record(begin, sent, server, why=warning, ok=not warning)
+        return not warning
+
+    def record(
+        self, begin: float, sent: float | None, server: Server | None, *, why: str, ok: bool = False
+    ) -> None:
+        outcome = Outcome.OK if ok else Outcome.FAIL if sent is None else Outcome.INFO
+        end = time.monotonic()
+        self.history.add(Write(self.client, self.seq, begin, sent, end, outcome, server, self.fresh, why))
+
+
+class Workload:
+    """Runs the clients in threads of the caller's network namespace until it is stopped."""
+
+    def __init__(self, target: Target, history: History, load: Load | None = None) -> None:
+        self._target = target
+        self._history = history
+        self._load = load or Load()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._probes = threading.BoundedSemaphore(self._load.probes_at_once)
+
+    def start(self) -> None:
+        for n in range(self._load.writers):
+            self._spawn(partial(self._writer, f"w{n + 1}"))
+        self._spawn(self._prober)
+
+    def stop(self) -> None:
+        """Ends every client; each needs at most three calls' time."""
+        self._stop.set()
+        deadline = time.monotonic() + 4 * self._load.within
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in self._threads):
+            raise Unreachable("a client of the drill did not end in time")
+
+    def _spawn(self, act: Callable[[], None]) -> None:
+        thread = threading.Thread(target=act, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _attempt(self, client: str, seq: int, *, fresh: bool) -> Attempt:
+        return Attempt(self._target, self._history, client, seq, fresh, self._load.within)
+
+    def _connect(self) -> tuple[Link, Server]:
+        link = Link.open(self._target.conninfo, self._load.within)
+        try:
+            return link, link.who(within=self._load.within)
+        except (Unreachable, psycopg2.Error):
+            link.close()
+            raise
+
+    def _writer(self, name: str) -> None:
+        seq, held = 0, None
+        while not self._stop.is_set():
+            begin = time.monotonic()
+            seq += 1
+            attempt = self._attempt(name, seq, fresh=False)
+            try:
+                held = held or self._connect()
+            except (Unreachable, psycopg2.Error) as error:
+                attempt.record(begin, None, None, why=first_line(error))
+            if held and not attempt.write(*held, begin):
+                held[0].close()
+                held = None
+            self._stop.wait(max(0.0, begin + 1 / self._load.rate - time.monotonic()))
+        if held:
+            held[0].close()
+
+    def _prober(self) -> None:
+        seq = 0
+        while not self._stop.wait(self._load.probe_every):
+            self._threads = [t for t in self._threads if t.is_alive()]
+            if self._probes.acquire(blocking=False):
+                seq += 1
+                self._spawn(partial(self._probe, seq))
+
+    def _probe(self, seq: int) -> None:
+        begin = time.monotonic()
+        attempt = self._attempt("probe", seq, fresh=True)
+        try:
+            link, server = self._connect()
+        except (Unreachable, psycopg2.Error) as error:
+            attempt.record(begin, None, None, why=first_line(error))
+        else:
+            attempt.write(link, server, begin)
+            link.close()
+        finally:
+            self._probes.release()

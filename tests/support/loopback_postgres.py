@@ -1,0 +1,109 @@
+"""Real PostgreSQL servers on loopback: a primary, and on demand a synchronous standby."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hactl.adapters.command import run
+from hactl.drill.link import Link
+
+BIN = Path("/usr/lib/postgresql/15/bin")
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """One instance; started and stopped by pg_ctl as an account that is not root."""
+
+    data: Path
+    port: int
+
+    def as_postgres(self, *argv: str) -> str:
+        prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        return run([*prefix, *argv], within=60, cwd=self.data.parent).out
+
+    def start(self) -> None:
+        self.as_postgres(f"{BIN}/pg_ctl", "-D", str(self.data), "-l", f"{self.data}.log", "-w", "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        self.as_postgres(f"{BIN}/pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop")
+
+    def kill(self) -> None:
+        """SIGKILL to the postmaster, as a crash would: its backends see it and end by themselves."""
+        os.kill(int((self.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+    @property
+    def running(self) -> bool:
+        return (self.data / "postmaster.pid").exists()
+
+    @property
+    def conninfo(self) -> dict[str, str]:
+        return {"host": "127.0.0.1", "port": str(self.port), "user": "postgres", "dbname": "postgres"}
+
+    def sql(self, text: str) -> list[tuple[object, ...]]:
+        link = Link.open(self.conninfo, 10)
+        try:
+            return link.run(text, within=20)
+        finally:
+            link.close()
+
+    def configure(self, **settings: str) -> None:
+        with (self.data / "postgresql.conf").open("a") as out:
+            out.writelines(f"{name.replace('__', '.')} = '{value}'\n" for name, value in settings.items())
+
+    def clone(self, name: str) -> Server:
+        """A streaming standby of this server, not started yet."""
+        other = Server(self.data.parent / name, free_port())
+        self.as_postgres(
+            f"{BIN}/pg_basebackup", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-D", str(other.data),
+            "-R", "-X", "stream", "-c", "fast",
+        )  # fmt: skip
+        other.configure(port=str(other.port), hactl__node=name)
+        with (other.data / "postgresql.auto.conf").open("a") as out:
+            out.write(
+                f"primary_conninfo = 'host=127.0.0.1 port={self.port} user=postgres application_name={name}'\n"
+            )
+        return other
+
+
+@contextlib.contextmanager
+def primary(folder: Path) -> Iterator[Server]:
+    """A new server named one; it and its clones are stopped at the end."""
+    if not (BIN / "initdb").exists():
+        pytest.fail(f"PostgreSQL 15 is missing ({BIN}/initdb): apt-get install postgresql-15")
+    folder.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        account = pwd.getpwnam("postgres")
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    server = Server(folder / "one", free_port())
+    server.as_postgres(f"{BIN}/initdb", "-D", str(server.data), "-A", "trust", "-U", "postgres", "--no-sync")
+    server.configure(
+        port=str(server.port),
+        listen_addresses="127.0.0.1",
+        unix_socket_directories="",
+        hactl__node="one",
+        fsync="off",
+    )
+    try:
+        server.start()
+        yield server
+    finally:
+        for pid_file in folder.glob("*/postmaster.pid"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid_file.read_text().split()[0]), signal.SIGQUIT)
+        shutil.rmtree(folder, ignore_errors=True)
