@@ -70,8 +70,8 @@ class Server:
         """A streaming standby of this server, not started yet."""
         other = Server(self.data.parent / name, free_port())
         self.as_postgres(
-            f"{BIN}/pg_basebackup", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-D", str(other.data),
-            "-R", "-X", "stream", "-c", "fast",
+            f"{BIN}/pg_basebackup", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres",
+            "-D", str(other.data), "-R", "-X", "stream", "-c", "fast",
         )  # fmt: skip
         other.configure(port=str(other.port), hactl__node=name)
         with (other.data / "postgresql.auto.conf").open("a") as out:
