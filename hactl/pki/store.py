@@ -1,0 +1,237 @@
+"""The state folder: keys, certificates and passwords are written and read here and nowhere else.
+
+<state>/  0700      ca/  certs/<node>/<use>.crt|.key  secrets.json  pgpass  ssh/id_ed25519(.pub)  known_hosts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from hactl.errors import Refused, UsageError
+from hactl.pki import ca, due, files, known_hosts, secrets
+from hactl.pki.authority import AuthorityFiles
+from hactl.pki.ca import Authority
+from hactl.pki.due import CertInfo, State
+from hactl.pki.known_hosts import HostKey
+from hactl.pki.pairs import Pair
+from hactl.pki.setup import Made, ensure_secrets, ensure_ssh
+from hactl.pki.uses import OPS, USE_NAMES, CertSpec, certificates
+from hactl.spec.model import ClusterSpec
+
+
+def utc_now() -> datetime:
+    """The present, in whole seconds: certificates know no smaller unit."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+class Store:
+    """Reads refuse what others may read; writes are whole or not at all, one writer at a time."""
+
+    def __init__(self, state: Path, clock: Callable[[], datetime] = utc_now) -> None:
+        self.state = state
+        self.authority = AuthorityFiles(state / "ca")
+        self.secrets_file = state / "secrets.json"
+        self.pgpass = state / "pgpass"
+        self.ssh_key = state / "ssh" / "id_ed25519"
+        self.known_hosts = state / "known_hosts"
+        self._clock = clock
+
+    @property
+    def ca(self) -> Path:
+        """The bundle of trusted CAs: one, or two while a CA is being replaced."""
+        return self.authority.crt
+
+    # Reading
+
+    def cert(self, node: str, use: str) -> tuple[Path, Path]:
+        """Certificate and key, checked to be a pair and private.
+
+        Raises:
+            Refused: missing, not a pair, or open to others.
+            LockHeld: it is being renewed right now.
+
+        """
+        files.check_folder(self.state)
+        pair = self._pair(node, use)
+        if pair.next_key.exists():
+            with files.locked(self.state):
+                pair.settle()
+        found = pair.find()
+        if found is None or not found.whole:
+            raise Refused(f"no certificate {use} for {node} in {self.state}", hint="hactl pki init")
+        files.read_private(pair.key)
+        return pair.crt, pair.key
+
+    def secrets(self) -> secrets.Secrets:
+        """All passwords. Raises Refused when they are missing, incomplete or open to others."""
+        files.check_folder(self.state)
+        content = secrets.parse(files.read_private(self.secrets_file), str(self.secrets_file))
+        return secrets.build(content, str(self.secrets_file))
+
+    def show(self, spec: ClusterSpec, soon: timedelta = due.SOON) -> list[CertInfo]:
+        """Every certificate with its state, worst first; the CAs too. Nothing is changed."""
+        files.check_folder(self.state)
+        signer, now = self._signer(spec), self._clock()
+        infos = [
+            due.judge(w, self._pair(w.node, w.use).find(), signer, now, soon) for w in certificates(spec)
+        ]
+        return due.worst_first([*infos, *self._authorities(now, soon), *self._unused(spec, now)])
+
+    def _authorities(self, now: datetime, soon: timedelta) -> Iterator[CertInfo]:
+        for certificate in self.authority.bundle():
+            state, why = due.expiry(certificate, now, soon) or (State.OK, "")
+            yield due.describe("-", due.CA_USE, certificate, now, state, why)
+
+    def _unused(self, spec: ClusterSpec, now: datetime) -> Iterator[CertInfo]:
+        wanted = {(w.node, w.use) for w in certificates(spec)}
+        for crt in sorted((self.state / "certs").glob("*/*.crt")):
+            node, use = crt.parent.name, crt.stem
+            found = None if (node, use) in wanted else self._pair(node, use).find()
+            if found and found.certificate:
+                yield due.describe(
+                    node, use, found.certificate, now, State.UNUSED, "not in the spec any more"
+                )
+
+    # Writing
+
+    def init(self, spec: ClusterSpec) -> tuple[Made, ...]:
+        """Make what is missing and re-issue what the spec wants otherwise; what was made, empty when nothing."""
+        with self._writing(create=True):
+            made = list(self._init_authority(spec))
+            self._signer(spec)  # another cluster's folder is refused before its secrets are touched
+            made += ensure_secrets(self.secrets_file, self.pgpass, spec)
+            made += ensure_ssh(self.ssh_key, spec.cluster)
+            late = self._judged(spec, timedelta(0))
+            return (*made, *self._issue((w, i) for w, i in late if not i.fine))
+
+    def _init_authority(self, spec: ClusterSpec) -> Iterator[Made]:
+        files.ensure_folder(self.authority.folder)
+        if self.authority.create(spec.cluster, self._clock()):
+            yield Made(self.authority.crt, "the cluster's CA")
+
+    def renew(
+        self,
+        spec: ClusterSpec,
+        *,
+        nodes: Collection[str] = (),
+        uses: Collection[str] = (),
+        before: timedelta = due.SOON,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> tuple[CertInfo, ...]:
+        """Issue again what is due (with `force`: everything), limited to `nodes` and `uses` when given.
+
+        Returns the certificates as they were found, each with the reason; with `dry_run` nothing is written.
+
+        Raises:
+            UsageError: a node or use that the spec does not have.
+
+        """
+        _check_known("node", nodes, (*spec.nodes, OPS))
+        _check_known("use", uses, USE_NAMES)
+        with self._writing(dry_run=dry_run):
+            chosen = tuple(
+                (wanted, info)
+                for wanted, info in self._judged(spec, before)
+                if (not nodes or wanted.node in nodes)
+                and (not uses or wanted.use in uses)
+                and (force or not info.fine)
+            )
+            if not dry_run:
+                self._issue(chosen)
+            return tuple(info for _, info in chosen)
+
+    def replace_authority(self, spec: ClusterSpec, step: str) -> tuple[CertInfo, ...]:
+        """One step of a CA replacement: start, switch (returns what it issued again) or finish.
+
+        Raises:
+            Refused: out of turn; or `finish` while a certificate is still signed by the old CA.
+
+        """
+        with self._writing():
+            self._signer(spec)
+            if step == "start":
+                self.authority.start(spec.cluster, self._clock())
+            elif step == "switch":
+                self.authority.switch()
+                late = [(w, i) for w, i in self._judged(spec, due.SOON) if not i.fine]
+                self._issue(late)
+                return tuple(info for _, info in late)
+            else:
+                self._finish(spec)
+            return ()
+
+    def _finish(self, spec: ClusterSpec) -> None:
+        if late := [f"{i.node} {i.use}: {i.why}" for _, i in self._judged(spec, timedelta(0)) if not i.fine]:
+            raise Refused(
+                "certificates are not all signed by the new CA", late, hint="hactl pki renew --ca switch"
+            )
+        self.authority.finish()
+
+    def trust(self, address: str, port: int, key: HostKey, *, replace: bool = False) -> bool:
+        """Pin a host key; False if it was. Raises Refused when another is pinned, unless `replace`."""
+        with self._writing(create=True):
+            text = self.pinned_text()
+            if known_hosts.lookup(text, address, port) == (key,):
+                return False
+            kept = known_hosts.unpin(text, address, port) if replace else text
+            files.write(self.known_hosts, known_hosts.pin(kept, address, port, key).encode(), files.PRIVATE)
+            return True
+
+    def pinned_text(self) -> str:
+        return (files.read_public(self.known_hosts) or b"").decode("utf-8", "replace")
+
+    @contextmanager
+    def _writing(self, *, create: bool = False, dry_run: bool = False) -> Iterator[None]:
+        """The folder is private and ours alone, and rid of what interrupted writes left."""
+        if create:
+            files.ensure_folder(self.state)
+        files.check_folder(self.state)
+        if dry_run:
+            yield
+            return
+        with files.locked(self.state):
+            files.sweep(self.state)
+            for leftover in (self.state / "certs").glob("*/*.key.next"):
+                self._pair(leftover.parent.name, leftover.name.removesuffix(".key.next")).settle()
+            yield
+
+    def _pair(self, node: str, use: str) -> Pair:
+        return Pair(self.state / "certs" / node, use)
+
+    def _signer(self, spec: ClusterSpec) -> x509.Certificate:
+        """Raises Refused when this folder belongs to another cluster: its secrets must not get mixed."""
+        signer = self.authority.signer()
+        if not ca.cn_of(signer).startswith(f"hactl CA {spec.cluster} "):
+            raise Refused(
+                f"{self.state} belongs to another cluster ({ca.cn_of(signer)}), not to {spec.cluster}"
+            )
+        return signer
+
+    def _judged(self, spec: ClusterSpec, before: timedelta) -> list[tuple[CertSpec, CertInfo]]:
+        signer, now = self._signer(spec), self._clock()
+        found = ((w, self._pair(w.node, w.use).find()) for w in certificates(spec))
+        return [(wanted, due.judge(wanted, what, signer, now, before)) for wanted, what in found]
+
+    def _issue(self, chosen: Iterable[tuple[CertSpec, CertInfo]]) -> tuple[Made, ...]:
+        todo = tuple(chosen)
+        if not todo:
+            return ()  # the CA's key may be kept elsewhere as long as nothing has to be signed
+        authority = self.authority.authority()
+        files.ensure_folder(self.state / "certs")
+        return tuple(self._issue_one(authority, wanted, info) for wanted, info in todo)
+
+    def _issue_one(self, authority: Authority, wanted: CertSpec, info: CertInfo) -> Made:
+        pair = self._pair(wanted.node, wanted.use)
+        pair.issue(authority, wanted, self._clock())
+        return Made(pair.crt, info.why)
+
+
+def _check_known(what: str, given: Collection[str], known: Collection[str]) -> None:
+    if strange := sorted(set(given).difference(known)):
+        raise UsageError(f"no {what} {', '.join(strange)}", hint=f"one of: {', '.join(known)}")

@@ -1,0 +1,87 @@
+"""Which certificates an installation has: one row a use, multiplied by the nodes that need it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from hactl.spec.model import ClusterSpec, Node, Role
+
+OPS: Final = "ops"  # stands where a node's name stands: the workstation that hactl is run from
+LOOPBACK: Final = ("127.0.0.1", "localhost")
+_VOTERS: Final = frozenset({Role.DATABASE, Role.WITNESS})
+_DATABASE: Final = frozenset({Role.DATABASE})
+_ARCHIVE: Final = frozenset({Role.ARCHIVE})
+
+
+@dataclass(frozen=True)
+class CertSpec:
+    """One certificate as it should be.
+
+    `sans` are node names and IP addresses as text, sorted; empty for a pure client: etcd refuses a client
+    whose certificate names addresses that it does not come from. Owner, group and mode are those of the key
+    on the node.
+    """
+
+    node: str
+    use: str
+    cn: str
+    sans: tuple[str, ...]
+    server: bool
+    client: bool
+    owner: str
+    group: str
+    mode: str = "0600"
+
+
+@dataclass(frozen=True)
+class Use:
+    """A row of the table: a node with one of `roles` has it; `{node}` in `cn` is filled in."""
+
+    name: str
+    roles: frozenset[Role]
+    cn: str
+    server: bool
+    client: bool
+    owner: str
+
+
+USES: Final = (
+    Use("etcd-peer", _VOTERS, "{node}", server=True, client=True, owner="etcd"),
+    # Client as well: etcd's own HTTP gateway dials its gRPC port with this certificate.
+    Use("etcd-server", _VOTERS, "{node}", server=True, client=True, owner="etcd"),
+    Use("patroni", _DATABASE, "{node}", server=True, client=True, owner="postgres"),
+    Use("postgres", _DATABASE, "{node}", server=True, client=False, owner="postgres"),
+    # clientcert=verify-full compares the CN with the name of the database role.
+    Use("replicator", _DATABASE, "replicator", server=False, client=True, owner="postgres"),
+    Use("rewind", _DATABASE, "rewind", server=False, client=True, owner="postgres"),
+    Use("orthanc", _ARCHIVE, "{node}", server=True, client=True, owner="orthanc"),
+    Use("nginx", _ARCHIVE, "{node}", server=True, client=False, owner="root"),
+    Use("hactl", frozenset(Role), "hactl-{node}", server=False, client=True, owner="hactl"),
+    Use("prometheus", frozenset({Role.WITNESS}), "prometheus", server=False, client=True, owner="prometheus"),
+)
+USE_NAMES: Final = (*(use.name for use in USES), OPS)
+
+
+def certificates(spec: ClusterSpec) -> tuple[CertSpec, ...]:
+    """Every certificate the spec asks for, node by node in the spec's order, the workstation's last."""
+    return tuple(_certificates(spec))
+
+
+def _certificates(spec: ClusterSpec) -> Iterator[CertSpec]:
+    for name, node in spec.nodes.items():
+        for use in USES:
+            if use.roles.isdisjoint(node.roles):
+                continue
+            sans = _server_names(spec, name, node) if use.server else ()
+            cn = use.cn.format(node=name)
+            yield CertSpec(name, use.name, cn, sans, use.server, use.client, use.owner, use.owner)
+    yield CertSpec(OPS, OPS, OPS, (), server=False, client=True, owner="root", group="root")
+
+
+def _server_names(spec: ClusterSpec, name: str, node: Node) -> tuple[str, ...]:
+    """What clients may call this node: its name, its address, the loopback, and each VIP that it may hold."""
+    vips = ((Role.DATABASE, spec.vips.database), (Role.ARCHIVE, spec.vips.archive))
+    held = (str(vip.address.ip) for role, vip in vips if role in node.roles)
+    return tuple(sorted({name, str(node.address), *LOOPBACK, *held}))
