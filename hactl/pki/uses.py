@@ -77,7 +77,8 @@ def _certificates(spec: ClusterSpec) -> Iterator[CertSpec]:
             sans = _server_names(spec, name, node) if use.server else ()
             cn = use.cn.format(node=name)
             yield CertSpec(name, use.name, cn, sans, use.server, use.client, use.owner, use.owner)
-    yield CertSpec(OPS, OPS, OPS, (), server=False, client=True, owner="root", group="root")
+    # Server as well: for C-MOVE the archive calls back, and its TLS library demands that use of the one called.
+    yield CertSpec(OPS, OPS, OPS, (), server=True, client=True, owner="root", group="root")
 
 
 def _server_names(spec: ClusterSpec, name: str, node: Node) -> tuple[str, ...]:
