@@ -75,9 +75,8 @@ class Server:
         )  # fmt: skip
         other.configure(port=str(other.port), hactl__node=name)
         with (other.data / "postgresql.auto.conf").open("a") as out:
-            out.write(
-                f"primary_conninfo = 'host=127.0.0.1 port={self.port} user=postgres application_name={name}'\n"
-            )
+            source = f"host=127.0.0.1 port={self.port} user=postgres application_name={name}"
+            out.write(f"primary_conninfo = '{source}'\n")
         return other
 
 
