@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
+import secrets
 import shutil
 import signal
 import subprocess
@@ -32,7 +32,7 @@ from tests.support.tls import Issued, TestCa
 
 _HOSTS = {"db1": 11, "db2": 12, "wit1": 13, "arc1": 21, "arc2": 22}
 _ROLES = {"db": "database", "wit": "witness", "arc": "archive"}
-OPS_PASSWORD = "loopback"
+VOTERS = ("db1", "db2", "wit1")
 
 
 def wait_until(what: str, ok: Callable[[], bool], within: float) -> None:
@@ -68,7 +68,8 @@ class Loopback:
     cert: Issued = field(init=False)
 
     def __post_init__(self) -> None:
-        addresses = [self.address(n) for n in _HOSTS] + [f"{self.prefix}.100", f"{self.prefix}.101", "127.0.0.1"]
+        vips = [f"{self.prefix}.100", f"{self.prefix}.101"]
+        addresses = [*(self.address(n) for n in _HOSTS), *vips, "127.0.0.1"]
         self.cert = self.ca.issue("node", [*addresses, "localhost", *_HOSTS])
 
     def address(self, node: str) -> str:
@@ -103,7 +104,7 @@ class Loopback:
 def loopback() -> Iterator[Loopback]:
     folder = Path(tempfile.mkdtemp(prefix="hactl-test-"))
     folder.chmod(0o755)  # postgres must get to its own folder below
-    prefix = f"127.{random.randint(16, 250)}.{random.randint(1, 250)}"
+    prefix = f"127.{16 + secrets.randbelow(230)}.{1 + secrets.randbelow(250)}"
     net = Loopback(folder, prefix, TestCa(folder))
     net.owned(net.cert.key)
     try:
@@ -184,7 +185,7 @@ def _etcd_argv(net: Loopback, name: str, names: tuple[str, ...]) -> list[str]:
 
 
 @contextlib.contextmanager
-def etcd_cluster(net: Loopback, names: tuple[str, ...] = ("db1", "db2", "wit1")) -> Iterator[EtcdCluster]:
+def etcd_cluster(net: Loopback, names: tuple[str, ...] = VOTERS) -> Iterator[EtcdCluster]:
     """etcd members with client and peer certificates demanded; started, with a leader."""
     members = {n: Daemon(n, _etcd_argv(net, n, names), net.folder / f"etcd-{n}.log") for n in names}
     urls = {n: f"https://{net.address(n)}:{layout.PORT_ETCD_CLIENT}" for n in names}
@@ -213,7 +214,9 @@ class PatroniPair:
 
         context = ssl.create_default_context(cafile=str(self.net.ca.crt))
         context.load_cert_chain(self.net.cert.cert, self.net.cert.key)
-        connection = http.client.HTTPSConnection(self.net.address(node), layout.PORT_PATRONI, timeout=3, context=context)
+        connection = http.client.HTTPSConnection(
+            self.net.address(node), layout.PORT_PATRONI, timeout=3, context=context
+        )
         try:
             connection.request("GET", path)
             return json.loads(connection.getresponse().read())
@@ -230,7 +233,7 @@ class PatroniPair:
         return {}
 
     def leader(self) -> str | None:
-        return next((n for n, (role, state) in self.states().items() if (role, state) == ("leader", "running")), None)
+        return next((n for n, seen in self.states().items() if seen == ("leader", "running")), None)
 
     def wait_streaming(self, within: float = 60) -> str:
         """Wait for one leader and one synchronous standby; answers the leader's name."""
@@ -278,7 +281,8 @@ def _patroni_config(net: Loopback, node: str, etcd_names: tuple[str, ...], pg_bi
         "namespace": layout.ETCD_NAMESPACE,
         "name": node,
         "restapi": {
-            "listen": f"{address}:{layout.PORT_PATRONI}", "connect_address": f"{address}:{layout.PORT_PATRONI}",
+            "listen": f"{address}:{layout.PORT_PATRONI}",
+            "connect_address": f"{address}:{layout.PORT_PATRONI}",
             "certfile": cert, "keyfile": key, "cafile": ca, "verify_client": "required",
         },
         "ctl": {"cacert": ca, "certfile": cert, "keyfile": key},
@@ -294,7 +298,8 @@ def _patroni_config(net: Loopback, node: str, etcd_names: tuple[str, ...], pg_bi
             "initdb": ["data-checksums", {"encoding": "UTF8"}, {"auth-local": "trust"}, "no-sync"],
         },
         "postgresql": {
-            "listen": f"{address}:{layout.PORT_POSTGRES}", "connect_address": f"{address}:{layout.PORT_POSTGRES}",
+            "listen": f"{address}:{layout.PORT_POSTGRES}",
+            "connect_address": f"{address}:{layout.PORT_POSTGRES}",
             "bin_dir": str(pg_bin), "data_dir": str(folder / f"data-{node}"), "use_unix_socket": True,
             "authentication": {
                 "superuser": {"username": "postgres"},
@@ -313,8 +318,8 @@ def _patroni_config(net: Loopback, node: str, etcd_names: tuple[str, ...], pg_bi
 
 
 @contextlib.contextmanager
-def patroni_pair(net: Loopback, etcd_names: tuple[str, ...] = ("db1", "db2", "wit1")) -> Iterator[PatroniPair]:
-    """db1 and db2 under Patroni, synchronous, REST with client certificates demanded. Needs `etcd_cluster` first."""
+def patroni_pair(net: Loopback, etcd_names: tuple[str, ...] = VOTERS) -> Iterator[PatroniPair]:
+    """db1 and db2 under Patroni, synchronous, client certificates demanded. Needs `etcd_cluster` first."""
     pg_bin = Path(str(layout.pg_bin(15)))
     program(str(pg_bin / "postgres"), "postgresql-15")
     members = {}

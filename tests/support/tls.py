@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,28 +54,33 @@ class TestCa:
         )
         self.crt.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: float) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: float
+    ) -> x509.CertificateBuilder:
+        now = dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=days))
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=days))
         )
 
     def issue(self, name: str, sans: Sequence[str] = (), *, days: float = 5) -> Issued:
         """A certificate for server and client use, valid `days` from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = self._builder(_name(name), key, days).add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+            critical=False,
         )
         if sans:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_san(s) for s in sans]), critical=False)
+            names = x509.SubjectAlternativeName([_san(s) for s in sans])
+            builder = builder.add_extension(names, critical=False)
         issued = Issued(self.folder / f"{name}.crt", self.folder / f"{name}.key")
-        issued.cert.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        signed = builder.sign(self._key, hashes.SHA256())
+        issued.cert.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
         issued.key.touch(mode=0o600)
         issued.key.write_bytes(_pem(key))
         return issued

@@ -1,0 +1,104 @@
+"""An archive node: Orthanc's REST API behind nginx, and its DICOM port."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from hactl.adapters.tcp import accepts
+from hactl.errors import Unreachable
+from hactl.layout import PORT_DICOM_TLS, PORT_HTTPS
+from hactl.ports import Http, Reply, Silent
+from hactl.view.model import Probe, State
+from hactl.view.parse import orthanc as parse
+
+# An index that does not answer in this time counts as failed (level L2).
+WITHIN = 1.7
+
+
+@dataclass(frozen=True)
+class Login:
+    user: str
+    password: str = field(repr=False)
+
+    def headers(self) -> Mapping[str, str]:
+        pair = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+
+
+class OrthancHttp:
+    """`login` None: hactl has no password here, so what needs one is unknown, with that reason."""
+
+    def __init__(self, http: Http, address: str, login: Login | None, *, port: int = PORT_HTTPS) -> None:
+        self._http, self._address, self._login = http, address, login
+        self._base = f"https://{address}:{port}"
+        self._ports = (port, PORT_DICOM_TLS)
+
+    def listens(self) -> Probe:
+        for port in self._ports:
+            probe = accepts(self._address, port)
+            if not probe.ok:
+                return probe
+        return Probe(State.OK)
+
+    def answers(self) -> Probe:
+        return self._probe("/tools/now", lambda body: body.strip().decode("ascii"))
+
+    def index(self) -> Probe:
+        return self._probe("/changes?last", parse.parse_last_change)
+
+    def version(self) -> str:
+        if self._login is None:
+            raise Unreachable(_NO_LOGIN)
+        reply = self._get("/system")
+        if reply.status != 200:
+            raise Unreachable(f"{self._base}/system answers with status {reply.status}")
+        try:
+            return parse.parse_system(reply.body)
+        except ValueError as error:
+            raise Unreachable(f"what answers at {self._base} is no Orthanc: {error}") from error
+
+    def _get(self, path: str) -> Reply:
+        headers = self._login.headers() if self._login else {}
+        return self._http.send("GET", self._base + path, within=WITHIN, headers=headers)
+
+    def _probe(self, path: str, understand: Callable[[bytes], object]) -> Probe:
+        if self._login is None:
+            return Probe(State.UNKNOWN, _NO_LOGIN)
+        try:
+            reply = self._get(path)
+        except Unreachable as error:
+            return Probe(State.FAILED, error.message)
+        if reply.status in {401, 403}:
+            return Probe(State.UNKNOWN, f"{self._base} refuses hactl's password ({reply.status})")
+        if reply.status != 200:
+            return Probe(State.FAILED, f"{self._base}{path} answers with status {reply.status}")
+        try:
+            understand(reply.body)
+        except ValueError as error:
+            return Probe(State.FAILED, f"what answers at {self._base} is no Orthanc: {error}")
+        return Probe(State.OK)
+
+
+_NO_LOGIN = "hactl has no password for the archive here"
+
+
+class ArchiveVip:
+    """The archive VIP's holder: the nginx that answers there says its node's name."""
+
+    def __init__(self, http: Http, address: str, *, port: int = PORT_HTTPS) -> None:
+        self.address = address
+        self._http, self._base = http, f"https://{address}:{port}"
+
+    def holder(self) -> str | None:
+        try:
+            reply = self._http.send("GET", f"{self._base}/hactl/node", within=WITHIN)
+        except Silent:
+            return None
+        if reply.status != 200:
+            raise Unreachable(f"{self._base}/hactl/node answers with status {reply.status}")
+        try:
+            return parse.parse_node(reply.body)
+        except ValueError as error:
+            raise Unreachable(f"what answers at {self._base} does not say its node: {error}") from error

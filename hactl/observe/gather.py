@@ -1,0 +1,119 @@
+"""Looks at everything at once. A source that fails or is late becomes Unknown(why); nobody waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hactl.observe.race import Pending, Race
+from hactl.ports import Archive, Etcd, Patroni, Ports
+from hactl.view.model import (
+    ArchiveView,
+    CertView,
+    ClusterView,
+    DcsKeys,
+    EtcdMember,
+    EtcdStatus,
+    EtcdView,
+    PatroniCluster,
+    PatroniSelf,
+    PatroniView,
+    Probe,
+    State,
+    Unknown,
+    VipView,
+)
+
+# The whole of one look. Adapters give up earlier and say why; this holds when an adapter does not.
+WITHIN = 2.0
+_LATER = Probe(State.UNKNOWN, "measured by the node's agent, which this version does not have yet")
+
+
+@dataclass(frozen=True)
+class _PatroniAsked:
+    itself: Pending[PatroniSelf]
+    cluster: Pending[PatroniCluster]
+    config: Pending[Mapping[str, object]] | None
+
+    def view(self) -> PatroniView:
+        config = self.config.value if self.config else Unknown("not asked for")
+        return PatroniView(self.itself.value, self.cluster.value, config)
+
+
+@dataclass(frozen=True)
+class _EtcdAsked:
+    status: Pending[EtcdStatus]
+    members: Pending[tuple[EtcdMember, ...]]
+    keys: Pending[DcsKeys]
+
+    def view(self) -> EtcdView:
+        return EtcdView(self.status.value, self.members.value, self.keys.value)
+
+
+@dataclass(frozen=True)
+class _ArchiveAsked:
+    levels: Mapping[str, Pending[Probe]]
+    version: Pending[str]
+
+    def view(self) -> ArchiveView:
+        levels = {name: _probe(pending) for name, pending in self.levels.items()}
+        return ArchiveView({**levels, "L3": _LATER, "L4": _LATER}, self.version.value)
+
+
+def _probe(pending: Pending[Probe]) -> Probe:
+    value = pending.value
+    return Probe(State.UNKNOWN, value.why) if isinstance(value, Unknown) else value
+
+
+def _ask_patroni(race: Race, name: str, port: Patroni, *, config: bool) -> _PatroniAsked:
+    return _PatroniAsked(
+        race.ask(f"patroni {name}", port.itself),
+        race.ask(f"patroni cluster {name}", port.cluster),
+        race.ask(f"patroni config {name}", port.config) if config else None,
+    )
+
+
+def _ask_etcd(race: Race, name: str, port: Etcd) -> _EtcdAsked:
+    return _EtcdAsked(
+        race.ask(f"etcd status {name}", port.status),
+        race.ask(f"etcd members {name}", port.members),
+        race.ask(f"etcd keys {name}", port.keys),
+    )
+
+
+def _ask_archive(race: Race, name: str, port: Archive) -> _ArchiveAsked:
+    levels = {"L0": port.listens, "L1": port.answers, "L2": port.index}
+    return _ArchiveAsked(
+        {level: race.ask(f"archive {name} {level}", question) for level, question in levels.items()},
+        race.ask(f"archive version {name}", port.version),
+    )
+
+
+def gather(ports: Ports, *, within: float = WITHIN) -> ClusterView:
+    """One look, at most `within` seconds. Never raises for what the world does.
+
+    The dynamic configuration is asked for only when `ports` has facts: it is the doctor's.
+    """
+    at, start = ports.clock.wall(), ports.clock.monotonic()
+    race = Race(ports.clock, within)
+    nodes = {n: race.ask(f"node {n}", p.reachable) for n, p in ports.nodes.items()}
+    patroni = {n: _ask_patroni(race, n, p, config=bool(ports.facts)) for n, p in ports.patroni.items()}
+    etcd = {n: _ask_etcd(race, n, p) for n, p in ports.etcd.items()}
+    archives = {n: _ask_archive(race, n, p) for n, p in ports.archives.items()}
+    vips = {n: race.ask(f"vip {n}", p.holder) for n, p in ports.vips.items()}
+    facts = {n: race.ask(f"facts {n}", p.facts) for n, p in ports.facts.items()}
+    certificates: Pending[tuple[CertView, ...]] | None = None
+    if ports.certificates is not None:
+        certificates = race.ask("certificates", ports.certificates.certificates)
+    race.finish()
+    return ClusterView(
+        at=at,
+        took=ports.clock.monotonic() - start,
+        nodes={n: _probe(p) for n, p in nodes.items()},
+        patroni={n: p.view() for n, p in patroni.items()},
+        etcd={n: p.view() for n, p in etcd.items()},
+        archives={n: p.view() for n, p in archives.items()},
+        vips={n: VipView(ports.vips[n].address, p.value) for n, p in vips.items()},
+        facts={n: p.value for n, p in facts.items()},
+        certificates=certificates.value if certificates else (),
+    )
