@@ -21,8 +21,12 @@ ETCD_DATA: Final = PurePosixPath("/var/lib/etcd/hactl")
 KEEPALIVED_CONFIG: Final = PurePosixPath("/etc/keepalived/keepalived.conf")
 NFT_RULES: Final = ETC / "rules.nft"
 ORTHANC_CONFIG: Final = PurePosixPath("/etc/orthanc-hactl/orthanc.json")
+ORTHANC_PGPASS: Final = PurePosixPath("/etc/orthanc-hactl/pgpass")
+ORTHANC_OPENSSL: Final = PurePosixPath("/etc/orthanc-hactl/openssl.cnf")
 NGINX_CONFIG: Final = PurePosixPath("/etc/nginx/hactl.conf")
 PROMETHEUS_CONFIG: Final = PurePosixPath("/etc/prometheus/hactl.yml")
+PROMETHEUS_WEB: Final = PurePosixPath("/etc/prometheus/hactl-web.yml")
+SYSTEMD: Final = PurePosixPath("/etc/systemd/system")
 
 PORT_POSTGRES: Final = 5432
 PORT_PATRONI: Final = 8008
@@ -44,3 +48,15 @@ def pg_bin(version: int) -> PurePosixPath:
 
 def pg_data(version: int) -> PurePosixPath:
     return PurePosixPath(f"/var/lib/postgresql/{version}/hactl")
+
+DCS_CONFIG: Final = PurePosixPath("/etc/patroni/dcs.json")  # what `deploy` compares with Patroni's GET /config
+ROLES_SQL: Final = ETC / "roles.sql"  # applied by `deploy` on the primary, as postgres, over the local socket
+AUTHORIZED_KEYS: Final = ETC / "authorized_keys"
+RUN: Final = PurePosixPath("/run/hactl")
+STORAGE_MARKER: Final = ".hactl-storage"  # in the image storage: proves that the right disk is mounted
+
+ROLE_REPLICATOR: Final = "replicator"
+ROLE_REWIND: Final = "rewind"
+ROLE_MONITOR: Final = "hactl_monitor"
+ROLE_PROBE: Final = "hactl_probe"
+DATABASE_HACTL: Final = "hactl"  # heartbeat and drills, owned by ROLE_PROBE

@@ -55,7 +55,7 @@ def configuration(spec: ClusterSpec, witness: str) -> dict[str, Any]:
 
 
 def web() -> dict[str, Any]:
-    """The listener: TLS, and nobody without a certificate of the cluster's CA. Read anew at each connection."""
+    """The listener: TLS, and nobody without a certificate of the cluster's CA. Read at each connection."""
     return {
         "tls_server_config": {
             "cert_file": str(layout.PKI / "prometheus-web.crt"),
