@@ -77,7 +77,7 @@ def _certificates(spec: ClusterSpec) -> Iterator[CertSpec]:
             sans = _server_names(spec, name, node) if use.server else ()
             cn = use.cn.format(node=name)
             yield CertSpec(name, use.name, cn, sans, use.server, use.client, use.owner, use.owner)
-    # Server as well: for C-MOVE the archive calls back, and its TLS library demands that use of the one called.
+    # Server as well: for C-MOVE the archive calls back, and its TLS library demands that of whom it calls.
     yield CertSpec(OPS, OPS, OPS, (), server=True, client=True, owner="root", group="root")
 
 
