@@ -53,9 +53,7 @@ class AuthorityFiles:
             return bundle[0]
         found = _owned_by(bundle, self._load(self.key))
         if found is None:
-            raise Refused(
-                f"{self.key} belongs to no certificate in {self.crt}", hint="restore both from the backup"
-            )
+            raise Refused(f"{self.key} belongs to no certificate in {self.crt}", hint="restore both")
         return found
 
     def authority(self) -> ca.Authority:
@@ -97,7 +95,7 @@ class AuthorityFiles:
         self._write([new, *(c for c in self.bundle() if c != new)])
 
     def finish(self) -> None:
-        """The caller has made sure that nothing is signed by the old CA any more. Raises Refused out of turn."""
+        """The caller knows that nothing is signed by the old CA any more. Raises Refused out of turn."""
         if (phase := self.phase()) is not Phase.SWITCHED:
             raise Refused(f"the CA replacement is not that far (phase {phase})", hint=_NEXT[phase])
         self._write([self.signer()])

@@ -36,7 +36,7 @@ FINE: Final = frozenset({State.OK, State.UNUSED})
 
 @dataclass(frozen=True)
 class CertInfo:
-    """One certificate as it is. `days_left` is rounded down, negative once expired; `why` is empty if fine."""
+    """One certificate as it is. `days_left` is rounded down, negative once expired; `why` may be empty."""
 
     node: str
     use: str

@@ -53,7 +53,7 @@ def pin(text: str, address: str, port: int, key: HostKey) -> str:
             f"the host key of {address} changed: pinned {', '.join(k.fingerprint for k in pinned)}, "
             f"offered {key.fingerprint}",
             ["somebody may be in between; or the machine was installed anew"],
-            hint="read it on the console (ssh-keygen -lf); hactl pki trust NODE --replace --fingerprint SHA256:...",
+            hint="read it on the console, then: hactl pki trust NODE --replace --fingerprint SHA256:...",
         )
     separator = "" if text.endswith("\n") or not text else "\n"
     return f"{text}{separator}{host_name(address, port)} {key.kind} {key.blob}\n"

@@ -73,6 +73,13 @@ class Store:
         content = secrets.parse(files.read_private(self.secrets_file), str(self.secrets_file))
         return secrets.build(content, str(self.secrets_file))
 
+    def ssh_public_key(self) -> str:
+        """One line for authorized_keys. Raises Refused when there is no key yet."""
+        public = files.read_public(self.ssh_key.with_name(f"{self.ssh_key.name}.pub"))
+        if public is None:
+            raise Refused(f"no SSH key in {self.ssh_key.parent}", hint="hactl pki init")
+        return public.decode("ascii").strip()
+
     def show(self, spec: ClusterSpec, soon: timedelta = due.SOON) -> list[CertInfo]:
         """Every certificate with its state, worst first; the CAs too. Nothing is changed."""
         files.check_folder(self.state)
@@ -100,7 +107,7 @@ class Store:
     # Writing
 
     def init(self, spec: ClusterSpec) -> tuple[Made, ...]:
-        """Make what is missing and re-issue what the spec wants otherwise; what was made, empty when nothing."""
+        """Make what is missing, re-issue what the spec wants otherwise. Returns what was made."""
         with self._writing(create=True):
             made = list(self._init_authority(spec))
             self._signer(spec)  # another cluster's folder is refused before its secrets are touched
@@ -173,17 +180,21 @@ class Store:
             )
         self.authority.finish()
 
-    def trust(self, address: str, port: int, key: HostKey, *, replace: bool = False) -> bool:
-        """Pin a host key; False if it was. Raises Refused when another is pinned, unless `replace`."""
+    def is_trusted(self, address: str, port: int, key: HostKey, *, replace: bool = False) -> bool:
+        """Whether this very key is pinned. Raises Refused when another is, unless to be replaced."""
+        text = self._pinned()
+        if not replace:
+            known_hosts.pin(text, address, port, key)
+        return known_hosts.lookup(text, address, port) == (key,)
+
+    def trust(self, address: str, port: int, key: HostKey, *, replace: bool = False) -> None:
+        """Pin a host key. Raises Refused when another one is pinned, unless it shall be replaced."""
         with self._writing(create=True):
-            text = self.pinned_text()
-            if known_hosts.lookup(text, address, port) == (key,):
-                return False
+            text = self._pinned()
             kept = known_hosts.unpin(text, address, port) if replace else text
             files.write(self.known_hosts, known_hosts.pin(kept, address, port, key).encode(), files.PRIVATE)
-            return True
 
-    def pinned_text(self) -> str:
+    def _pinned(self) -> str:
         return (files.read_public(self.known_hosts) or b"").decode("utf-8", "replace")
 
     @contextmanager
