@@ -1,6 +1,6 @@
 """The cluster's certificate authority: makes keys and certificates, reads them back. No files, no clock.
 
-Algorithms: EC P-256 with SHA-256 everywhere; PostgreSQL 15, etcd 3.4, nginx, DCMTK and Python all speak it.
+Algorithms: EC P-256 with SHA-256; RSA for the keys of servers that old DICOM software must reach (uses.py).
 Profiles follow RFC 5280: critical basicConstraints and keyUsage, subject and authority key identifiers.
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hactl.errors import Refused
@@ -24,6 +24,10 @@ from hactl.pki.uses import CertSpec
 CA_LIFE: Final = timedelta(days=3653)  # 10 years
 LEAF_LIFE: Final = timedelta(days=397)  # what browsers accept at most is 398 days
 BACKDATE: Final = timedelta(hours=1)  # a node whose clock is behind must not refuse a new one
+
+
+RSA_BITS: Final = 3072  # as strong as P-256
+LeafKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,10 @@ class Authority:
 
 def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
+
+
+def new_leaf_key(wanted: CertSpec) -> LeafKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS) if wanted.rsa else new_key()
 
 
 def new_authority(cluster: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> Authority:
@@ -55,7 +63,7 @@ def new_authority(cluster: str, key: ec.EllipticCurvePrivateKey, now: datetime) 
 def issue(
     authority: Authority,
     wanted: CertSpec,
-    key: ec.EllipticCurvePrivateKey,
+    key: LeafKey,
     now: datetime,
     life: timedelta = LEAF_LIFE,
 ) -> x509.Certificate:
@@ -80,7 +88,11 @@ def issue(
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, now: datetime, end: datetime
+    subject: x509.Name,
+    issuer: x509.Name,
+    public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    now: datetime,
+    end: datetime,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -110,7 +122,7 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
         key_cert_sign=authority,
         crl_sign=authority,
         content_commitment=False,
-        key_encipherment=False,  # means RSA key transport; our keys are EC
+        key_encipherment=False,  # means RSA key transport, which has no forward secrecy
         data_encipherment=False,
         key_agreement=False,
         encipher_only=False,
@@ -162,7 +174,7 @@ def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def belongs(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> bool:
+def belongs(certificate: x509.Certificate, key: LeafKey) -> bool:
     return certificate.public_key() == key.public_key()
 
 
@@ -177,7 +189,7 @@ def certificate_pem(certificates: Sequence[x509.Certificate]) -> bytes:
     return b"".join(c.public_bytes(serialization.Encoding.PEM) for c in certificates)
 
 
-def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def key_pem(key: LeafKey) -> bytes:
     """PKCS#8, unencrypted: servers must start without a human. The file's mode protects it."""
     form = serialization.PrivateFormat.PKCS8
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
@@ -191,12 +203,20 @@ def load_certificates(pem: bytes, source: str) -> tuple[x509.Certificate, ...]:
         raise Refused(f"{source} is not a certificate in PEM form") from error
 
 
-def load_key(pem: bytes, source: str) -> ec.EllipticCurvePrivateKey:
-    """Raises Refused when `pem` is not an unencrypted EC key; the key itself never gets into the sentence."""
+def load_leaf_key(pem: bytes, source: str) -> LeafKey:
+    """Raises Refused when `pem` is not an unencrypted key; the key itself never gets into the sentence."""
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError):
         raise Refused(f"{source} is not a private key in unencrypted PEM form") from None
+    if not isinstance(key, LeafKey):
+        raise Refused(f"{source} is neither an EC nor an RSA key")
+    return key
+
+
+def load_key(pem: bytes, source: str) -> ec.EllipticCurvePrivateKey:
+    """A CA's key. Raises Refused as `load_leaf_key`, and when it is not an EC key."""
+    key = load_leaf_key(pem, source)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise Refused(f"{source} is not an EC key")
     return key

@@ -50,7 +50,7 @@ class Pair:
     def issue(self, authority: ca.Authority, wanted: CertSpec, now: datetime) -> None:
         """A new key and a new certificate. Only under the lock."""
         files.ensure_folder(self.crt.parent)
-        key = ca.new_key()
+        key = ca.new_leaf_key(wanted)
         certificate = ca.issue(authority, wanted, key, now)
         files.write(self.next_key, ca.key_pem(key), files.PRIVATE)
         files.write(self.crt, ca.certificate_pem([certificate]), files.PUBLIC)
@@ -60,6 +60,6 @@ class Pair:
 def _is_key_of(path: Path, certificate: x509.Certificate) -> bool:
     raw = files.read_private(path)
     try:
-        return ca.belongs(certificate, ca.load_key(raw, str(path)))
+        return ca.belongs(certificate, ca.load_leaf_key(raw, str(path)))
     except Refused:
         return False

@@ -13,6 +13,7 @@ LOOPBACK: Final = ("127.0.0.1", "localhost")
 _VOTERS: Final = frozenset({Role.DATABASE, Role.WITNESS})
 _DATABASE: Final = frozenset({Role.DATABASE})
 _ARCHIVE: Final = frozenset({Role.ARCHIVE})
+_WITNESS: Final = frozenset({Role.WITNESS})
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class CertSpec:
     owner: str
     group: str
     mode: str = "0600"
+    rsa: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Use:
     server: bool
     client: bool
     owner: str
+    rsa: bool = False
 
 
 USES: Final = (
@@ -56,10 +59,13 @@ USES: Final = (
     # clientcert=verify-full compares the CN with the name of the database role.
     Use("replicator", _DATABASE, "replicator", server=False, client=True, owner="postgres"),
     Use("rewind", _DATABASE, "rewind", server=False, client=True, owner="postgres"),
-    Use("orthanc", _ARCHIVE, "{node}", server=True, client=True, owner="orthanc"),
+    # RSA: DCMTK 3.6.7 has no ECDSA cipher of TLS 1.2, and many modalities speak nothing newer.
+    Use("orthanc", _ARCHIVE, "{node}", server=True, client=True, owner="orthanc", rsa=True),
     Use("nginx", _ARCHIVE, "{node}", server=True, client=False, owner="root"),
     Use("hactl", frozenset(Role), "hactl-{node}", server=False, client=True, owner="hactl"),
-    Use("prometheus", frozenset({Role.WITNESS}), "prometheus", server=False, client=True, owner="prometheus"),
+    Use("prometheus", _WITNESS, "prometheus", server=False, client=True, owner="prometheus"),
+    # A second one, because the client above must not name addresses.
+    Use("prometheus-web", _WITNESS, "{node}", server=True, client=False, owner="prometheus"),
 )
 USE_NAMES: Final = (*(use.name for use in USES), OPS)
 
@@ -76,7 +82,9 @@ def _certificates(spec: ClusterSpec) -> Iterator[CertSpec]:
                 continue
             sans = _server_names(spec, name, node) if use.server else ()
             cn = use.cn.format(node=name)
-            yield CertSpec(name, use.name, cn, sans, use.server, use.client, use.owner, use.owner)
+            yield CertSpec(
+                name, use.name, cn, sans, use.server, use.client, use.owner, use.owner, rsa=use.rsa
+            )
     # Server as well: for C-MOVE the archive calls back, and its TLS library demands that of whom it calls.
     yield CertSpec(OPS, OPS, OPS, (), server=True, client=True, owner="root", group="root")
 
