@@ -1,10 +1,11 @@
-"""An archive node: Orthanc's REST API behind nginx, and its DICOM port."""
+"""An archive node: Orthanc's REST API behind nginx, and its DICOM port.
+
+No password: nginx takes hactl's client certificate for the operator.
+"""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from hactl.adapters.tcp import accepts
 from hactl.errors import Unreachable
@@ -17,21 +18,9 @@ from hactl.view.parse import orthanc as parse
 WITHIN = 1.7
 
 
-@dataclass(frozen=True)
-class Login:
-    user: str
-    password: str = field(repr=False)
-
-    def headers(self) -> Mapping[str, str]:
-        pair = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}
-
-
 class OrthancHttp:
-    """`login` None: hactl has no password here, so what needs one is unknown, with that reason."""
-
-    def __init__(self, http: Http, address: str, login: Login | None, *, port: int = PORT_HTTPS) -> None:
-        self._http, self._address, self._login = http, address, login
+    def __init__(self, http: Http, address: str, *, port: int = PORT_HTTPS) -> None:
+        self._http, self._address = http, address
         self._base = f"https://{address}:{port}"
         self._ports = (port, PORT_DICOM_TLS)
 
@@ -49,8 +38,6 @@ class OrthancHttp:
         return self._probe("/changes?last", parse.parse_last_change)
 
     def version(self) -> str:
-        if self._login is None:
-            raise Unreachable(_NO_LOGIN)
         reply = self._get("/system")
         if reply.status != 200:
             raise Unreachable(f"{self._base}/system answers with status {reply.status}")
@@ -60,18 +47,15 @@ class OrthancHttp:
             raise Unreachable(f"what answers at {self._base} is no Orthanc: {error}") from error
 
     def _get(self, path: str) -> Reply:
-        headers = self._login.headers() if self._login else {}
-        return self._http.send("GET", self._base + path, within=WITHIN, headers=headers)
+        return self._http.send("GET", self._base + path, within=WITHIN)
 
     def _probe(self, path: str, understand: Callable[[bytes], object]) -> Probe:
-        if self._login is None:
-            return Probe(State.UNKNOWN, _NO_LOGIN)
         try:
             reply = self._get(path)
         except Unreachable as error:
             return Probe(State.FAILED, error.message)
         if reply.status in {401, 403}:
-            return Probe(State.UNKNOWN, f"{self._base} refuses hactl's password ({reply.status})")
+            return Probe(State.UNKNOWN, f"{self._base} refuses hactl's certificate ({reply.status})")
         if reply.status != 200:
             return Probe(State.FAILED, f"{self._base}{path} answers with status {reply.status}")
         try:
@@ -79,9 +63,6 @@ class OrthancHttp:
         except ValueError as error:
             return Probe(State.FAILED, f"what answers at {self._base} is no Orthanc: {error}")
         return Probe(State.OK)
-
-
-_NO_LOGIN = "hactl has no password for the archive here"
 
 
 class ArchiveVip:

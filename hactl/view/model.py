@@ -182,13 +182,21 @@ class NodeFacts:
     boot_id: str = ""
 
 
+class CertState(enum.StrEnum):
+    OK = "ok"
+    EXPIRING = "expiring"
+    EXPIRED = "expired"
+    UNFIT = "unfit"  # missing, broken, or not what the spec asks for
+
+
 @dataclass(frozen=True)
 class CertView:
-    """A certificate on file. `not_after` is Unix time in seconds."""
+    """A certificate on file. `why` says what is wrong with it."""
 
     node: str
     use: str
-    not_after: float
+    state: CertState
+    why: str = ""
 
 
 @dataclass(frozen=True)

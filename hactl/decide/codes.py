@@ -1,0 +1,177 @@
+"""The health codes: stable names for everything that can be wrong, each with its reason and the way out.
+
+docs/health.md is generated from this table. A code is never renamed: alerts, mutes and scripts know it.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Severity(enum.StrEnum):
+    """`error`: the service is down or data in danger. `warning`: it runs with less than it should have."""
+
+    OK = "ok"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True)
+class Code:
+    """`summary` is one line, `why` says what it means for the users, `fix` is the next command.
+
+    `{node}` in `fix` stands for the finding's subject.
+    """
+
+    name: str
+    severity: Severity
+    summary: str
+    why: str
+    fix: str
+
+    @property
+    def docs(self) -> str:
+        return f"docs/health.md#{self.name.lower()}"
+
+
+_E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+_ALL = (
+    Code("ALL_NODES_UNREACHABLE", _E, "no node answers from here",
+         "Either the whole site is down or this machine's own network is. All else is unknown then.",
+         "ip route; ping the nodes' addresses"),
+    Code("NODE_UNREACHABLE", _W, "a node's SSH server does not greet",
+         "The machine is off, cut off or overloaded. What ran there is not redundant any more.",
+         "ping {node}; look at its console or BMC"),
+    Code("NO_PRIMARY", _E, "no database node takes writes",
+         "Nothing can be stored. Patroni promotes the standby by itself if it is fit; if this lasts longer "
+         "than 30 s, it is not.",
+         "hactl doctor"),
+    Code("PRIMARY_UNREACHABLE", _E, "the holder of the leader key does not answer",
+         "The primary's host is lost or cut off. Patroni promotes the standby when the leader key has "
+         "expired, 20 s after its last renewal.",
+         "hactl status --watch"),
+    Code("TWO_PRIMARIES", _E, "more than one node says that it is the writable primary",
+         "Split brain: both may acknowledge writes, and one side's will be lost. Stop clients first.",
+         "hactl doctor"),
+    Code("PATRONI_DOWN", _W, "Patroni does not answer on a node that is up",
+         "This member is not supervised: it can neither take over nor hand over.",
+         "ssh hactl@{node} restart patroni.service"),
+    Code("STANDBY_LOST", _W, "no standby streams from the primary",
+         "Writes go on with one copy. If the primary is lost now, the service stays down until it is back.",
+         "hactl doctor"),
+    Code("STANDBY_LAGGING", _W, "a standby is behind",
+         "A standby that lags cannot be synchronous for long; after a failover it first has to replay.",
+         "hactl doctor"),
+    Code("STANDBY_ON_OLD_TIMELINE", _W, "a standby follows an older timeline than the primary's",
+         "It has not joined the present primary; Patroni rewinds it, or copies it anew if that fails.",
+         "ssh hactl@{node} logs patroni.service 50"),
+    Code("SYNC_DEGRADED", _W, "no standby is synchronous",
+         "Commits are acknowledged with one copy on disk; losing the primary's host now loses the last ones.",
+         "hactl status --watch"),
+    Code("PENDING_RESTART", _I, "a member waits for a restart to take over changed parameters",
+         "Primary and standby may run with different limits until then.",
+         "hactl deploy"),
+    Code("PAUSED", _W, "Patroni is paused",
+         "Nobody takes over when the primary is lost, until somebody ends the pause.",
+         "sudo -u postgres /opt/patroni/bin/patronictl -c /etc/patroni/hactl.yml resume, on a database node"),
+    Code("ETCD_NO_QUORUM", _E, "etcd has no leader",
+         "Without a majority of etcd's members the primary cannot renew its leader key and stops writes.",
+         "bring back the nodes whose etcd is down"),
+    Code("ETCD_MEMBER_DOWN", _W, "an etcd member does not answer",
+         "The loss of one more member stops all writes.",
+         "ssh hactl@{node} restart etcd.service"),
+    Code("ETCD_MEMBERS_DIFFER", _W, "etcd's members are not the voters of the spec",
+         "A forgotten member counts for the majority and never votes; a missing one cannot.",
+         "hactl deploy"),
+    Code("ETCD_ALARM", _W, "an etcd member reports an error",
+         "Most often its quota is used up (NOSPACE): it then refuses all writes, and the primary stops.",
+         "ssh hactl@{node} logs etcd.service 50"),
+    Code("ETCD_LEADER_ON_PRIMARY", _I, "etcd's leader is on the primary's node",
+         "When both are lost together, the new etcd leader grants every lease its full time again: the "
+         "failover was measured 11 s slower.",
+         "etcdctl move-leader, to the witness's member"),
+    Code("VIP_NOT_HELD", _E, "nobody answers at a virtual IP",
+         "Clients know only this address: the service is down for them, whatever the nodes do.",
+         "hactl doctor"),
+    Code("VIP_WRONG_NODE", _E, "a virtual IP is on a node that cannot serve",
+         "Clients reach a standby, or an archive node that cannot read its index.",
+         "ssh hactl@{node} restart keepalived.service"),
+    Code("VIP_ON_TWO_NODES", _E, "a virtual IP is on more than one node",
+         "Which of them a client reaches depends on its ARP cache.",
+         "ssh hactl@{node} restart keepalived.service, on the node that should not have it"),
+    Code("ARCHIVE_NODE_DOWN", _W, "an archive node does not accept connections",
+         "The archive is served by the nodes that are left.",
+         "ssh hactl@{node} restart orthanc.service"),
+    Code("ARCHIVE_NOT_RESPONDING", _W, "an archive node accepts connections but does not answer",
+         "All its threads are busy or hang: it accepts images and never acknowledges them.",
+         "ssh hactl@{node} restart orthanc.service"),
+    Code("ARCHIVE_INDEX_UNREACHABLE", _W, "an archive node cannot read its index",
+         "It waits for the database: expected during a failover; later it hangs on a dead connection.",
+         "ssh hactl@{node} restart orthanc.service, if the database has been healthy for 10 s"),
+    Code("ALL_ARCHIVES_DOWN", _E, "no archive node can serve",
+         "No image can be stored or read.",
+         "hactl doctor"),
+    Code("SOURCE_UNKNOWN", _W, "something could not be looked at",
+         "It may be well or not; hactl does not guess.",
+         "hactl -v doctor"),
+    Code("FACTS_UNKNOWN", _W, "a node does not tell its facts over SSH",
+         "Its addresses, disks, clock and units could not be checked.",
+         "hactl deploy --limit {node}"),
+    Code("UNIT_NOT_RUNNING", _W, "a service of hactl's does not run on its node",
+         "What it does is missing there, even if nothing else complains yet.",
+         "ssh hactl@{node} logs UNIT 50"),
+    Code("CLOCK_SKEW", _W, "a node's clock differs",
+         "Certificates, logs and the archive's time stamps depend on it; etcd warns above 1 s.",
+         "timedatectl, on {node}"),
+    Code("DISK_NEARLY_FULL", _W, "a disk is nearly full",
+         "A full disk stops PostgreSQL, etcd or the storage of images.",
+         "df -h, on {node}"),
+    Code("VERSIONS_DIFFER", _W, "nodes of one kind run different versions",
+         "A half-finished update: what works on one node may fail on the other, at the worst moment.",
+         "hactl deploy"),
+    Code("CERT_EXPIRING", _W, "a certificate expires soon",
+         "Everything between the nodes is mutual TLS: an expired certificate is an outage.",
+         "hactl pki renew && hactl deploy"),
+    Code("CERT_EXPIRED", _E, "a certificate has expired",
+         "Whoever uses it is refused by all others.",
+         "hactl pki renew && hactl deploy"),
+    Code("CERT_UNFIT", _W, "a certificate is missing or not what the spec asks for",
+         "The next deployment would put something unusable on the node, or cannot run.",
+         "hactl pki init"),
+    Code("REWIND_IMPOSSIBLE", _W, "the old primary could not be rewound after a failover",
+         "It would be copied anew instead: with a large database that takes hours without a standby.",
+         "hactl deploy"),
+    Code("CONFIG_DRIFT", _W, "the database's dynamic configuration is not what the spec renders to",
+         "Somebody changed it by hand, or a deployment is due; the times of a failover depend on it.",
+         "hactl deploy"),
+)  # fmt: skip
+
+CODES = {code.name: code for code in _ALL}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found: its code, what it is about (a node, a VIP or ""), and what exactly was seen."""
+
+    code: Code
+    subject: str = ""
+    detail: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        return self.code.severity
+
+    @property
+    def fix(self) -> str:
+        return self.code.fix.replace("{node}", self.subject or "the node")
+
+
+def finding(name: str, subject: str = "", detail: str = "") -> Finding:
+    return Finding(CODES[name], subject, detail)

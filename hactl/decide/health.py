@@ -1,0 +1,70 @@
+"""Is it healthy? A function of the spec and one view; every answer has its reasons, worst first."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from hactl.decide import health_archive, health_database, health_etcd
+from hactl.decide.codes import Finding, Severity, finding
+from hactl.spec.model import ClusterSpec
+from hactl.view.model import ClusterView, State
+
+
+class Health(enum.StrEnum):
+    """`failed`: the service is down or data in danger; `degraded`: it runs with less than it should have."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    health: Health
+    findings: tuple[Finding, ...] = ()
+
+
+Check = Callable[[ClusterSpec, ClusterView], Iterable[Finding]]
+
+
+def unreachable_nodes(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    for name, probe in view.nodes.items():
+        if probe.state is State.FAILED:
+            yield finding("NODE_UNREACHABLE", name, probe.why)
+        if probe.state is State.UNKNOWN:
+            yield finding("SOURCE_UNKNOWN", name, f"whether {name} is up: {probe.why}")
+
+
+CHECKS: tuple[Check, ...] = (
+    unreachable_nodes,
+    *health_database.CHECKS,
+    *health_etcd.CHECKS,
+    *health_archive.CHECKS,
+)
+
+
+def nothing_answers(view: ClusterView) -> bool:
+    """Not one node, not one service: then the fault may be on this side, and nothing else can be claimed."""
+    return bool(view.nodes) and not (
+        any(p.state is State.OK for p in view.nodes.values())
+        or any(isinstance(v.holder, str) for v in view.vips.values())
+    )
+
+
+def judge(spec: ClusterSpec, view: ClusterView) -> Verdict:
+    """Never raises, whatever the view holds."""
+    if nothing_answers(view):
+        whys = sorted({p.why for p in view.nodes.values() if p.why})
+        return verdict([finding("ALL_NODES_UNREACHABLE", detail="; ".join(whys[:2]))])
+    return verdict(f for check in CHECKS for f in check(spec, view))
+
+
+def verdict(findings: Iterable[Finding]) -> Verdict:
+    """Worst first; among equals the order in which they were found, which goes from cause to effect."""
+    ordered = tuple(sorted(dict.fromkeys(findings), key=lambda f: -f.severity.rank))
+    worst = ordered[0].severity if ordered else Severity.OK
+    if worst is Severity.ERROR:
+        return Verdict(Health.FAILED, ordered)
+    return Verdict(Health.DEGRADED if worst is Severity.WARNING else Health.HEALTHY, ordered)
