@@ -58,7 +58,7 @@ def vip(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
 
 
 def _vip_unknown(view: ClusterView, address: str, why: str) -> Finding:
-    """Its nginx answers with its name whatever Orthanc does: with a healthy node somewhere, it should have."""
+    """Its nginx says its name whatever Orthanc does: with a healthy node somewhere, it should have."""
     if any(a.level("L1").ok for a in view.archives.values()):
         return finding("VIP_NOT_HELD", "archive", why)
     return finding("SOURCE_UNKNOWN", "archive", f"who holds {address}: {why}")
