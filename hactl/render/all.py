@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from hactl.render import (
+    archive_checks,
+    base,
+    etcd,
+    hactl,
+    keepalived,
+    nginx,
+    orthanc,
+    postgres,
+    prometheus,
+)
 from hactl.render.manifest import manifest
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
@@ -12,7 +23,17 @@ from hactl.spec.model import ClusterSpec
 Renderer = Callable[[ClusterSpec, RenderSecrets], Iterable[RenderedFile]]
 
 # One function per component, in the order in which they are installed.
-RENDERERS: tuple[Renderer, ...] = ()
+RENDERERS: tuple[Renderer, ...] = (
+    base.render,
+    hactl.render,
+    etcd.render,
+    postgres.render,
+    keepalived.render,
+    archive_checks.render,
+    orthanc.render,
+    nginx.render,
+    prometheus.render,
+)
 
 
 def render(spec: ClusterSpec, secrets: RenderSecrets) -> tuple[RenderedFile, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jinja2
@@ -50,6 +50,24 @@ def sql_literal(value: object) -> Quoted:
     return Quoted(("E'" if "\\" in text else "'") + escaped + "'")
 
 
+def sql_name(value: object) -> Quoted:
+    """An SQL identifier. In pg_hba.conf too: quoted there, `all` is a name and not everybody."""
+    text = str(value)
+    if re.search(r"[\x00\r\n]", text):
+        raise ValueError("an SQL name cannot hold a line end")
+    return Quoted('"' + text.replace('"', '""') + '"')
+
+
+def nft_set(elements: Iterable[object]) -> Quoted:
+    """An anonymous set of nftables: addresses, networks or ports, each checked as any other plain value."""
+    return Quoted("{ " + ", ".join(str(_finalize(element)) for element in elements) + " }")
+
+
+def python_literal(value: object) -> Quoted:
+    """A constant for a rendered Python script: text, numbers, lists and dicts of them."""
+    return Quoted(repr(value))
+
+
 def pgpass_field(value: object) -> Quoted:
     """One field of a pgpass line."""
     text = str(value)
@@ -69,7 +87,13 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 - no HTML here; _finalize refuses what would need escaping
     )
-    env.filters |= {"sql": sql_literal, "pgpass": pgpass_field}
+    env.filters |= {
+        "sql": sql_literal,
+        "name": sql_name,
+        "pgpass": pgpass_field,
+        "py": python_literal,
+        "nftset": nft_set,
+    }
     return env
 
 
@@ -78,9 +102,11 @@ def text(template: str, /, **values: Any) -> str:
     return _environment().get_template(template).render(**values)
 
 
-def header(node: str, cluster: str) -> str:
-    """The first line of every file that allows a comment."""
-    return f"# hactl rendered this for {node} of cluster {cluster}; the next `hactl deploy` overwrites it.\n"
+def header(node: str, cluster: str) -> Quoted:
+    """The first line of every file that allows a comment; ends with a line end."""
+    return Quoted(
+        f"# hactl rendered this for {node} of cluster {cluster}; the next deployment overwrites it.\n"
+    )
 
 
 class _Dumper(yaml.SafeDumper):

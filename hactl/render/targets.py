@@ -17,7 +17,7 @@ class RenderedFile:
 
     `validate` is an argv in which `%s` stands for the path of the new content, before it takes the old one's
     place; a code other than 0 means: keep the old one. `on_change` says what `unit` needs when the content
-    changed. `secret` marks content that may be shown only masked. `mode` is octal, as text: it goes into JSON.
+    changed. `secret` marks content that may be shown only masked. `mode` is octal, as text.
     """
 
     node: str

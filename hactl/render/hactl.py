@@ -1,0 +1,119 @@
+"""hactl's own files on a node: the spec, the account for operations with its fixed vocabulary, passwords for psql."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from hactl import layout
+from hactl.render.engine import Quoted, header, text, yaml_document
+from hactl.render.secrets import RenderSecrets
+from hactl.render.targets import RenderedFile
+from hactl.spec.model import ClusterSpec
+
+DISPATCH: Final = layout.LIB / "dispatch"
+READ_FILES: Final = layout.LIB / "read-files"
+SSH_UNIT: Final = "ssh.service"
+OWNER: Final = "hactl"  # the services' account; the account for SSH is the spec's and may have another name
+
+
+def units(spec: ClusterSpec, node: str) -> tuple[str, ...]:
+    """The units of hactl's making on a node: what the dispatcher reports on and may restart."""
+    roles = {
+        "etcd.service": node in spec.voters,
+        "patroni.service": node in spec.databases,
+        "keepalived.service": node in spec.databases or node in spec.archives,
+        "orthanc.service": node in spec.archives,
+        "nginx.service": node in spec.archives,
+        "prometheus.service": node in spec.witnesses,
+    }
+    return tuple(unit for unit, there in roles.items() if there)
+
+
+def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:
+    """The files of component hactl, on each node. The spec's copy has no secret: a spec cannot hold one."""
+    for node in spec.nodes:
+        head = header(node, spec.cluster)
+        yield RenderedFile(
+            node=node,
+            path=str(layout.SPEC),
+            content=yaml_document(spec.model_dump(mode="json"), head),
+            component="hactl",
+        )
+        yield from _operations(spec, node, secrets, head)
+        yield RenderedFile(
+            node=node,
+            path=str(layout.PGPASS),
+            content=pgpass(spec, node, secrets),
+            component="hactl",
+            mode="0600",
+            owner=OWNER,
+            group=OWNER,
+            secret=True,
+        )
+
+
+def pgpass(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> str:
+    """Passwords for a node's own use: monitoring everywhere, the archive's role on archive nodes only."""
+    roles = [
+        (layout.ROLE_MONITOR, "*", secrets.monitor),
+        (layout.ROLE_PROBE, layout.DATABASE_HACTL, secrets.probe),
+    ]
+    if node in spec.archives:
+        roles.append((spec.database.name, spec.database.name, secrets.app))
+    hosts = [str(spec.vips.database.address.ip), *(str(n.address) for n in spec.databases.values())]
+    return text("hactl/pgpass.j2", hosts=hosts, roles=roles, port=layout.PORT_POSTGRES)
+
+
+def _facts(spec: ClusterSpec, node: str) -> dict[str, Any]:
+    """Constants of the dispatcher."""
+    disks = {"/"}
+    if node in spec.databases:
+        disks.add("/var/lib/postgresql")
+    if node in spec.voters:
+        disks.add("/var/lib/etcd")
+    if node in spec.archives:
+        disks.add(spec.archive.storage)
+    return {
+        "node": node,
+        "units": [*units(spec, node), "hactl-rules.service"],
+        "restartable": list(units(spec, node)),
+        "disks": sorted(disks),
+    }
+
+
+def _operations(spec: ClusterSpec, node: str, secrets: RenderSecrets, head: Quoted) -> Iterator[RenderedFile]:
+    user = spec.ssh.user
+    scripts = {
+        DISPATCH: text("hactl/dispatch.j2", header=head, read_files=READ_FILES, **_facts(spec, node)),
+        READ_FILES: text("hactl/read-files.j2", header=head, manifest=layout.MANIFEST, pki=layout.PKI),
+    }
+    for path, content in scripts.items():
+        yield RenderedFile(node=node, path=str(path), content=content, component="hactl", mode="0755")
+    yield RenderedFile(
+        node=node,
+        path="/etc/sudoers.d/hactl",
+        content=text(
+            "hactl/sudoers.j2", header=head, user=user, read_files=READ_FILES, units=units(spec, node)
+        ),
+        component="hactl",
+        mode="0440",
+        validate=("/usr/sbin/visudo", "-c", "-q", "-f", "%s"),
+    )
+    yield RenderedFile(
+        node=node,
+        path=str(layout.AUTHORIZED_KEYS),
+        content=text("hactl/authorized_keys.j2", header=head, dispatch=DISPATCH, key=secrets.ssh_public_key),
+        component="hactl",
+    )
+    yield RenderedFile(
+        node=node,
+        path="/etc/ssh/sshd_config.d/hactl.conf",
+        content=text(
+            "hactl/sshd.conf.j2", header=head, user=user, keys=layout.AUTHORIZED_KEYS, dispatch=DISPATCH
+        ),
+        component="hactl",
+        validate=("/usr/sbin/sshd", "-t", "-f", "%s"),
+        on_change="reload",
+        unit=SSH_UNIT,
+    )

@@ -1,0 +1,112 @@
+"""keepalived: the actuator of both virtual IPs, and the check that ties the database's to the primary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from hactl import layout
+from hactl.render.engine import header, text
+from hactl.render.secrets import RenderSecrets
+from hactl.render.targets import RenderedFile
+from hactl.spec.model import ClusterSpec, Node, Vip
+
+UNIT: Final = "keepalived.service"
+SCRIPT_USER: Final = "hactl"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A vrrp_script. Seconds; weight 0 means: a failure takes the node out, otherwise it only lowers its priority."""
+
+    name: str
+    command: str
+    interval: int
+    timeout: int
+    fall: int
+    rise: int
+    weight: int
+
+
+PRIMARY: Final = Check("check_primary", str(layout.LIB / "check-primary"), 1, 6, 1, 1, 0)
+ARCHIVE: Final = Check("check_archive", str(layout.LIB / "check-archive"), 2, 4, 2, 1, 0)
+# While the database fails over no archive node reaches its index: with a weight the address stays with one of them.
+INDEX: Final = Check("check_index", str(layout.LIB / "check-archive-index"), 5, 4, 2, 2, -20)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One virtual IP on one node."""
+
+    name: str
+    interface: str
+    router_id: int
+    address: str
+    peers: tuple[str, ...]
+    checks: tuple[str, ...]
+
+
+def render(spec: ClusterSpec, _secrets: RenderSecrets) -> Iterator[RenderedFile]:
+    """Configuration, drop-in and check of each node that may hold a virtual IP."""
+    for node in spec.nodes:
+        vips = _instances(spec, node)
+        if vips:
+            yield from _files(spec, node, vips)
+
+
+def _instances(spec: ClusterSpec, node: str) -> tuple[Instance, ...]:
+    found = []
+    if node in spec.databases:
+        found.append(_instance("database", spec.vips.database, node, spec.databases, (PRIMARY,)))
+    if node in spec.archives:
+        found.append(_instance("archive", spec.vips.archive, node, spec.archives, (ARCHIVE, INDEX)))
+    return tuple(found)
+
+
+def _instance(
+    name: str, vip: Vip, node: str, holders: dict[str, Node], checks: tuple[Check, ...]
+) -> Instance:
+    peers = tuple(str(n.address) for other, n in holders.items() if other != node)
+    names = tuple(check.name for check in checks)
+    return Instance(name, vip.interface, vip.router_id, str(vip.address), peers, names)
+
+
+def _files(spec: ClusterSpec, node: str, vips: tuple[Instance, ...]) -> Iterator[RenderedFile]:
+    head = header(node, spec.cluster)
+    used = {name for vip in vips for name in vip.checks}
+    yield RenderedFile(
+        node=node,
+        path=str(layout.KEEPALIVED_CONFIG),
+        content=text(
+            "keepalived/keepalived.conf.j2",
+            header=head,
+            node=node,
+            address=spec.nodes[node].address,
+            script_user=SCRIPT_USER,
+            checks=[c for c in (PRIMARY, ARCHIVE, INDEX) if c.name in used],
+            vips=vips,
+        ),
+        component="keepalived",
+        on_change="reload",
+        unit=UNIT,
+    )
+    yield RenderedFile(
+        node=node,
+        path=str(layout.SYSTEMD / f"{UNIT}.d" / "hactl.conf"),
+        content=text("keepalived/dropin.conf.j2", header=head, vips=vips),
+        component="keepalived",
+        on_change="restart",
+        unit=UNIT,
+    )
+    if node in spec.databases:
+        yield RenderedFile(
+            node=node,
+            path=PRIMARY.command,
+            content=text(
+                "keepalived/check-primary.j2", header=head, pki=layout.PKI, port=layout.PORT_PATRONI
+            ),
+            component="keepalived",
+            mode="0755",
+            validate=("/bin/sh", "-n", "%s"),
+        )
