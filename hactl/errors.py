@@ -34,12 +34,16 @@ class UsageError(HactlError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a spec: where (dotted path), what stands there, why it is wrong, what to do."""
+    """One thing wrong with a spec: where (dotted path), what stands there, why it is wrong, what to do.
+
+    `line` counts from 1; 0 where no line can be named, for example for a missing key.
+    """
 
     path: str
     value: str
     reason: str
     hint: str = ""
+    line: int = 0
 
 
 class SpecError(HactlError):

@@ -6,9 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|min|h|d)$")
+# At most nine digits on each side: then text -> number -> text loses nothing.
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|min|h|d)")
 _FACTOR = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_LSN = re.compile(r"^([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})$")
+_LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
+
+
+def _shortest(number: float, places: int) -> str:
+    return f"{number:.{places}f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True, order=True)
@@ -20,15 +25,15 @@ class Seconds:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises ValueError unless `text` is a number followed by ms, s, min, h or d."""
-        found = _DURATION.match(text.strip())
+        found = _DURATION.fullmatch(text.strip())
         if not found:
             raise ValueError(f"{text!r} is not a duration; write for example 500ms, 3s, 10min, 4h")
-        return cls(float(found[1]) * _FACTOR[found[2]])
+        return cls(round(float(found[1]) * _FACTOR[found[2]], 9))
 
     def __str__(self) -> str:
-        if self.value < 1:
-            return f"{self.value * 1000:g}ms"
-        return f"{self.value:g}s"
+        if abs(self.value) < 1:
+            return f"{_shortest(self.value * 1000, 6)}ms"
+        return f"{_shortest(self.value, 9)}s"
 
 
 @dataclass(frozen=True, order=True)
@@ -57,7 +62,7 @@ class Lsn:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises ValueError unless `text` looks like `16/B374D848`."""
-        found = _LSN.match(text.strip())
+        found = _LSN.fullmatch(text.strip())
         if not found:
             raise ValueError(f"{text!r} is not an LSN; PostgreSQL writes them like 16/B374D848")
         return cls((int(found[1], 16) << 32) + int(found[2], 16))

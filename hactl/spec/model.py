@@ -6,33 +6,31 @@ Rules that need only one value stand in the types; rules between values stand in
 from __future__ import annotations
 
 import enum
-import re
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from hactl.spec.types import (
+    AbsolutePath,
+    Address,
+    AeTitle,
+    AgentName,
+    Duration,
+    EmailAddress,
+    FenceOption,
+    Flag,
+    Interface,
+    InterfaceAddress,
+    Name,
+    Network,
+    ParameterValue,
+    Port,
+    RouterId,
+    SqlName,
+    UserName,
+    WebhookUrl,
+)
 from hactl.units import Seconds
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
-Interface = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,14}$")]
-# DICOM PS3.5 6.2 allows more; hactl allows what needs no quoting anywhere and no trimming (AE: at most 16 characters).
-AeTitle = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9_.-]{0,15}$")]
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_.-]*[A-Za-z0-9_-])+$", max_length=200)]
-SqlName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
-UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
-Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
-
-
-def _duration(value: object) -> object:
-    return Seconds.parse(value) if isinstance(value, str) else value
-
-
-Duration = Annotated[
-    Seconds,
-    BeforeValidator(_duration, json_schema_input_type=Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(ms|s|min|h|d)$")]),
-    PlainSerializer(str, return_type=str),
-]
 
 
 class Model(BaseModel):
@@ -48,32 +46,61 @@ class Role(enum.StrEnum):
 class Node(Model):
     """One machine."""
 
-    address: IPv4Address = Field(description="The node's own address; everything between nodes goes through it.")
-    roles: tuple[Role, ...] = Field(min_length=1, description="What runs there: database, witness or archive.")
+    address: Address = Field(description="The node's own address; everything between nodes goes through it.")
+    roles: tuple[Role, ...] = Field(
+        min_length=1,
+        description="What runs there: `database`, `witness` or `archive`; one role for each node.",
+    )
 
 
 class Vip(Model):
     """A virtual IP: an address that follows the service."""
 
-    address: IPv4Interface = Field(description="Address and prefix length, for example 192.0.2.100/24.")
-    interface: Interface = Field(description="The network interface that carries it, the same on each node that may hold it.")
-    router_id: Annotated[int, Field(ge=1, le=255, strict=True)] | None = Field(
-        default=None, description="VRRP virtual router id; unique on the network segment. Default 51 (database), 52 (archive)."
+    address: InterfaceAddress = Field(
+        description="Address and the prefix length of its network, for example 192.0.2.100/24."
+    )
+    interface: Interface = Field(
+        description="The network interface that carries it, the same on each node that may hold it."
+    )
+    router_id: RouterId = Field(description="VRRP virtual router id, unique on the network segment.")
+
+
+class DatabaseVip(Vip):
+    """The virtual IP of the primary."""
+
+    router_id: RouterId = Field(
+        default=51, description="VRRP virtual router id, unique on the network segment."
+    )
+
+
+class ArchiveVip(Vip):
+    """The virtual IP of a healthy archive node."""
+
+    router_id: RouterId = Field(
+        default=52, description="VRRP virtual router id, unique on the network segment."
     )
 
 
 class Vips(Model):
-    database: Vip = Field(description="Follows the primary.")
-    archive: Vip = Field(description="Follows a healthy archive node.")
+    """The two addresses that clients use."""
+
+    database: DatabaseVip = Field(description="Follows the primary; database nodes may hold it.")
+    archive: ArchiveVip = Field(description="Follows a healthy archive node; archive nodes may hold it.")
 
 
 class Database(Model):
     """The PostgreSQL pair."""
 
-    version: Literal[15] = Field(default=15, description="PostgreSQL's major version, as Debian 12 packages it.")
-    name: SqlName = Field(default="orthanc", description="The archive's database, and the name of the role that owns it.")
-    parameters: dict[SqlName, str | int | float | bool] = Field(
-        default_factory=dict, description="Further PostgreSQL parameters. Those that hactl must set itself are refused."
+    version: Literal[15] = Field(
+        default=15, description="PostgreSQL's major version, as Debian 12 packages it."
+    )
+    name: SqlName = Field(
+        default="orthanc",
+        description="The archive's database, and the name of the role that owns it.",
+    )
+    parameters: dict[SqlName, ParameterValue] = Field(
+        default_factory=dict,
+        description="Further PostgreSQL parameters. Those that hactl must set itself are refused.",
     )
 
 
@@ -81,59 +108,103 @@ class Modality(Model):
     """A DICOM application that may talk to the archive."""
 
     aet: AeTitle = Field(description="Its AE title.")
-    address: IPv4Address = Field(description="Its address.")
+    address: Address = Field(description="Its address.")
     port: Port = Field(default=104, description="Where it listens, for C-MOVE.")
-    tls: bool = Field(default=True, description="Whether it listens with TLS.")
+    tls: Flag = Field(default=True, description="Whether it listens with TLS.")
 
 
 class Archive(Model):
     """The archive nodes."""
 
-    kind: Literal["orthanc"] = "orthanc"
+    kind: Literal["orthanc"] = Field(default="orthanc", description="The archive's software.")
     aet: AeTitle = Field(default="PACS", description="The archive's AE title.")
-    storage: AbsolutePath = Field(default="/srv/images", description="Shared image storage, mounted on each archive node.")
-    modalities: dict[Name, Modality] = Field(default_factory=dict, description="Who may send, find and fetch: all others are refused.")
-
-
-FenceOption = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./:@=,+-]{1,200}$")]
+    storage: AbsolutePath = Field(
+        default="/srv/images",
+        description="Shared image storage, mounted on each archive node.",
+    )
+    modalities: dict[Name, Modality] = Field(
+        default_factory=dict,
+        description="Who may send, find and fetch, by a name of your choice; all others are refused.",
+    )
 
 
 class FenceAgent(Model):
     """How one node is switched off from outside, by one of Debian's fence agents."""
 
-    agent: Annotated[str, StringConstraints(pattern=r"^fence_[a-z0-9_]{1,40}$")]
-    options: dict[SqlName, FenceOption | int | bool] = Field(
-        default_factory=dict, description="Options of the agent. Secrets go into a file, named by password_file."
+    agent: AgentName = Field(description="The program, for example `fence_ipmilan`.")
+    options: dict[SqlName, FenceOption] = Field(
+        default_factory=dict,
+        description="Options of the agent. The password stands in a file, named by `password_file`.",
     )
 
 
 class Fencing(Model):
-    lease: Duration = Field(default=Seconds(3), description="How long a cut-off primary may serve at most (2s to 30s).")
-    agents: dict[Name, FenceAgent] = Field(default_factory=dict, description="A fence agent for each node that has one.")
+    """How a lost primary is kept from serving."""
+
+    lease: Duration = Field(
+        default=Seconds(3),
+        description="How long a cut-off primary may serve at most, 2s to 30s.",
+    )
+    agents: dict[Name, FenceAgent] = Field(
+        default_factory=dict,
+        description="A fence agent for each node that has one, by the node's name.",
+    )
 
 
 class Webhook(Model):
-    webhook: Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9._~:/?#@!&*+,;=%-]{1,500}$")]
+    """A web address that is told by POST."""
+
+    webhook: WebhookUrl = Field(description="Where to post.")
 
 
 class Email(Model):
-    email: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,190}$")]
+    """A person who is told by e-mail."""
+
+    email: EmailAddress = Field(description="Whom to write to.")
+
+
+def _kind_of_notice(entry: Any) -> str | None:
+    if isinstance(entry, Webhook | Email):
+        return "webhook" if isinstance(entry, Webhook) else "email"
+    if isinstance(entry, dict):
+        return next((kind for kind in ("webhook", "email") if kind in entry), None)
+    return None
+
+
+Notice = Annotated[
+    Annotated[Webhook, Tag("webhook")] | Annotated[Email, Tag("email")],
+    Discriminator(
+        _kind_of_notice,
+        custom_error_type="notice",
+        custom_error_message="an entry is `webhook: URL` or `email: ADDRESS`",
+    ),
+]
 
 
 class Ssh(Model):
     """How hactl reaches the nodes."""
 
-    user: UserName = Field(default="hactl", description="The account for operations; limited to a fixed set of verbs.")
-    deploy_user: UserName = Field(default="root", description="The account for `hactl deploy`: root, or one with sudo without password.")
-    port: Port = 22
+    user: UserName = Field(
+        default="hactl",
+        description="The account for operations; limited to a fixed set of verbs.",
+    )
+    deploy_user: UserName = Field(
+        default="root",
+        description="The account for `hactl deploy`: root, or one with sudo without password.",
+    )
+    port: Port = Field(default=22, description="Where sshd listens on every node.")
 
 
 class Access(Model):
     """Who may reach the installation from outside its own nodes. Everybody else is dropped by nftables."""
 
-    operators: tuple[IPv4Network, ...] = Field(default=(), description="Where `hactl` is run: SSH, Patroni, etcd, Prometheus.")
-    clients: tuple[IPv4Network, ...] = Field(
-        default=(), description="Who may use the virtual IPs. Empty: the networks of the virtual IPs themselves."
+    operators: tuple[Network, ...] = Field(
+        default=(),
+        description="Where `hactl` is run: SSH, Patroni, etcd, Prometheus.",
+    )
+    clients: tuple[Network, ...] = Field(
+        default=(),
+        description="Who may use the virtual IPs. Empty: the networks of the virtual IPs themselves.",
     )
 
 
@@ -142,13 +213,13 @@ class ClusterSpec(Model):
 
     cluster: Name = Field(description="The installation's name; also Patroni's scope and the name of its CA.")
     nodes: dict[Name, Node] = Field(description="Every machine, by name.")
-    vips: Vips
-    database: Database = Field(default_factory=Database)
-    archive: Archive = Field(default_factory=Archive)
-    fencing: Fencing = Field(default_factory=Fencing)
-    notify: tuple[Webhook | Email, ...] = Field(default=(), description="Who is told.")
-    ssh: Ssh = Field(default_factory=Ssh)
-    access: Access = Field(default_factory=Access)
+    vips: Vips = Field(description="The virtual IPs.")
+    database: Database = Field(default_factory=Database, description="The PostgreSQL pair.")
+    archive: Archive = Field(default_factory=Archive, description="The archive nodes.")
+    fencing: Fencing = Field(default_factory=Fencing, description="How a lost primary is kept from serving.")
+    notify: tuple[Notice, ...] = Field(default=(), description="Who is told.")
+    ssh: Ssh = Field(default_factory=Ssh, description="How hactl reaches the nodes.")
+    access: Access = Field(default_factory=Access, description="Who may reach the installation from outside.")
 
     def having(self, role: Role) -> dict[str, Node]:
         """The nodes that have a role, in the spec's order."""
@@ -169,7 +240,5 @@ class ClusterSpec(Model):
     @property
     def voters(self) -> dict[str, Node]:
         """The nodes that run etcd: database nodes and witnesses."""
-        return {n: node for n, node in self.nodes.items() if Role.DATABASE in node.roles or Role.WITNESS in node.roles}
-
-
-NAME_PATTERN = re.compile(r"^[a-z][a-z0-9-]{0,31}$")
+        votes = {Role.DATABASE, Role.WITNESS}
+        return {name: node for name, node in self.nodes.items() if votes.intersection(node.roles)}

@@ -1,0 +1,178 @@
+"""The kinds of values a spec holds. Each text type allows only what needs no quoting wherever it is rendered.
+
+Every pattern has a sentence in SAYS, which is what a user reads instead of the pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WrapValidator
+from pydantic_core import PydanticCustomError, ValidationError
+
+from hactl.units import Seconds
+
+SAYS: Final[dict[str, str]] = {}
+
+
+def _text(pattern: str, says: str, *, max_length: int | None = None) -> StringConstraints:
+    SAYS[pattern] = says
+    return StringConstraints(pattern=pattern, max_length=max_length)
+
+
+Name = Annotated[
+    str,
+    _text(
+        r"^[a-z][a-z0-9-]{0,31}$",
+        "a name is a small letter, then small letters, digits and hyphens, 32 at most",
+    ),
+]
+Interface = Annotated[
+    str,
+    _text(
+        r"^[A-Za-z][A-Za-z0-9_.-]{0,14}$",
+        "a network interface is a letter, then letters, digits, _ . -, 15 at most (the kernel's limit)",
+    ),
+]
+# DICOM PS3.5 6.2 allows more; hactl allows what needs no quoting anywhere and no trimming (AE: at most 16).
+AeTitle = Annotated[
+    str,
+    _text(
+        r"^[A-Z0-9][A-Z0-9_.-]{0,15}$",
+        "an AE title is capital letters, digits, _ . -, 16 at most, and begins with a letter or digit",
+    ),
+]
+AbsolutePath = Annotated[
+    str,
+    _text(
+        r"^(/[A-Za-z0-9_.-]*[A-Za-z0-9_-])+$",
+        "a path begins with /, has letters, digits, _ . - only, no '..' and no / at its end",
+        max_length=200,
+    ),
+]
+SqlName = Annotated[
+    str,
+    _text(
+        r"^[a-z_][a-z0-9_]{0,62}$",
+        "this is a small letter or _, then small letters, digits and _, 63 at most",
+    ),
+]
+UserName = Annotated[
+    str,
+    _text(
+        r"^[a-z_][a-z0-9_-]{0,31}$",
+        "an account is a small letter or _, then small letters, digits, _ and -, 32 at most",
+    ),
+]
+AgentName = Annotated[
+    str,
+    _text(
+        r"^fence_[a-z0-9_]{1,40}$",
+        "a fence agent is the name of a program of Debian's fence-agents, for example fence_ipmilan",
+    ),
+]
+WebhookUrl = Annotated[
+    str,
+    _text(
+        r"^https?://[A-Za-z0-9._~:/?#@!&*+,;=%-]{1,500}$",
+        "a webhook is an http:// or https:// address without spaces and quotes, 500 characters at most",
+    ),
+]
+EmailAddress = Annotated[
+    str,
+    _text(
+        r"^[A-Za-z0-9._+][A-Za-z0-9._+-]{0,63}@[A-Za-z0-9][A-Za-z0-9.-]{0,189}$",
+        "this is not an e-mail address",
+    ),
+]
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+RouterId = Annotated[int, Field(ge=1, le=255, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+def _only_text(value: object) -> object:
+    # Python's ipaddress takes 3221225985 and [host, prefix] too; a spec is read by people.
+    if not isinstance(value, str | IPv4Address | IPv4Interface | IPv4Network):
+        raise PydanticCustomError("string_type", "must be text")
+    return value
+
+
+def _host(address: Any) -> Any:
+    """Refuse addresses that no machine of a network can have."""
+    kinds = {
+        "the unspecified address": address.is_unspecified,
+        "a loopback address": address.is_loopback,
+        "a multicast address": address.is_multicast,
+        "a reserved address": address.is_reserved,
+    }
+    for kind, found in kinds.items():
+        if found:
+            raise PydanticCustomError("address_kind", "is {kind}, not a machine's", {"kind": kind})
+    return address
+
+
+Address = Annotated[IPv4Address, BeforeValidator(_only_text), AfterValidator(_host)]
+InterfaceAddress = Annotated[IPv4Interface, BeforeValidator(_only_text), AfterValidator(_host)]
+Network = Annotated[IPv4Network, BeforeValidator(_only_text)]
+
+
+DURATION_TEXT: Final = r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|min|h|d)$"
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return Seconds.parse(value)
+    except ValueError as error:
+        raise PydanticCustomError("is_instance_of", "is not a duration") from error
+
+
+Duration = Annotated[
+    Seconds,
+    BeforeValidator(
+        _duration,
+        json_schema_input_type=Annotated[
+            str, StringConstraints(pattern=r"^\d{1,9}(\.\d{1,9})?(ms|s|min|h|d)$")
+        ],
+    ),
+    PlainSerializer(str, return_type=str),
+]
+
+
+def _one_message(says: str) -> WrapValidator:
+    """A union that answers with one sentence, where pydantic has one for each of its members."""
+
+    def check(value: Any, handler: Callable[[Any], Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise PydanticCustomError("scalar", "{says}", {"says": says}) from error
+
+    return WrapValidator(check)
+
+
+# Printable ASCII without quotes, backslash, backtick and braces: nothing that a configuration file, a shell
+# or a template could take for anything but text.
+PARAMETER_TEXT: Final = r"^[ !#-&(-\[\]-_a-z|~]{0,1000}$"
+ParameterValue = Annotated[
+    Annotated[str, StringConstraints(pattern=PARAMETER_TEXT)]
+    | Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+    | Annotated[float, Field(strict=True, allow_inf_nan=False)]
+    | Annotated[bool, Field(strict=True)],
+    _one_message(
+        "a value is a number, true or false, or text of plain characters: "
+        "no line breaks or control characters, no quotes, backslashes, backticks or braces"
+    ),
+]
+FENCE_TEXT: Final = r"^[A-Za-z0-9_./:@=,+-]{1,200}$"
+FenceOption = Annotated[
+    Annotated[str, StringConstraints(pattern=FENCE_TEXT)]
+    | Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+    | Annotated[bool, Field(strict=True)],
+    _one_message(
+        "an option is a number, true or false, or text of letters, digits and _ . / : @ = , + -, 200 at most"
+    ),
+]
