@@ -40,6 +40,17 @@ PORT_PROMETHEUS: Final = 9090
 ETCD_NAMESPACE: Final = "/service"  # Patroni's own default; its keys are /service/<cluster>/...
 HACTL_NAMESPACE: Final = "/hactl"
 
+DCS_CONFIG: Final = PurePosixPath("/etc/patroni/dcs.json")  # what `deploy` compares with Patroni's GET /config
+ROLES_SQL: Final = ETC / "roles.sql"  # applied by `deploy` on the primary, as postgres, over the local socket
+AUTHORIZED_KEYS: Final = ETC / "authorized_keys"
+STORAGE_MARKER: Final = ".hactl-storage"  # in the image storage: proves that the right disk is mounted
+
+ROLE_REPLICATOR: Final = "replicator"
+ROLE_REWIND: Final = "rewind"
+ROLE_MONITOR: Final = "hactl_monitor"
+ROLE_PROBE: Final = "hactl_probe"
+DATABASE_HACTL: Final = "hactl"  # heartbeat and drills, owned by ROLE_PROBE
+
 
 def pg_bin(version: int) -> PurePosixPath:
     """Debian's place for the server programs of one major version."""
@@ -48,15 +59,3 @@ def pg_bin(version: int) -> PurePosixPath:
 
 def pg_data(version: int) -> PurePosixPath:
     return PurePosixPath(f"/var/lib/postgresql/{version}/hactl")
-
-DCS_CONFIG: Final = PurePosixPath("/etc/patroni/dcs.json")  # what `deploy` compares with Patroni's GET /config
-ROLES_SQL: Final = ETC / "roles.sql"  # applied by `deploy` on the primary, as postgres, over the local socket
-AUTHORIZED_KEYS: Final = ETC / "authorized_keys"
-RUN: Final = PurePosixPath("/run/hactl")
-STORAGE_MARKER: Final = ".hactl-storage"  # in the image storage: proves that the right disk is mounted
-
-ROLE_REPLICATOR: Final = "replicator"
-ROLE_REWIND: Final = "rewind"
-ROLE_MONITOR: Final = "hactl_monitor"
-ROLE_PROBE: Final = "hactl_probe"
-DATABASE_HACTL: Final = "hactl"  # heartbeat and drills, owned by ROLE_PROBE

@@ -39,9 +39,8 @@ def rules(spec: ClusterSpec, node: str) -> tuple[Rule, ...]:
     if node in spec.witnesses:
         found.append(Rule(layout.PORT_PROMETHEUS, ("ip saddr @operators",)))
     if node in spec.archives:
-        found += [
-            Rule(port, (*_INSIDE, "ip saddr @clients")) for port in (layout.PORT_HTTPS, layout.PORT_DICOM_TLS)
-        ]
+        open_to = (*_INSIDE, "ip saddr @clients")
+        found += [Rule(layout.PORT_HTTPS, open_to), Rule(layout.PORT_DICOM_TLS, open_to)]
         found.append(Rule(layout.PORT_ORTHANC_HTTP, ()))
     return tuple(found)
 

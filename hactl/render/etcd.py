@@ -1,4 +1,4 @@
-"""etcd: one member on each database node and witness. Keys of the config file as etcd 3.4 (Debian 12) reads them."""
+"""etcd: one member on each database node and witness. Keys as etcd 3.4 (Debian 12) reads them from a file."""
 
 from __future__ import annotations
 

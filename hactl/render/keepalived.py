@@ -18,7 +18,7 @@ SCRIPT_USER: Final = "hactl"
 
 @dataclass(frozen=True)
 class Check:
-    """A vrrp_script. Seconds; weight 0 means: a failure takes the node out, otherwise it only lowers its priority."""
+    """A vrrp_script; times in seconds. A failure takes the node out with weight 0, else lowers its priority."""
 
     name: str
     command: str
@@ -31,7 +31,7 @@ class Check:
 
 PRIMARY: Final = Check("check_primary", str(layout.LIB / "check-primary"), 1, 6, 1, 1, 0)
 ARCHIVE: Final = Check("check_archive", str(layout.LIB / "check-archive"), 2, 4, 2, 1, 0)
-# While the database fails over no archive node reaches its index: with a weight the address stays with one of them.
+# While the database fails over no archive node reaches its index: with a weight one keeps the address.
 INDEX: Final = Check("check_index", str(layout.LIB / "check-archive-index"), 5, 4, 2, 2, -20)
 
 

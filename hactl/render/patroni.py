@@ -1,4 +1,4 @@
-"""Patroni's configuration as data: the dynamic part, that lives in etcd, and the local part, that wins over it.
+"""Patroni's configuration as data: the dynamic part in etcd, and the local part that wins over it.
 
 Sources of the numbers: the project's reliability research (docs/architecture.md names the measurements).
 """
@@ -56,7 +56,7 @@ _PINNED_COMMANDS: Final[dict[str, Any]] = {
 
 def dynamic(spec: ClusterSpec) -> dict[str, Any]:
     """The dynamic configuration: all members follow it, and `deploy` patches it when it differs."""
-    pinned = set(pinned_parameters())
+    pinned = set(pinned_parameters(spec))
     wanted = {k: _value(v) for k, v in spec.database.parameters.items() if k not in pinned}
     return {
         "ttl": 20,  # Patroni's smallest
@@ -86,10 +86,11 @@ def _value(value: object) -> object:
     return value
 
 
-def pinned_parameters() -> dict[str, Any]:
+def pinned_parameters(spec: ClusterSpec) -> dict[str, Any]:
     """Parameters of the local file. They win over the dynamic ones, so nothing in etcd can change them."""
+    given = spec.database.parameters
     return {
-        **_PINNED_COMMANDS,
+        **{name: _value(given.get(name, default)) for name, default in _PINNED_COMMANDS.items()},
         "listen_addresses": "0.0.0.0",  # noqa: S104 - the VIP comes and goes; nftables says who gets through
         "password_encryption": "scram-sha-256",
         "ssl": "on",
@@ -167,7 +168,7 @@ def _etcd3(spec: ClusterSpec, node: str) -> dict[str, Any]:
 
 
 def _postgresql(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> dict[str, Any]:
-    parameters = pinned_parameters()
+    parameters = pinned_parameters(spec)
     del parameters["listen_addresses"]  # Patroni makes it from `listen`
     return {
         "listen": f"0.0.0.0:{layout.PORT_POSTGRES}",

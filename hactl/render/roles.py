@@ -1,4 +1,4 @@
-"""The SQL file that makes roles, databases and grants what they should be, and says `changed` for each change."""
+"""The SQL file that makes roles, databases and grants what they should be; it says each change."""
 
 from __future__ import annotations
 
@@ -76,12 +76,13 @@ def _attributes(role: str, *, replication: bool) -> Step:
 
 def _password(role: str, verifier: str) -> Step:
     statement = f"ALTER ROLE {sql_name(role)} PASSWORD {sql_literal(verifier)}"
-    done = f"EXISTS (SELECT FROM pg_authid WHERE rolname = {sql_literal(role)} AND rolpassword = {sql_literal(verifier)})"
+    same = f"rolname = {sql_literal(role)} AND rolpassword = {sql_literal(verifier)}"
+    done = f"EXISTS (SELECT FROM pg_authid WHERE {same})"
     return Step(f"password of role {role}", Quoted(statement), Quoted(done))
 
 
 def _durable(role: str) -> Step:
-    """A commit that the standby has not got would be lost with the primary: not for a configuration's sake."""
+    """A commit that the standby has not got would be lost with the primary."""
     done = (
         "EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole"
         f" WHERE s.setdatabase = 0 AND r.rolname = {sql_literal(role)}"
@@ -93,8 +94,12 @@ def _durable(role: str) -> Step:
 
 def _databases(spec: ClusterSpec) -> Iterator[Step]:
     owners = {spec.database.name: spec.database.name, layout.DATABASE_HACTL: layout.ROLE_PROBE}
+    monitor = sql_literal(layout.ROLE_MONITOR)
     for database, owner in owners.items():
-        known = f"SELECT FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba WHERE datname = {sql_literal(database)}"
+        known = (
+            "SELECT FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba"
+            f" WHERE datname = {sql_literal(database)}"
+        )
         create = f"CREATE DATABASE {sql_name(database)} OWNER {sql_name(owner)}"
         yield Step(f"database {database}", Quoted(create), Quoted(f"EXISTS ({known})"))
         yield Step(
@@ -110,9 +115,7 @@ def _databases(spec: ClusterSpec) -> Iterator[Step]:
         yield Step(
             f"database {database} open to {layout.ROLE_MONITOR}",
             Quoted(f"GRANT CONNECT ON DATABASE {sql_name(database)} TO {sql_name(layout.ROLE_MONITOR)}"),
-            Quoted(
-                f"has_database_privilege({sql_literal(layout.ROLE_MONITOR)}, {sql_literal(database)}, 'CONNECT')"
-            ),
+            Quoted(f"has_database_privilege({monitor}, {sql_literal(database)}, 'CONNECT')"),
         )
 
 
