@@ -1,0 +1,172 @@
+"""`hactl lab`: the whole installation on one machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hactl.errors import Unreachable
+from hactl.units import Seconds
+
+if TYPE_CHECKING:
+    from hactl.lab.lab import Lab
+
+NAME = click.option("--name", metavar="NAME", help="The lab's name, if there are several.")
+_PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@click.group("lab")
+def command() -> None:
+    """The whole installation on one machine, with faults on purpose. Needs root."""
+
+
+@command.command("up")
+@click.option("--name", default="demo", show_default=True, metavar="NAME", help="The lab's name.")
+@click.option("--spec", "spec_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What to build. Default: two database nodes, a witness, two archive nodes.")
+@click.option("--deploy/--no-deploy", default=True, help="Whether to run `hactl deploy` on it at the end.")
+def up_command(name: str, spec_file: Path | None, deploy: bool) -> None:
+    """Make the lab and deploy into it; complete what is missing of one that is there."""
+    from hactl import resources
+    from hactl.lab.folder import check_name
+    from hactl.lab.up import up
+
+    source = spec_file or resources.folder("templates") / "lab" / "cluster.yaml"
+    with _progress("lab up") as say:
+        lab = up(check_name(name), source.read_text(encoding="utf-8"), str(source), say)
+    if deploy:
+        _deploy(lab)
+
+
+def _deploy(lab: Lab) -> None:
+    """The very same command that production gets, with the lab's spec."""
+    from hactl.cli.app import root
+
+    root.main(["--spec", str(lab.folder.spec), "deploy"], prog_name="hactl", standalone_mode=False)
+
+
+@command.command("down")
+@click.option("--name", default="demo", show_default=True, metavar="NAME", help="The lab's name.")
+@click.option("--image", "with_image", is_flag=True, help="Forget the cached image too.")
+def down_command(name: str, with_image: bool) -> None:
+    """Remove the lab and everything it made."""
+    from hactl.lab import image
+    from hactl.lab.down import down
+    from hactl.lab.folder import check_name
+
+    with _progress("lab down") as say:
+        was_there = down(check_name(name), say)
+        if with_image:
+            image.remove_all()
+    if not was_there:
+        click.echo(f"there was no lab {name}", err=True)
+
+
+@command.command("status")
+@NAME
+@click.pass_context
+def status_command(ctx: click.Context, name: str | None) -> None:
+    """Which machines are on, off, frozen or cut off."""
+    from hactl.cli import lab_view
+
+    lab = _open(name)
+    lab_view.show(lab, (ctx.find_root().obj or {}).get("output", "table"))
+
+
+@command.command("exec", context_settings=_PASS_ON)
+@NAME
+@click.argument("node")
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
+def exec_command(name: str | None, node: str, argv: tuple[str, ...]) -> None:
+    """Run CMD as root on NODE, also when its network is cut."""
+    _become(_open(name).machine(node).exec_argv(argv))
+
+
+@command.command("shell", context_settings=_PASS_ON)
+@NAME
+@click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD...]")
+def shell_command(name: str | None, argv: tuple[str, ...]) -> None:
+    """A shell, or CMD, where the operator sits: nodes and virtual IPs are reached from there."""
+    lab = _open(name)
+    os.environ["HACTL_SPEC"] = str(lab.folder.spec)
+    _become(lab.ops_argv(argv or (os.environ.get("SHELL", "/bin/sh"),)))
+
+
+@command.command("fault")
+@NAME
+@click.option("--for", "lasting", metavar="TIME", help="Hold it so long (10s, 2min), then heal; Ctrl-C heals at once.")
+@click.argument("kind")
+@click.argument("node")
+def fault_command(name: str | None, lasting: str | None, kind: str, node: str) -> None:
+    """Inject the fault KIND on NODE: power-off, power-on, isolate, join, freeze, thaw, crash-postgres."""
+    from hactl.lab.faults import fault, injected
+
+    chosen, lab = fault(kind), _open(name)
+    if lasting is None:
+        chosen.inject(lab, node)
+        return
+    seconds = _seconds(lasting)
+    signal.signal(signal.SIGTERM, _interrupted)  # by default it would end us before we healed
+    with injected(lab, kind, node):
+        time.sleep(seconds)
+
+
+@command.command("heal")
+@NAME
+def heal_command(name: str | None) -> None:
+    """Undo every fault: thaw, plug in, power on."""
+    for sentence in _open(name).heal() or ["nothing to heal"]:
+        click.echo(sentence)
+
+
+def _open(name: str | None) -> Lab:
+    from hactl.lab.folder import LABS, check_name
+    from hactl.lab.lab import Lab, only_lab
+
+    return Lab.open(only_lab(LABS, check_name(name) if name else None))
+
+
+def _seconds(text: str) -> float:
+    try:
+        return Seconds.parse(text).value
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for") from error
+
+
+def _interrupted(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _become(argv: list[str]) -> None:
+    """Run `argv` in our place: its terminal, its signals, its exit code."""
+    sys.stdout.flush()
+    try:
+        os.execvp(argv[0], argv)  # noqa: S606 - an argv list, no shell
+    except FileNotFoundError as error:
+        raise Unreachable(f"{argv[0]} is not installed", hint="apt-get install util-linux") from error
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[str], None]]:
+    """One live line on a terminal; elsewhere a line for each step, with the time since the start."""
+    from rich.console import Console
+
+    console, start, last = Console(stderr=True), time.monotonic(), [""]
+
+    def say(text: str) -> None:
+        if console.is_terminal:
+            status.update(f"{title}: {text}")
+        elif text.split(":")[0] != last[0]:  # of the image's hundreds of lines only the first
+            console.print(f"{time.monotonic() - start:6.1f} s  {text}", highlight=False, markup=False, soft_wrap=True)
+        last[0] = text.split(":")[0]
+
+    with console.status(f"{title} ...") as status:
+        yield say
+    console.print(f"{title}: done in {time.monotonic() - start:.1f} s", highlight=False)

@@ -1,0 +1,40 @@
+"""A machine's disk before its first boot: who it is, its host key, and who may log in."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path
+
+from hactl.adapters.command import run
+from hactl.lab.folder import MachineFolder, replace
+
+HOST_KEY = Path("etc/ssh/ssh_host_ed25519_key")
+
+
+def prepare(folder: MachineFolder, name: str, hosts: str, authorized_key: str) -> None:
+    """Make the disk if there is none. It appears whole or not at all: a killed `lab up` leaves no half of it."""
+    for path in (folder.path, folder.work, folder.root):
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if folder.upper.is_dir():
+        return
+    new = folder.path / "upper.new"
+    if new.exists():
+        shutil.rmtree(new)
+    # These folders cover the image's, so they must have the image's owners and modes.
+    for path, mode in (("", 0o755), ("etc", 0o755), ("etc/ssh", 0o755), ("root", 0o700), ("root/.ssh", 0o700)):
+        (new / path).mkdir()
+        (new / path).chmod(mode)
+    replace(new / "etc/hostname", f"{name}\n")
+    replace(new / "etc/hosts", hosts)
+    # With an id of its own the machine does not take this for a first boot, which would enable services by preset.
+    replace(new / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
+    replace(new / "root/.ssh/authorized_keys", authorized_key, 0o600)
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"root@{name}", "-f", str(new / HOST_KEY)], within=20)
+    new.rename(folder.upper)
+
+
+def host_key(folder: MachineFolder) -> str:
+    """The public host key: type and base64, as known_hosts wants it."""
+    words = folder.upper.joinpath(f"{HOST_KEY}.pub").read_text(encoding="ascii").split()
+    return f"{words[0]} {words[1]}"

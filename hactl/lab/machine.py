@@ -1,0 +1,161 @@
+"""One machine of the lab: power, freezing, cables, and running something in it.
+
+A machine is a full system booted by systemd-nspawn from an overlay, in its own scope and network namespace.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hactl.adapters.command import Result, run
+from hactl.errors import Refused, Unreachable
+from hactl.lab import netns, network, scope
+from hactl.lab.folder import LabFolder
+from hactl.lab.lock import held
+from hactl.lab.topology import Machine
+
+# Mounts the disk where only this machine sees it, then becomes the machine. $1 image, $2 upper, $3 work, $4 root.
+_MOUNT: Final = """
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4" || exit 1
+shift 4
+exec "$@"
+"""
+# systemd-nspawn's own folder for each container; it has no other that outlives one.
+_NSPAWN_RUNTIME: Final = Path("/run/systemd/nspawn/propagate")
+
+
+class Power(enum.StrEnum):
+    ON = "on"
+    OFF = "off"
+    FROZEN = "frozen"
+
+
+@dataclass(frozen=True)
+class LabMachine:
+    """A machine, and what is needed to act on it."""
+
+    machine: Machine
+    folder: LabFolder
+    switch: str
+    image: Path
+    storage: str
+    scopes: scope.Scopes
+
+    @property
+    def name(self) -> str:
+        return self.machine.name
+
+    def power(self) -> Power:
+        cgroup = self.scopes.cgroup(self.machine.scope)
+        if cgroup is None or not scope.populated(cgroup):
+            return Power.OFF
+        return Power.FROZEN if scope.is_frozen(cgroup) else Power.ON
+
+    def power_on(self) -> None:
+        """Boot unless it is on. Returns when it was switched on; systemd in it needs some seconds more."""
+        with held(self.folder.machine(self.name).path, f"machine {self.name}", wait=30):
+            if self.power() is Power.OFF:
+                self._clear()
+                network.create(self.machine, self.switch)
+                self.scopes.start(self.machine.scope, self._argv(), self.folder.machine(self.name).log)
+
+    def power_off(self) -> None:
+        """Cut the power: from one moment to the next nothing is sent, then nothing runs. The disk stays as it was."""
+        with held(self.folder.machine(self.name).path, f"machine {self.name}", wait=30):
+            # First the cable: a killed process's connections would otherwise be closed politely.
+            if self.machine.cables[0].port in network.ports(self.switch):
+                network.unplug(self.machine, self.switch)
+            self._clear()
+
+    def freeze(self) -> None:
+        scope.freeze(self._running(), frozen=True)
+
+    def thaw(self) -> None:
+        scope.freeze(self._running(), frozen=False)
+
+    def isolate(self) -> None:
+        """Pull its cables out of the switch, the management one too. Its BMC keeps its own."""
+        self._running()
+        network.unplug(self.machine, self.switch)
+
+    def join(self) -> None:
+        self._running()
+        network.plug(self.machine, self.switch)
+
+    def isolated(self) -> bool:
+        return network.unplugged(self.machine, self.switch)
+
+    def init(self) -> int:
+        """The process id, as this machine counts, of the machine's own process 1.
+
+        Raises:
+            Unreachable: it is off, or has not come so far.
+
+        """
+        cgroup = self.scopes.cgroup(self.machine.scope)
+        for pid in scope.processes(cgroup) if cgroup else []:
+            if _own_pid(pid) == 1:
+                return pid
+        raise Unreachable(f"{self.name} is off", hint=f"hactl lab fault power-on {self.name}")
+
+    def exec_argv(self, argv: Sequence[str]) -> list[str]:
+        """What runs `argv` as root inside the machine, even when its network is cut."""
+        clean = ["env", "-i", "HOME=/root", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        return ["nsenter", "-t", str(self.init()), "-m", "-u", "-i", "-n", "-p", "-C", "--", *clean, *argv]
+
+    def exec(self, argv: Sequence[str], *, within: float, check: bool = True, stdin: str | None = None) -> Result:
+        """Raises StepFailed on another exit code than 0 if `check`; Unreachable when it is off or gives no answer."""
+        return run(self.exec_argv(argv), within=within, check=check, stdin=stdin)
+
+    def _running(self) -> Path:
+        cgroup = self.scopes.cgroup(self.machine.scope)
+        if cgroup is None or not scope.populated(cgroup):
+            raise Refused(f"{self.name} is off", hint=f"hactl lab fault power-on {self.name}")
+        return cgroup
+
+    def _clear(self) -> None:
+        self.scopes.remove(self.machine.scope)
+        network.destroy(self.machine, self.switch)
+        clear_runtime(self.machine.scope)
+
+    def _argv(self) -> list[str]:
+        disk = self.folder.machine(self.name)
+        bind = [f"--bind={self.folder.storage}:{self.storage}"] if self.machine.archive else []
+        return [
+            # Slave: when a namespace under /run/netns is unmounted outside, this copy of the mount must not hold it.
+            "unshare", "--mount", "--propagation", "slave", "--",
+            "sh", "-c", _MOUNT, "mount", str(self.image), str(disk.upper), str(disk.work), str(disk.root),
+            "env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_SECCOMP=0", "SYSTEMD_NSPAWN_LOCK=0",
+            "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network",
+            "systemd-nspawn", "--quiet", "--boot", f"--directory={disk.root}", f"--machine={self.machine.scope}",
+            f"--hostname={self.name}", "--register=no", "--keep-unit", "--capability=all", "--console=pipe",
+            f"--network-namespace-path={netns.RUN / self.machine.netns}", *bind,
+            "--link-journal=no", "--resolv-conf=off", "--timezone=off",
+        ]  # fmt: skip
+
+
+def runtime_names(prefix: str) -> list[str]:
+    """Machines that systemd-nspawn keeps a folder for in /run."""
+    return sorted(entry.name for entry in _NSPAWN_RUNTIME.glob(f"{prefix}*"))
+
+
+def clear_runtime(name: str) -> None:
+    """systemd-nspawn removes its folder in /run when a machine shuts down, not when its power is cut."""
+    for folder in (_NSPAWN_RUNTIME / name, _NSPAWN_RUNTIME, _NSPAWN_RUNTIME.parent):
+        try:
+            folder.rmdir()
+        except OSError:  # absent, or another container's
+            return
+
+
+def _own_pid(pid: int) -> int:
+    """A process's id in its innermost pid namespace; 0 when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[-1]) for line in lines if line.startswith("NSpid:")), 0)

@@ -1,0 +1,125 @@
+"""What this machine lacks for a lab: all of it at once, one sentence each, found by trying, before anything is made.
+
+`python -m hactl.lab.preflight` prints the sentences and ends with 0 when there are none, else 1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from hactl.adapters.command import run
+from hactl.errors import HactlError, Refused
+from hactl.lab import image, scope
+from hactl.lab.folder import LABS
+
+# program -> the Debian package that has it
+TOOLS: Final = {
+    "systemd-nspawn": "systemd-container",
+    "mmdebstrap": "mmdebstrap",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "ssh-keygen": "openssh-client",
+    "nsenter": "util-linux",
+    "unshare": "util-linux",
+    "setsid": "util-linux",
+    "mount": "mount",
+    "apt-config": "apt",
+}
+IMAGE_SPACE: Final = 6 * 1024**3  # the image while it is built, five machines' disks, a demo's data: 4.1 GiB seen
+LAB_SPACE: Final = 3 * 1024**3
+TRIAL: Final = "hactl-lab.-trial.cgroup"  # no lab can be called -trial
+
+# In namespaces that vanish with the shell. Each line that fails says so by its number on standard output.
+_NETWORK: Final = """
+ip link add lan type bridge 2>/dev/null || echo bridge
+ip link add port type veth peer name host0 2>/dev/null || echo veth
+nft add table inet trial 2>/dev/null && nft add set inet trial s '{type ipv4_addr; flags timeout;}' 2>/dev/null || echo nft
+"""
+_OVERLAY: Final = 'cd "$1" && mkdir lower upper work root && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work root'
+_SENTENCES: Final = {
+    "bridge": "the kernel makes no bridges (module bridge)",
+    "veth": "the kernel makes no veth pairs (module veth)",
+    "nft": "the kernel has no nftables sets with time-outs (module nf_tables)",
+}
+
+
+def lacks(*, needs_image: bool = True) -> list[str]:
+    """What is missing, one sentence each; empty when a lab can be made here."""
+    if os.geteuid() != 0:
+        return ["the lab needs root: it makes namespaces, mounts and cgroups"]
+    missing = [f"{tool} is not installed: apt-get install {package}" for tool, package in TOOLS.items() if not shutil.which(tool)]
+    if missing:
+        return missing + list(_space(needs_image=needs_image))
+    return [*_release(), *_network(), *_overlay(), *_cgroup(), *_space(needs_image=needs_image)]
+
+
+def require(*, needs_image: bool = True) -> None:
+    """Raises Refused with everything that is missing."""
+    if missing := lacks(needs_image=needs_image):
+        raise Refused("this machine cannot make the lab", missing)
+
+
+def _release() -> Iterator[str]:
+    try:
+        image.recipe()
+    except HactlError as error:
+        yield error.message
+
+
+def _network() -> Iterator[str]:
+    tried = run(["unshare", "--net", "--mount", "sh", "-c", _NETWORK], within=20, check=False)
+    if tried.err.strip():
+        yield f"network namespaces cannot be made here: {tried.err.strip().splitlines()[-1]}"
+    for word in tried.out.split():
+        yield _SENTENCES[word]
+
+
+def _overlay() -> Iterator[str]:
+    """Tried where the machines' disks will be: an overlay cannot lie on every file system."""
+    place = _existing(LABS)
+    with tempfile.TemporaryDirectory(prefix=".hactl-trial-", dir=place) as folder:
+        tried = run(["unshare", "--mount", "sh", "-c", _OVERLAY, "trial", folder], within=20, check=False)
+    if tried.code != 0:
+        yield f"no overlay can be mounted on {place}'s file system: {(tried.err.strip() or 'mount failed').splitlines()[-1]}"
+
+
+def _cgroup() -> Iterator[str]:
+    try:
+        where = scope.scopes()
+        where.start(TRIAL, ["sleep", "60"], Path("/dev/null"))
+        cgroup = where.cgroup(TRIAL)
+        if cgroup is None or not (cgroup / "cgroup.kill").exists():
+            yield "cgroup v2 with cgroup.kill is needed (Linux 5.14 or newer)"
+        where.remove(TRIAL)
+    except (HactlError, OSError) as error:
+        yield f"cgroups cannot be made here: {error}"
+
+
+def _space(*, needs_image: bool) -> Iterator[str]:
+    for folder, wanted in ((LABS, LAB_SPACE), (image.CACHE, IMAGE_SPACE if needs_image else 0)):
+        place = _existing(folder)
+        free = shutil.disk_usage(place).free
+        if free < wanted:
+            yield f"{place} has {free / 1024**3:.1f} GiB free, the lab needs {wanted / 1024**3:.0f}"
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.is_dir())
+
+
+def main() -> int:
+    missing = lacks()
+    for sentence in missing:
+        print(f"- {sentence}")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
