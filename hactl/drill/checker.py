@@ -8,7 +8,7 @@ judged (nothing acknowledged, no table read) is a finding too: silence proves no
     I3  every acknowledged row is there exactly once, in its client's order; no row that surely failed
     I4  one system, timelines only grow, and no two nodes share one
     I6  the outage, measured by new connections, is within its limit (when one is given)
-    I7  both nodes hold the same rows afterwards
+    I7  both nodes hold the same rows; every acknowledged image can be fetched, its pixels unchanged
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
-from hactl.drill.history import Event, Look, Outcome, Server, Write
+from hactl.drill.history import Event, Look, Outcome, Server, Store, Write
 from hactl.drill.outage import Outage, outage
 
 SHOWN = 5  # pieces of evidence printed for one finding; the file has the rest
@@ -57,9 +57,18 @@ class Judgment:
 
 
 def judge(
-    events: Sequence[Event], tables: Mapping[str, Sequence[Row]], *, limit: float | None = None
+    events: Sequence[Event],
+    tables: Mapping[str, Sequence[Row]],
+    *,
+    images: Mapping[str, str] | None = None,
+    limit: float | None = None,
 ) -> Judgment:
-    """`tables`: node -> the rows of this run that stand there. `limit`: longest allowed outage, seconds."""
+    """The verdict.
+
+    `tables`: node -> the rows of this run that stand there. `images`: SOP instance UID -> SHA-256 of the
+    pixels that came back. `limit`: longest allowed outage, seconds.
+    """
+    stores = [e for e in events if isinstance(e, Store)]
     writes = [e for e in events if isinstance(e, Write)]
     looks = [e for e in events if isinstance(e, Look)]
     seen = outage(events)
@@ -71,9 +80,11 @@ def judge(
         *timelines(writes),
         *recovered(seen, limit),
         *same_rows(tables),
+        *images_kept(stores, images),
     )
     counts = Counter(str(w.outcome) for w in writes)
     counts["looks"] = len(looks)
+    counts["images"] = sum(s.outcome is Outcome.OK for s in stores)
     counts["rows"] = max((len(rows) for rows in tables.values()), default=0)
     return Judgment(findings, dict(counts), seen)
 
@@ -244,6 +255,20 @@ def same_rows(tables: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
             shown = sorted(differ, key=lambda r: (r.client, r.seq))[:SHOWN]
             evidence = tuple(f"{r.client} {r.seq} id {r.id}" for r in shown)
             yield Finding("I7", f"{a} and {b} differ in {len(differ)} rows", evidence)
+
+
+def images_kept(stores: Sequence[Store], images: Mapping[str, str] | None) -> Iterator[Finding]:
+    acked = [s for s in stores if s.outcome is Outcome.OK]
+    if acked and images is None:
+        yield Finding("I7", "acknowledged images were not read back")
+        return
+    found = images or {}
+    lost = [s.uid for s in acked if s.uid not in found]
+    changed = [s.uid for s in acked if s.uid in found and found[s.uid] != s.digest]
+    if lost:
+        yield Finding("I7", f"{len(lost)} acknowledged images cannot be fetched", tuple(lost[:SHOWN]))
+    if changed:
+        yield Finding("I7", f"{len(changed)} images came back with other pixels", tuple(changed[:SHOWN]))
 
 
 def _some(what: str, evidence: list[str]) -> Iterator[Finding]:

@@ -54,6 +54,18 @@ class Write:
 
 
 @dataclass(frozen=True)
+class Store:
+    """One image sent to the archive; ok means the archive acknowledged it with status 0x0000."""
+
+    uid: str
+    digest: str  # SHA-256 of its pixels
+    begin: float
+    end: float
+    outcome: Outcome
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Glance:
     """A look at a node, made between `begin` and `end`. `held` is None when clients cannot reach it."""
 
@@ -81,8 +93,8 @@ class Mark:
     detail: str = ""
 
 
-Event = Write | Look | Mark
-_KINDS: dict[str, type[Write | Look | Mark]] = {"write": Write, "look": Look, "mark": Mark}
+Event = Write | Store | Look | Mark
+_KINDS: dict[str, type[Event]] = {"write": Write, "store": Store, "look": Look, "mark": Mark}
 
 
 def encode(event: Event) -> str:
@@ -98,8 +110,9 @@ def decode(line: str) -> Event | None:
         if raw["version"] != VERSION:
             raise ValueError(f"version {raw['version']} instead of {VERSION}")
         return None
-    if kind == "write":
+    if kind in {"write", "store"}:
         raw["outcome"] = Outcome(raw["outcome"])
+    if kind == "write":
         raw["server"] = Server(**raw["server"]) if raw["server"] else None
     if kind == "look":
         raw["nodes"] = {name: _glance(glance) for name, glance in raw["nodes"].items()}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hactl.drill.checker import Row, judge
-from hactl.drill.history import Outcome, Server, Write
+from hactl.drill.history import Outcome, Server, Store, Write
 from tests.support.drills import DB1, DB2, Forge, failover
 
 
@@ -23,7 +23,7 @@ def test_a_failover_that_went_well_is_clean() -> None:
     forge = failover()
     verdict = judge(forge.events, forge.tables)
     assert verdict.clean, verdict.findings
-    assert verdict.counts == {"ok": 12, "info": 1, "fail": 1, "looks": 7, "rows": 13}
+    assert verdict.counts == {"ok": 12, "info": 1, "fail": 1, "looks": 7, "rows": 13, "images": 0}
 
 
 def test_i1_two_servers_acknowledge_in_turn() -> None:
@@ -215,6 +215,32 @@ def test_i7_the_nodes_differ_in_an_unknown_row() -> None:
     tables = forge.tables
     tables["db1"].pop()
     assert {f.invariant for f in judge(forge.events, tables).findings} == {"I7"}
+
+
+def stored(uid: str, digest: str, outcome: Outcome = Outcome.OK) -> Store:
+    return Store(uid, digest, 1, 2, outcome)
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        pytest.param(None, "were not read back", id="nobody looked"),
+        pytest.param({}, "1 acknowledged images cannot be fetched", id="lost"),
+        pytest.param({"1.2": "other"}, "other pixels", id="changed"),
+    ],
+)
+def test_i7_images(images: dict[str, str] | None, said: str) -> None:
+    forge = failover()
+    forge.events.append(stored("1.2", "d"))
+    findings = judge(forge.events, forge.tables, images=images).findings
+    assert [f.invariant for f in findings] == ["I7"]
+    assert said in findings[0].sentence
+
+
+def test_i7_an_image_of_unknown_outcome_may_be_missing() -> None:
+    forge = failover()
+    forge.events += [stored("1.2", "d"), stored("1.3", "e", Outcome.INFO)]
+    assert judge(forge.events, forge.tables, images={"1.2": "d"}).clean
 
 
 STEPS = st.lists(

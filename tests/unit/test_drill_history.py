@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from hactl.drill.history import History, Mark, read
+from hactl.drill.history import History, Mark, Outcome, Store, read
 from hactl.errors import UsageError
 from tests.support.drills import failover
 
 
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     history = History.create(tmp_path / "new" / "run.jsonl")
-    for event in failover().events:
+    events = [*failover().events, Store("1.2", "d", 1, 2, Outcome.INFO, "no answer")]
+    for event in events:
         history.add(event)
-    assert read(history.path) == history.snapshot() == tuple(failover().events)
+    assert read(history.path) == history.snapshot() == tuple(events)
 
 
 def test_an_interrupted_last_line_is_left_out(tmp_path: Path) -> None:
