@@ -1,19 +1,26 @@
-"""The command line: finds a command's module only when it is called, and turns errors into one line and an exit code."""
+"""The command line: imports a command's module only when it is called; every error ends in an exit code."""
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from typing import Any
+from typing import NoReturn
 
 import click
 
 from hactl import __version__
-from hactl.errors import HactlError, Refused, SpecError
+from hactl.cli import boundary
+from hactl.cli.common import OUTPUTS, log_to_stderr, with_common_options
+from hactl.errors import HactlError
 
-# command -> (module, one line of help). Modules are imported when their command is called: start-up time is a budget.
+# command -> (module, one line of help). Start-up time is a budget: help must not import what it lists.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "config": ("hactl.cli.config", "Render the configuration files of all nodes, compare them with what is there."),
+    "config": (
+        "hactl.cli.config",
+        "Render the configuration files of all nodes; compare with what is there.",
+    ),
+    "demo": ("hactl.cli.demo", "Lab, deployment, images, power loss and recovery, live."),
     "deploy": ("hactl.cli.deploy", "Bring every node to what the spec says."),
     "doctor": ("hactl.cli.doctor", "Check every precondition; say why it matters and what to do."),
     "dsn": ("hactl.cli.dsn", "Print the connection string an application should use."),
@@ -35,7 +42,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         found: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
-        return found
+        return with_common_options(found)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -44,41 +51,56 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hactl")
-@click.option("--spec", "spec_file", metavar="FILE", envvar="HACTL_SPEC", help="The spec. Default: ./cluster.yaml, /etc/hactl/cluster.yaml, the lab's.")
-@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", help="How to print what is asked for.")
+@click.option(
+    "--spec",
+    "spec_file",
+    metavar="FILE",
+    envvar="HACTL_SPEC",
+    help="The spec. Default: $HACTL_SPEC, ./cluster.yaml, /etc/hactl/cluster.yaml, the lab's.",
+)
+@click.option(
+    "-o", "--output", type=click.Choice(OUTPUTS), default="table", help="How to print what is asked for."
+)
 @click.option("-v", "--verbose", count=True, help="Say more on standard error; twice for everything.")
 @click.pass_context
 def root(ctx: click.Context, spec_file: str | None, output: str, verbose: int) -> None:
     """Keep a medical image archive up: database pair, virtual IPs, archive nodes."""
-    ctx.obj = {"spec": spec_file, "output": output, "verbose": verbose}
+    ctx.ensure_object(dict).update({"spec": spec_file, "output": output, "verbose": verbose})
+    log_to_stderr(verbose)
 
 
-def _report(error: HactlError) -> None:
-    click.echo(f"hactl: {error.message}", err=True)
-    if isinstance(error, SpecError):
-        for p in error.problems:
-            click.echo(f"  {p.path or '(top)'}: {p.reason}" + (f" (found {p.value})" if p.value else ""), err=True)
-            if p.hint:
-                click.echo(f"      {p.hint}", err=True)
-    if isinstance(error, Refused):
-        for veto in error.vetoes:
-            click.echo(f"  - {veto}", err=True)
-    if error.hint:
-        click.echo(f"  next: {error.hint}", err=True)
-
-
-def main(argv: list[str] | None = None) -> Any:
-    """The error boundary: HactlError -> its exit code; anything else is a bug -> 1, traceback only with -v."""
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run a command; end with its exit code. HactlError: its own code; anything not foreseen is a bug: 1."""
+    options: dict[str, object] = {}
     try:
-        root.main(args=argv, prog_name="hactl", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Without standalone mode, click returns what the command returned, or the code given to ctx.exit().
+        code = root.main(
+            args=argv, prog_name="hactl", standalone_mode=False, obj=options, color=boundary.colour()
+        )
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        code = 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("hactl: interrupted", err=True)
-        sys.exit(130)
+        code = 130
     except HactlError as error:
-        _report(error)
-        sys.exit(error.exit_code)
+        boundary.report(error)
+        code = error.exit_code
+    except BrokenPipeError:
+        # The reader has gone (`hactl ... | head`). Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    except Exception as error:  # noqa: BLE001 - the one place where everything is caught
+        code = 2 if _is_missing_extra(error) else 1
+        if code == 1:
+            boundary.report_bug(error, verbose=_as_int(options.get("verbose")))
+    sys.exit(_as_int(code))
+
+
+def _is_missing_extra(error: Exception) -> bool:
+    return isinstance(error, ModuleNotFoundError) and boundary.report_missing(error)
+
+
+def _as_int(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -35,7 +35,8 @@ def open_context(ctx: click.Context, *, connect: bool = True) -> Context:
     """Load the spec that the options (or the lookup order) name, and find the credentials for it.
 
     With `connect`, a lab's spec also moves this process into the lab's network: from there nodes and
-    virtual IPs are reached as an operator reaches them in production. Commands that only read files pass False.
+    virtual IPs are reached as an operator reaches them in production. Commands that only read files pass
+    False.
 
     Raises:
         UsageError: no spec, or it cannot be read.

@@ -82,7 +82,7 @@ def witnesses(facts: Facts) -> Iterator[Problem]:
         yield Problem(
             "nodes",
             ", ".join(voters),
-            f"there are {votes} etcd votes, an even number: they survive no more losses than {votes - 1} would",
+            f"there are {votes} etcd votes, an even number: no safer than {votes - 1}",
             "an odd number of database nodes and witnesses together: 3 or 5",
         )
     if votes > MAX_VOTES:

@@ -1,0 +1,64 @@
+"""The commented spec that `hactl spec init` writes. It passes `hactl spec check`; a test holds that."""
+
+from __future__ import annotations
+
+from typing import Final
+
+EXAMPLE: Final = """\
+# What a PACS installation is meant to be. `hactl spec check` says what is wrong with this file,
+# `hactl spec schema > cluster.schema.json` lets an editor complete it:
+# yaml-language-server: $schema=cluster.schema.json
+
+# The installation's name: a small letter, then small letters, digits and hyphens.
+cluster: demo
+
+# Every machine, by name, each with one role. Two database nodes, at least one witness (an odd number of
+# votes with the database nodes), at least two archive nodes.
+nodes:
+  db1:  {address: 192.0.2.11, roles: [database]}
+  db2:  {address: 192.0.2.12, roles: [database]}
+  wit1: {address: 192.0.2.13, roles: [witness]}
+  arc1: {address: 192.0.2.21, roles: [archive]}
+  arc2: {address: 192.0.2.22, roles: [archive]}
+
+# The addresses that clients use; no machine has them as its own. The prefix length is that of the nodes'
+# network. `router_id` must be unique among all VRRP users of the network segment.
+vips:
+  database: {address: 192.0.2.100/24, interface: eth0, router_id: 51}
+  archive:  {address: 192.0.2.101/24, interface: eth0, router_id: 52}
+
+# PostgreSQL: the archive's database, and parameters of your own.
+database:
+  version: 15
+  name: orthanc
+  parameters: {max_connections: 200}
+
+# Orthanc. Only the modalities named here may send, find and fetch; `tls: false` is for old ones.
+archive:
+  kind: orthanc
+  aet: PACS
+  storage: /srv/images          # shared storage, mounted on each archive node
+  modalities:
+    ct1: {aet: CT1, address: 192.0.2.51, port: 104, tls: true}
+
+# How a lost primary is kept from serving. `lease`: how long it may serve at most when it is cut off.
+# A fence agent switches the machine off; its password stands in a file that only root may read.
+fencing:
+  lease: 3s
+  agents:
+    db1: {agent: fence_ipmilan, options: {ip: 198.51.100.11, username: hactl, password_file: /etc/hactl/bmc}}
+    db2: {agent: fence_ipmilan, options: {ip: 198.51.100.12, username: hactl, password_file: /etc/hactl/bmc}}
+
+# Who is told when something happens.
+notify: []
+# - webhook: https://alerts.example.org/hactl
+# - email: oncall@example.org
+
+# How hactl reaches the nodes: `user` for operations, `deploy_user` (root, or with sudo) for `hactl deploy`.
+ssh: {user: hactl, deploy_user: root, port: 22}
+
+# Who may reach the installation from outside its own nodes; all others are dropped.
+access:
+  operators: [192.0.2.2/32]     # where hactl is run
+  clients: [192.0.2.0/24]       # who may use the virtual IPs
+"""

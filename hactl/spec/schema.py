@@ -1,0 +1,13 @@
+"""The spec as JSON Schema, for editors: completion, and a mark under what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hactl.spec.model import ClusterSpec
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema, draft 2020-12. Rules between values are not in it: `hactl spec check` knows those."""
+    found = ClusterSpec.model_json_schema(mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "title": "hactl cluster.yaml"}
