@@ -1,0 +1,103 @@
+"""The nodes' dispatcher over SSH: host keys pinned, one key, a fixed vocabulary of verbs."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import paramiko
+
+from hactl.adapters.tcp import CONNECT_WITHIN, connect
+from hactl.errors import StepFailed, Unreachable
+from hactl.ports import Clock
+from hactl.view.model import NodeFacts
+from hactl.view.parse.facts import parse_facts
+
+# sshd's greeting, key exchange and login; far above a LAN's, so that a busy node still gets in.
+LOGIN_WITHIN = 4.0
+MAX_OUTPUT = 8 * 1024 * 1024
+
+
+class Dispatcher:
+    """One node's dispatcher. Every call logs in anew: rare, and nothing is left open."""
+
+    def __init__(
+        self, address: str, *, port: int, user: str, key: Path, known_hosts: Path, clock: Clock
+    ) -> None:
+        self._address, self._port, self._user = address, port, user
+        self._key, self._known_hosts, self._clock = key, known_hosts, clock
+
+    @property
+    def _where(self) -> str:
+        return f"{self._user}@{self._address}"
+
+    def ask(self, sentence: str, *, within: float) -> bytes:
+        """What the dispatcher answers to a sentence of its vocabulary (`facts`, `logs UNIT N`, ...).
+
+        Raises:
+            Unreachable: no connection, an unknown host key, no login, or no answer in time.
+            StepFailed: the dispatcher refused, or the program that it asked failed.
+
+        """
+        with self._session() as session, self._translated():
+            return self._run(session, sentence, within)
+
+    def facts(self) -> NodeFacts:
+        with self._session() as session, self._translated():
+            sent = self._clock.wall()
+            body = self._run(session, "facts", 8)
+            # The node reads its clock somewhere between question and answer.
+            middle = (sent + self._clock.wall()) / 2
+        try:
+            return parse_facts(body, now=middle)
+        except ValueError as error:
+            raise Unreachable(f"{self._where}: {error}", hint="hactl deploy") from error
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[paramiko.Transport]:
+        client = paramiko.SSHClient()
+        client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        with self._translated():
+            client.load_host_keys(str(self._known_hosts))
+            client.connect(
+                self._address, self._port, self._user, key_filename=str(self._key),
+                sock=connect(self._address, self._port, within=CONNECT_WITHIN),
+                allow_agent=False, look_for_keys=False, timeout=LOGIN_WITHIN,
+                banner_timeout=LOGIN_WITHIN, auth_timeout=LOGIN_WITHIN,
+            )  # fmt: skip
+        try:
+            transport = client.get_transport()
+            if transport is None:
+                raise Unreachable(f"{self._where}: the connection was lost at once")
+            yield transport
+        finally:
+            client.close()
+
+    def _run(self, transport: paramiko.Transport, sentence: str, within: float) -> bytes:
+        channel = transport.open_session(timeout=LOGIN_WITHIN)
+        channel.settimeout(within)
+        channel.exec_command(sentence)
+        out, err = channel.makefile("rb").read(MAX_OUTPUT), channel.makefile_stderr("rb").read(4096)
+        code = channel.recv_exit_status()
+        if code != 0:
+            said = " / ".join(err.decode(errors="replace").strip().splitlines()[-3:])
+            raise StepFailed(f"{self._where}: {sentence}: {said or f'ended with code {code}'}")
+        return bytes(out)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except paramiko.BadHostKeyException as error:
+            problem = f"{self._address} shows another host key than the pinned one"
+            raise Unreachable(problem, hint="hactl pki trust --help") from error
+        except paramiko.AuthenticationException as error:
+            raise Unreachable(f"{self._where} refuses hactl's key", hint="hactl deploy") from error
+        except (TimeoutError, socket.timeout) as error:  # noqa: UP041 - paramiko raises the old name
+            raise Unreachable(f"{self._where}: no answer in time") from error
+        except (paramiko.SSHException, EOFError) as error:
+            raise Unreachable(f"{self._where}: {error or 'the connection was lost'}") from error
+        except OSError as error:
+            raise Unreachable(f"{self._where}: {error.strerror or error}") from error

@@ -1,0 +1,123 @@
+"""`hactl status`: one look at everything; verdict and reasons first."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from hactl.cli.context import Context, open_context
+from hactl.errors import NotHealthy, UsageError
+
+DEFAULT_INTERVAL = 1.0
+
+
+@click.command()
+@click.option(
+    "--watch", "interval", type=click.FloatRange(min=0.2), is_flag=False, flag_value=DEFAULT_INTERVAL,
+    metavar="[SECONDS]", help="Look again and again, each 1 s or as given; Ctrl-C ends it.",
+)  # fmt: skip
+@click.option("--check", is_flag=True, help="Exit with 7 when the verdict is not healthy.")
+@click.pass_context
+def command(ctx: click.Context, interval: float | None, check: bool) -> None:
+    """Show the whole installation on one screen: verdict and reasons first.
+
+    Every source is asked at once and has its own deadline: who does not answer is shown as unknown, with the
+    reason, and delays nothing beyond 2 s. -o json and -o yaml print the same as data (docs/status.md).
+    """
+    if check and interval is not None:
+        raise UsageError("--check asks once, --watch never ends: give one of them")
+    context = open_context(ctx)
+    look = looker(context)
+    if interval is not None:
+        _watch(look, context.output, interval)
+        return
+    data = look()
+    _printer(context.output)(data)
+    if check and data["verdict"] != "healthy":
+        raise NotHealthy(f"{data['cluster']} is {data['verdict']}", hint="hactl doctor")
+
+
+def looker(context: Context) -> Callable[[], dict[str, Any]]:
+    """A function that looks once and answers with the status document."""
+    from hactl.cli.status_data import document
+    from hactl.decide.health import judge
+    from hactl.observe.gather import gather
+    from hactl.wiring import status_ports
+
+    ports = status_ports(context.spec, context.site)
+
+    def look() -> dict[str, Any]:
+        view = gather(ports)
+        return document(context.spec, view, judge(context.spec, view))
+
+    return look
+
+
+Printer = Callable[[dict[str, Any]], None]
+
+
+def _printer(output: str) -> Printer:
+    return {"json": _print_json, "yaml": _print_yaml, "table": _print_table}[output]
+
+
+def _print_json(data: dict[str, Any]) -> None:
+    click.echo(json.dumps(data, indent=2))
+
+
+def _print_yaml(data: dict[str, Any]) -> None:
+    import yaml
+
+    click.echo(yaml.safe_dump(data, sort_keys=False), nl=False)
+
+
+def _print_yaml_document(data: dict[str, Any]) -> None:
+    click.echo("---")
+    _print_yaml(data)
+
+
+def _print_table(data: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    from hactl.cli.status_table import screen
+
+    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(screen(data))
+
+
+def _watch(look: Callable[[], dict[str, Any]], output: str, interval: float) -> None:
+    """On a terminal one screen that changes; else one block (or one JSON line, or YAML document) per look."""
+    try:
+        if output == "table" and sys.stdout.isatty():
+            _watch_live(look, interval)
+        else:
+            _repeat(look, interval, _block_printer(output))
+    except KeyboardInterrupt:
+        return  # the way to end it
+
+
+def _block_printer(output: str) -> Printer:
+    if output == "json":
+        return lambda data: click.echo(json.dumps(data))
+    return _print_yaml_document if output == "yaml" else _print_table
+
+
+def _watch_live(look: Callable[[], dict[str, Any]], interval: float) -> None:
+    from rich.live import Live
+
+    from hactl.cli.status_table import screen
+
+    with Live(auto_refresh=False, screen=False, vertical_overflow="visible") as live:
+        _repeat(look, interval, lambda data: live.update(screen(data), refresh=True))
+
+
+def _repeat(look: Callable[[], dict[str, Any]], interval: float, show: Printer) -> None:
+    """At a steady pace: a look that takes longer than the interval is followed by the next at once."""
+    due = time.monotonic()
+    while True:
+        show(look())
+        due = max(due + interval, time.monotonic())
+        time.sleep(max(0.0, due - time.monotonic()))

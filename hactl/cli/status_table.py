@@ -1,0 +1,120 @@
+"""The status on one screen, drawn from the very data that -o json prints. Importing this imports rich."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+_COLOURS = {
+    "healthy": "bold green", "degraded": "bold yellow", "failed": "bold red",
+    "error": "bold red", "warning": "yellow", "info": "cyan",
+    "ok": "green", "unknown": "dim",
+}  # fmt: skip
+_YES_NO = {True: ("yes", "green"), False: ("no", "bold red"), None: ("unknown", "dim")}
+
+
+def screen(data: dict[str, Any]) -> Group:
+    return Group(_head(data), *_reasons(data), *_nodes(data), *_database(data), *_archive(data), _foot(data))
+
+
+def reasons(data: list[dict[str, Any]]) -> Iterator[RenderableType]:
+    """Findings with what was seen and the next command; for the doctor too."""
+    for found in data:
+        subject = f" {found['subject']}" if found["subject"] else ""
+        line = Text("  ")
+        line.append(f"{found['severity']:<8}", _COLOURS[found["severity"]])
+        line.append(f"{found['code']}{subject}", "bold")
+        line.append(f": {found['summary']}")
+        yield line
+        if found["detail"]:
+            yield Text(f"          {found['detail']}", "dim")
+
+
+def _head(data: dict[str, Any]) -> Text:
+    line = Text(f"{data['cluster']}: ", "bold")
+    line.append(data["verdict"], _COLOURS[data["verdict"]])
+    line.append(f"   {data['at'][:19]}Z, looked for {data['took_seconds']:.2f} s", "dim")
+    return line
+
+
+def _reasons(data: dict[str, Any]) -> Iterator[RenderableType]:
+    yield from reasons(data["reasons"])
+    fixes = dict.fromkeys(f["fix"] for f in data["reasons"] if f["severity"] in {"error", "warning"})
+    if fixes:
+        yield Text(f"  next: {next(iter(fixes))}")
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, header_style="dim", no_wrap=True)
+    return table
+
+
+def _answer(value: bool | None) -> Text:
+    return Text(*_YES_NO[value])
+
+
+def _coloured(word: str, bad: str = "bold red") -> Text:
+    return Text(word, _COLOURS.get(word, bad if word == "failed" else ""))
+
+
+def _nodes(data: dict[str, Any]) -> Iterator[RenderableType]:
+    table = _table("\nnodes", "NAME", "ADDRESS", "ROLES", "REACHABLE")
+    for node in data["nodes"]:
+        table.add_row(node["name"], node["address"], ", ".join(node["roles"]), _answer(node["reachable"]))
+    yield table
+
+
+def _vip(vip: dict[str, Any]) -> str:
+    return f"{vip['address']} on {vip['holder'] or 'no known node'}"
+
+
+def _database(data: dict[str, Any]) -> Iterator[RenderableType]:
+    database = data["database"]
+    head = f"\ndatabase: primary {database['primary'] or 'none'}, virtual IP {_vip(database['vip'])}"
+    table = _table(head, "NAME", "ROLE", "STATE", "TIMELINE", "LAG", "SYNC")
+    for m in database["members"]:
+        role = "bold green" if m["role"] == "primary" else ""
+        sync = "" if m["sync"] is None else ("yes" if m["sync"] else "no")
+        table.add_row(
+            m["name"], Text(m["role"], role), m["state"], _or_dash(m["timeline"]), _lag(m["lag_bytes"]), sync
+        )
+    yield table
+
+
+def _or_dash(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _lag(value: int | None) -> str:
+    from hactl.units import Bytes
+
+    return "-" if value is None else str(Bytes(value))
+
+
+def _archive(data: dict[str, Any]) -> Iterator[RenderableType]:
+    archive = data["archive"]
+    levels = ("L0", "L1", "L2", "L3", "L4")
+    table = _table(f"\narchive: virtual IP {_vip(archive['vip'])}", "NAME", "STATE", *levels)
+    for node in archive["nodes"]:
+        cells = (_coloured(node["levels"][level]) for level in levels)
+        table.add_row(node["name"], _coloured(node["state"]), *cells)
+    yield table
+
+
+def _foot(data: dict[str, Any]) -> Text:
+    etcd, controller = data["etcd"], data["controller"]
+    members = etcd["members"]
+    up = sum(bool(m["healthy"]) for m in members)
+    quorum = {True: "has a majority", False: "has NO majority", None: "majority unknown"}[etcd["healthy"]]
+    text = Text()
+    text.append(f"\netcd: {up} of {len(members)} members, {quorum}, leader {etcd['leader'] or 'unknown'}\n")
+    text.append(f"controller: {controller['active'] or 'none, failover is left to Patroni'}\n", "dim")
+    if data["paused"]:
+        text.append("Patroni is paused\n", "bold yellow")
+    return text

@@ -1,0 +1,146 @@
+"""What the doctor checks besides health: all that a failover will rely on, before it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from hactl.decide.codes import Finding, finding
+from hactl.decide.health import Verdict, judge, nothing_answers, verdict
+from hactl.spec.model import ClusterSpec, Role
+from hactl.view.model import CertState, ClusterView, NodeFacts, Unknown
+
+MAX_SKEW = 1.0  # seconds; etcd's own warning level
+MIN_FREE = 0.10  # of a disk; below it PostgreSQL's WAL of one lost standby may not fit
+_NOT_RUNNING = frozenset({"inactive", "failed", "not-found", "unknown"})
+_COMPARED = {
+    "postgresql-15": Role.DATABASE,
+    "patroni": Role.DATABASE,
+    "keepalived": None,
+    "etcd-server": None,
+    "orthanc": Role.ARCHIVE,
+    "nginx": Role.ARCHIVE,
+    "hactl": None,
+}
+
+
+def examine(spec: ClusterSpec, view: ClusterView, wanted_config: Mapping[str, object]) -> Verdict:
+    """Health and preconditions together. `wanted_config` is Patroni's dynamic configuration as rendered."""
+    health = judge(spec, view)
+    if nothing_answers(view):
+        return verdict([*health.findings, *certificates(view)])
+    return verdict([
+        *health.findings,
+        *vips_once(spec, view),
+        *facts_known(view),
+        *units(view),
+        *clocks(view),
+        *disks(view),
+        *versions(spec, view),
+        *certificates(view),
+        *dynamic_config(view, wanted_config),
+    ])  # fmt: skip
+
+
+def _known(view: ClusterView) -> dict[str, NodeFacts]:
+    return {n: f for n, f in view.facts.items() if isinstance(f, NodeFacts)}
+
+
+def vips_once(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    for vip in (spec.vips.database, spec.vips.archive):
+        address = str(vip.address.ip)
+        holders = [n for n, facts in _known(view).items() if address in facts.addresses]
+        if len(holders) > 1:
+            yield finding("VIP_ON_TWO_NODES", holders[-1], f"{address} is on {' and '.join(holders)}")
+
+
+def facts_known(view: ClusterView) -> Iterator[Finding]:
+    for name, facts in view.facts.items():
+        node = view.nodes.get(name)
+        if isinstance(facts, Unknown) and (node is None or not node.failed):
+            yield finding("FACTS_UNKNOWN", name, facts.why)
+
+
+def units(view: ClusterView) -> Iterator[Finding]:
+    for name, facts in _known(view).items():
+        down = [f"{unit} is {state}" for unit, state in facts.units.items() if state in _NOT_RUNNING]
+        if down:
+            yield finding("UNIT_NOT_RUNNING", name, ", ".join(down))
+
+
+def clocks(view: ClusterView) -> Iterator[Finding]:
+    for name, facts in _known(view).items():
+        if facts.clock_offset is not None and abs(facts.clock_offset) > MAX_SKEW:
+            side = "ahead of" if facts.clock_offset > 0 else "behind"
+            yield finding("CLOCK_SKEW", name, f"{abs(facts.clock_offset):.1f} s {side} this machine")
+
+
+def disks(view: ClusterView) -> Iterator[Finding]:
+    for name, facts in _known(view).items():
+        for disk in facts.disks:
+            if disk.free_ratio < MIN_FREE:
+                detail = f"{disk.path}: {disk.free} free of {disk.total}"
+                yield finding("DISK_NEARLY_FULL", name, detail)
+
+
+def versions(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    for package, role in _COMPARED.items():
+        nodes = spec.nodes if role is None else spec.having(role)
+        seen: dict[str, list[str]] = {}
+        for name, facts in _known(view).items():
+            if name in nodes and package in facts.versions:
+                seen.setdefault(facts.versions[package], []).append(name)
+        if len(seen) > 1:
+            said = "; ".join(f"{v} on {', '.join(n)}" for v, n in sorted(seen.items()))
+            yield finding("VERSIONS_DIFFER", package, said)
+
+
+def certificates(view: ClusterView) -> Iterator[Finding]:
+    if isinstance(view.certificates, Unknown):
+        yield finding("SOURCE_UNKNOWN", "certificates", view.certificates.why)
+        return
+    codes = {
+        CertState.EXPIRED: "CERT_EXPIRED",
+        CertState.EXPIRING: "CERT_EXPIRING",
+        CertState.UNFIT: "CERT_UNFIT",
+    }
+    for cert in view.certificates:
+        if cert.state in codes:
+            yield finding(codes[cert.state], cert.node, f"{cert.use}: {cert.why}")
+
+
+def dynamic_config(view: ClusterView, wanted: Mapping[str, object]) -> Iterator[Finding]:
+    configs = [p.config for p in view.patroni.values() if not isinstance(p.config, Unknown)]
+    if not configs:
+        return
+    found = configs[0]
+    if reason := _no_rewind(found):
+        yield finding("REWIND_IMPOSSIBLE", detail=reason)
+    has, should = dict(_flat(found)), dict(_flat(wanted))
+    drift = [key for key in sorted(should) if has.get(key) != should[key]]
+    if drift:
+        said = ", ".join(f"{k} is {_short(has.get(k))}, wanted {_short(should[k])}" for k in drift)
+        yield finding("CONFIG_DRIFT", detail=said)
+
+
+def _flat(config: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The settings with dotted names: postgresql.parameters.max_connections."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _no_rewind(config: Mapping[str, object]) -> str:
+    """Patroni rewinds when told to, and pg_rewind needs hint bits in the WAL or checksums."""
+    postgresql = config.get("postgresql")
+    if not isinstance(postgresql, dict) or postgresql.get("use_pg_rewind") is not True:
+        return "use_pg_rewind is not set"
+    parameters = postgresql.get("parameters")
+    hints = parameters.get("wal_log_hints") if isinstance(parameters, dict) else None
+    return "" if str(hints).lower() in {"on", "true"} else "wal_log_hints is not on"
+
+
+def _short(value: object) -> str:
+    text = "not set" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,80 @@
+"""The only place that builds adapters: from a spec and a site to ports."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hactl import layout
+from hactl.adapters.archive_http import ArchiveVip, OrthancHttp
+from hactl.adapters.clock import SystemClock
+from hactl.adapters.etcd import EtcdGateway
+from hactl.adapters.http import HttpsClient
+from hactl.adapters.patroni_rest import DatabaseVip, PatroniRest
+from hactl.adapters.tcp import SshBanner
+from hactl.errors import Unreachable
+from hactl.ports import Facts, Ports
+from hactl.site import Site
+from hactl.spec.model import ClusterSpec
+from hactl.view.model import CertState, CertView, NodeFacts
+
+
+def status_ports(spec: ClusterSpec, site: Site) -> Ports:
+    """What `status` asks: everything that answers within its 2 s."""
+    http = HttpsClient(site.ca, site.cert, site.key)
+    prefix = f"{layout.ETCD_NAMESPACE}/{spec.cluster}/"
+    patroni, etcd = layout.PORT_PATRONI, layout.PORT_ETCD_CLIENT
+    databases = {name: f"https://{node.address}:{patroni}" for name, node in spec.databases.items()}
+    voters = {name: f"https://{node.address}:{etcd}" for name, node in spec.voters.items()}
+    return Ports(
+        clock=SystemClock(),
+        nodes={n: SshBanner(str(node.address), spec.ssh.port) for n, node in spec.nodes.items()},
+        patroni={n: PatroniRest(http, base) for n, base in databases.items()},
+        etcd={n: EtcdGateway(http, base, prefix) for n, base in voters.items()},
+        archives={n: OrthancHttp(http, str(node.address)) for n, node in spec.archives.items()},
+        vips={
+            "database": DatabaseVip(http, str(spec.vips.database.address.ip), patroni),
+            "archive": ArchiveVip(http, str(spec.vips.archive.address.ip)),
+        },
+    )
+
+
+def doctor_ports(spec: ClusterSpec, site: Site) -> Ports:
+    """What the doctor asks besides: each node's own facts over SSH, and the certificates on file."""
+    facts = {name: _facts(spec, site, name) for name in spec.nodes}
+    certificates = None if site.on_node else StoredCertificates(spec, site)
+    return dataclasses.replace(status_ports(spec, site), facts=facts, certificates=certificates)
+
+
+def _facts(spec: ClusterSpec, site: Site, name: str) -> Facts:
+    if site.ssh_key is None:
+        return _NoKey()
+    from hactl.adapters.ssh import Dispatcher  # noqa: PLC0415 - status must not pay for paramiko's import
+
+    return Dispatcher(
+        str(spec.nodes[name].address), port=spec.ssh.port, user=spec.ssh.user, key=site.ssh_key,
+        known_hosts=site.known_hosts, clock=SystemClock(),
+    )  # fmt: skip
+
+
+class _NoKey:
+    """A node has no key for the others: what logs in everywhere lies on the operator's workstation only."""
+
+    def facts(self) -> NodeFacts:
+        raise Unreachable("nodes have no SSH key: run the doctor where the operator's state folder is")
+
+
+class StoredCertificates:
+    """The operator's state folder, as the doctor sees it."""
+
+    def __init__(self, spec: ClusterSpec, site: Site) -> None:
+        self._spec, self._state = spec, site.state
+
+    def certificates(self) -> tuple[CertView, ...]:
+        from hactl.pki.due import State  # noqa: PLC0415 - as above: cryptography
+        from hactl.pki.store import Store  # noqa: PLC0415
+
+        states = {State.EXPIRED: CertState.EXPIRED, State.EXPIRING: CertState.EXPIRING}
+        return tuple(
+            CertView(i.node, i.use, CertState.OK if i.fine else states.get(i.state, CertState.UNFIT), i.why)
+            for i in Store(self._state).show(self._spec)
+        )
