@@ -1,0 +1,65 @@
+"""Where a drill takes place: whom its clients call, with which credentials. Made from a spec and a site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from hactl import layout
+from hactl.drill import dicomweb
+from hactl.drill.dicom_net import Archive, client_tls
+from hactl.drill.dicomweb import Account, Web
+from hactl.drill.link import Conninfo
+from hactl.drill.vipwatch import Addresses
+from hactl.pki.store import Store
+from hactl.render.orthanc import OPERATOR
+from hactl.site import Site
+from hactl.spec.model import ClusterSpec
+
+
+@dataclass(frozen=True)
+class Ground:
+    """`database` goes through the VIP; `members`: node -> its own instance, for reading what stands there."""
+
+    database: Conninfo
+    members: Mapping[str, Conninfo]
+    vips: Mapping[str, str]
+    nodes: tuple[str, ...]
+    addresses: Addresses
+    archive: Archive
+    web: Web
+
+    def calling_as(self, aet: str) -> Archive:
+        return replace(self.archive, calling=aet)
+
+
+def conninfo(site: Site, host: str) -> dict[str, str]:
+    """As the probe role: TLS with the server's name verified, the password from the pgpass file."""
+    return {
+        "host": host, "port": str(layout.PORT_POSTGRES),
+        "dbname": layout.DATABASE_HACTL, "user": layout.ROLE_PROBE,
+        "passfile": str(site.pgpass), "sslmode": "verify-full", "sslrootcert": str(site.ca),
+        "keepalives_idle": "2", "keepalives_interval": "1", "keepalives_count": "3",
+        "tcp_user_timeout": "3000", "gssencmode": "disable",
+    }  # fmt: skip
+
+
+def ground(spec: ClusterSpec, site: Site, addresses: Addresses) -> Ground:
+    """Opens nothing yet. Reads the operator's account from the state folder.
+
+    Raises:
+        Refused: there is no state folder, or no secrets in it.
+
+    """
+    vip = str(spec.vips.archive.address.ip)
+    secrets = Store(site.state).secrets()
+    account = Account(OPERATOR, secrets.orthanc_ops.value)
+    return Ground(
+        database=conninfo(site, str(spec.vips.database.address.ip)),
+        members={n: conninfo(site, str(node.address)) for n, node in spec.databases.items()},
+        vips={"database": str(spec.vips.database.address.ip), "archive": vip},
+        nodes=tuple(spec.nodes),
+        addresses=addresses,
+        archive=Archive(vip, layout.PORT_DICOM_TLS, spec.archive.aet, client_tls(site)),
+        web=dicomweb.connect(f"https://{vip}/dicom-web", account, ca=site.ca),
+    )

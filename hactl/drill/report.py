@@ -1,0 +1,42 @@
+"""A verdict in words, and as JSON beside its history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from hactl.drill.checker import Judgment
+
+
+def lines(verdict: Judgment) -> Iterator[str]:
+    """What was measured, then what was proved, or every finding with its evidence."""
+    count = verdict.counts
+    if verdict.outage:
+        yield from _outage(verdict)
+    acked, failed, unknown = count.get("ok", 0), count.get("fail", 0), count.get("info", 0)
+    yield f"{acked} writes acknowledged, {failed} failed, {unknown} of unknown outcome; {count['rows']} rows"
+    yield f"{count['images']} images acknowledged; {count['looks']} looks at who carries the VIPs"
+    if verdict.clean:
+        yield "nothing acknowledged is missing; one writer at a time; no VIP on two nodes"
+    for finding in verdict.findings:
+        yield str(finding)
+
+
+def _outage(verdict: Judgment) -> Iterator[str]:
+    seen = verdict.outage
+    if seen is None:
+        return
+    if seen.recovery is None:
+        yield f"outage after the loss of {seen.fault.node}: no new connection could commit again"
+    else:
+        yield f"outage after the loss of {seen.fault.node}: {seen.recovery:.2f} s"
+    yield f"longest time without any acknowledgement: {seen.silence:.2f} s"
+
+
+def save(verdict: Judgment, history: Path) -> Path:
+    """Writes NAME.verdict.json beside NAME.jsonl."""
+    target = history.with_suffix(".verdict.json")
+    target.write_text(json.dumps({"clean": verdict.clean, **asdict(verdict)}, indent=1) + "\n")
+    return target

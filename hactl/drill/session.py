@@ -1,0 +1,84 @@
+"""One drill from its first write to its verdict: clients write, a fault happens, all is read back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from hactl.drill import rows
+from hactl.drill.checker import Judgment, Row, judge
+from hactl.drill.ground import Ground
+from hactl.drill.history import History, Mark, Outcome, Store, Write
+from hactl.drill.imageload import read_back
+from hactl.drill.images import Image
+from hactl.drill.vipwatch import VipWatch
+from hactl.drill.workload import Load, Target, Workload, prepare
+from hactl.errors import Unreachable
+
+POLL = 0.1
+SETTLE = 30.0  # seconds for the standby to show what the primary shows
+WARM = 10  # acknowledged writes before a fault counts as one under load
+
+
+@dataclass
+class Session:
+    """`run` names the drill's rows and images."""
+
+    ground: Ground
+    history: History
+    run: str
+    load: Load = field(default_factory=Load)
+
+    @contextmanager
+    def running(self, *, within: float = 30) -> Iterator[None]:
+        """Inside, clients write and the VIPs are watched. Raises Unreachable when nothing gets through."""
+        prepare(self.ground.database, within=within)
+        workload = Workload(Target(self.ground.database, self.run), self.history, self.load)
+        watch = VipWatch(self.ground.nodes, self.ground.vips, self.ground.addresses, self.history)
+        watch.start()
+        workload.start()
+        try:
+            self.acknowledged(WARM, within=within)
+            yield
+        finally:
+            workload.stop()
+            watch.stop()
+
+    def fault(self, node: str, act: Callable[[], object]) -> Mark:
+        return self.history.doing("fault", node, act)
+
+    def heal(self, node: str, act: Callable[[], object]) -> Mark:
+        return self.history.doing("heal", node, act)
+
+    def acknowledged(self, count: int, *, within: float, since: float = 0.0) -> None:
+        """Waits for that many acknowledged writes by connections opened after `since`. Raises Unreachable."""
+        deadline = time.monotonic() + within
+        while True:
+            seen = [e for e in self.history.snapshot() if isinstance(e, Write) and e.outcome is Outcome.OK]
+            if sum(w.begin >= since and (w.fresh or since == 0) for w in seen) >= count:
+                return
+            if time.monotonic() >= deadline:
+                raise Unreachable(
+                    f"no client could commit through the database VIP within {within:g} s",
+                    hint="hactl status",
+                )
+            time.sleep(POLL)
+
+    def tables(self, *, within: float = SETTLE) -> dict[str, list[Row]]:
+        """The run's rows on every database node, once they agree; after `within` as they are."""
+        deadline = time.monotonic() + within
+        while True:
+            found = {n: rows.stored(info, self.run, within=10) for n, info in self.ground.members.items()}
+            if len({tuple(r) for r in found.values()}) == 1 or time.monotonic() >= deadline:
+                return found
+            time.sleep(POLL)
+
+    def images(self, made: Sequence[Image], done: Callable[[], object] = lambda: None) -> dict[str, str]:
+        """What came back of the acknowledged ones."""
+        acked = {e.uid for e in self.history.snapshot() if isinstance(e, Store) and e.outcome is Outcome.OK}
+        return read_back(self.ground.web, [i for i in made if i.uid in acked], done)
+
+    def verdict(self, images: Mapping[str, str] | None = None, *, limit: float | None = None) -> Judgment:
+        return judge(self.history.snapshot(), self.tables(), images=images, limit=limit)
