@@ -64,7 +64,7 @@ def report_missing(error: ModuleNotFoundError) -> bool:
 
 
 def report_bug(error: BaseException, *, verbose: int) -> None:
-    """A bug: one line; the traceback goes to standard error with -v, else into a file only the user may read."""
+    """A bug: one line; the traceback goes to standard error with -v, else into a file of the user's alone."""
     place = _place(error.__traceback__)
     text = "".join(traceback.format_exception(error))
     if verbose:

@@ -20,7 +20,7 @@ MAX_SIZE = 1024 * 1024  # a spec of a thousand nodes has 100 KiB
 def locate(
     chosen: str | None, *, cwd: Path | None = None, node_spec: Path = NODE_SPEC, labs: Path = LABS
 ) -> Path:
-    """The spec's path: --spec or $HACTL_SPEC, ./cluster.yaml, /etc/hactl/cluster.yaml, the one lab that is up.
+    """The spec's path: --spec or $HACTL_SPEC, ./cluster.yaml, /etc/hactl/cluster.yaml, the lab that is up.
 
     Raises:
         UsageError: there is none, or several labs are up.

@@ -143,6 +143,7 @@ class Fencing(Model):
 
     lease: Duration = Field(
         default=Seconds(3),
+        json_schema_extra={"default": "3s"},
         description="How long a cut-off primary may serve at most, 2s to 30s.",
     )
     agents: dict[Name, FenceAgent] = Field(

@@ -14,6 +14,7 @@ _HOLDERS = {"database": Role.DATABASE, "archive": Role.ARCHIVE}
 
 
 def different_nodes(facts: Facts) -> Iterator[Problem]:
+    """No two nodes have the same address."""
     first: dict[IPv4Address, str] = {}
     for name, node in facts.nodes.items():
         if node.address is None:
@@ -25,6 +26,7 @@ def different_nodes(facts: Facts) -> Iterator[Problem]:
 
 
 def vip_is_free(facts: Facts) -> Iterator[Problem]:
+    """A virtual IP is no node's own address."""
     nodes = {node.address: name for name, node in facts.nodes.items()}
     for name, vip in facts.vips.items():
         if vip.address and (owner := nodes.get(vip.address.ip)):
@@ -37,6 +39,7 @@ def vip_is_free(facts: Facts) -> Iterator[Problem]:
 
 
 def vip_in_its_network(facts: Facts) -> Iterator[Problem]:
+    """A virtual IP's prefix length is that of a network with nodes; it is not its first or last address."""
     for name, vip in facts.vips.items():
         if vip.address is None:
             continue
@@ -50,6 +53,7 @@ def vip_in_its_network(facts: Facts) -> Iterator[Problem]:
 
 
 def holders_in_the_network(facts: Facts) -> Iterator[Problem]:
+    """The nodes that may hold a virtual IP have their own addresses in its network."""
     for name, vip in facts.vips.items():
         if vip.address is None or not 8 <= vip.address.network.prefixlen < 31:
             continue
@@ -75,6 +79,7 @@ def holders_in_the_network(facts: Facts) -> Iterator[Problem]:
 
 
 def different_vips(facts: Facts) -> Iterator[Problem]:
+    """The two virtual IPs have different addresses and different VRRP router ids."""
     if len(facts.vips) < 2:
         return
     database, archive = facts.vips["database"], facts.vips["archive"]

@@ -38,7 +38,7 @@ RESERVED_NAMES: Final = frozenset(
 )
 
 # Why a parameter cannot be set -> the names, as patterns.
-_REASONS: Final = {
+REFUSED_PARAMETERS: Final = {
     "would run a program or load code on the database nodes": (
         "[a-z_]+_command",
         "archive_library",
@@ -114,10 +114,11 @@ _REASONS: Final = {
         "default_tablespace",
     ),
 }
-_REFUSED: Final = tuple((re.compile("|".join(names)), why) for why, names in _REASONS.items())
+_REFUSED: Final = tuple((re.compile("|".join(names)), why) for why, names in REFUSED_PARAMETERS.items())
 
 
 def database_name(facts: Facts) -> Iterator[Problem]:
+    """The database's name is not one that PostgreSQL or hactl uses."""
     name = facts.database_name
     if name is not None and (name in RESERVED_NAMES or name.startswith("pg_")):
         yield Problem(
@@ -129,7 +130,8 @@ def database_name(facts: Facts) -> Iterator[Problem]:
 
 
 def parameters(facts: Facts) -> Iterator[Problem]:
-    """Values are not shown: a refused parameter may hold a password."""
+    """Parameters are ones PostgreSQL 15 knows, and none of those that hactl sets itself (list below)."""
+    # Values are never shown: they may be a password.
     for key in facts.parameters:
         path = dotted(("database", "parameters", key))
         if why := refused(key):

@@ -26,6 +26,7 @@ _TOGETHER: Final = {
 
 
 def node_names(facts: Facts) -> Iterator[Problem]:
+    """A node is not called `ops`, `localhost` or like, and its name does not end with a hyphen."""
     for name in facts.nodes:
         if name in RESERVED:
             yield Problem(
@@ -36,6 +37,7 @@ def node_names(facts: Facts) -> Iterator[Problem]:
 
 
 def one_role_each(facts: Facts) -> Iterator[Problem]:
+    """A node has one role, and no role twice."""
     for name, node in facts.nodes.items():
         roles = node.roles or ()
         path = dotted(("nodes", name, "roles"))
@@ -50,6 +52,7 @@ def one_role_each(facts: Facts) -> Iterator[Problem]:
 
 
 def database_pair(facts: Facts) -> Iterator[Problem]:
+    """There are exactly two database nodes."""
     found = facts.having(Role.DATABASE)
     if not facts.roles_known or len(found) == 2:
         return
@@ -68,6 +71,7 @@ def database_pair(facts: Facts) -> Iterator[Problem]:
 
 
 def witnesses(facts: Facts) -> Iterator[Problem]:
+    """There is a witness; database nodes and witnesses together are odd in number, at most seven."""
     if not facts.roles_known:
         return
     databases, found = facts.having(Role.DATABASE), facts.having(Role.WITNESS)
@@ -90,6 +94,7 @@ def witnesses(facts: Facts) -> Iterator[Problem]:
 
 
 def archives(facts: Facts) -> Iterator[Problem]:
+    """There are at least two archive nodes."""
     found = facts.having(Role.ARCHIVE)
     if facts.roles_known and len(found) < 2:
         count = f"only one archive node ({found[0]})" if found else "no archive node"

@@ -42,6 +42,7 @@ _SYSTEM_FOLDERS: Final = (
 
 
 def lease(facts: Facts) -> Iterator[Problem]:
+    """The fencing lease is from 2s to 30s."""
     if facts.lease is not None and not MIN_LEASE <= facts.lease <= MAX_LEASE:
         yield Problem(
             "fencing.lease",
@@ -52,6 +53,7 @@ def lease(facts: Facts) -> Iterator[Problem]:
 
 
 def agents(facts: Facts) -> Iterator[Problem]:
+    """Fence agents belong to nodes that exist."""
     for name in facts.agents:
         if facts.nodes and name not in facts.nodes:
             near = difflib.get_close_matches(name[:64], list(facts.nodes), n=1)
@@ -60,7 +62,7 @@ def agents(facts: Facts) -> Iterator[Problem]:
 
 
 def agents_differ(facts: Facts) -> Iterator[Problem]:
-    """Two nodes behind one switch of one device: fencing the lost one would take the healthy one too."""
+    """No two nodes have the same fence device and outlet: fencing the lost one would take the healthy one."""
     first: dict[str, str] = {}
     for name, agent in facts.agents.items():
         if agent.agent is None or not agent.options:
@@ -75,7 +77,8 @@ def agents_differ(facts: Facts) -> Iterator[Problem]:
 
 
 def agent_options(facts: Facts) -> Iterator[Problem]:
-    """Values are never shown here: they may be the password."""
+    """Options of fence agents hold no secrets (`password_file` names a file), and start no programs."""
+    # Values are never shown: they may be a password.
     for name, agent in facts.agents.items():
         for key, value in agent.options.items():
             path = dotted(("fencing", "agents", name, "options", key))
@@ -99,6 +102,7 @@ def agent_options(facts: Facts) -> Iterator[Problem]:
 
 
 def application_entities(facts: Facts) -> Iterator[Problem]:
+    """AE titles are different from each other and from the archive's."""
     first: dict[str, str] = {}
     for name, aet in facts.modality_aets.items():
         path = dotted(("archive", "modalities", name, "aet"))
@@ -112,6 +116,7 @@ def application_entities(facts: Facts) -> Iterator[Problem]:
 
 
 def storage(facts: Facts) -> Iterator[Problem]:
+    """The image storage is not in a folder that belongs to the system."""
     path = facts.storage or ""
     for folder in _SYSTEM_FOLDERS:
         if path == folder or path.startswith(f"{folder}/"):
@@ -121,6 +126,7 @@ def storage(facts: Facts) -> Iterator[Problem]:
 
 
 def ssh(facts: Facts) -> Iterator[Problem]:
+    """The account for operations is no service's and not the one for deployment; its port is free."""
     if facts.ssh_user is not None and facts.ssh_user in _SERVICE_USERS:
         reason = "this account has other work; the one for operations is limited to a fixed set of verbs"
         yield Problem("ssh.user", facts.ssh_user, reason, "for example hactl")

@@ -15,10 +15,12 @@ from pydantic_core import PydanticCustomError, ValidationError
 from hactl.units import Seconds
 
 SAYS: Final[dict[str, str]] = {}
+KINDS: Final[dict[str, str]] = {}  # pattern -> the kind's name in the documentation
 
 
-def _text(pattern: str, says: str, *, max_length: int | None = None) -> StringConstraints:
+def _text(pattern: str, kind: str, says: str, *, max_length: int | None = None) -> StringConstraints:
     SAYS[pattern] = says
+    KINDS[pattern] = kind
     return StringConstraints(pattern=pattern, max_length=max_length)
 
 
@@ -26,6 +28,7 @@ Name = Annotated[
     str,
     _text(
         r"^[a-z][a-z0-9-]{0,31}$",
+        "name",
         "a name is a small letter, then small letters, digits and hyphens, 32 at most",
     ),
 ]
@@ -33,6 +36,7 @@ Interface = Annotated[
     str,
     _text(
         r"^[A-Za-z][A-Za-z0-9_.-]{0,14}$",
+        "interface",
         "a network interface is a letter, then letters, digits, _ . -, 15 at most (the kernel's limit)",
     ),
 ]
@@ -41,6 +45,7 @@ AeTitle = Annotated[
     str,
     _text(
         r"^[A-Z0-9][A-Z0-9_.-]{0,15}$",
+        "AE title",
         "an AE title is capital letters, digits, _ . -, 16 at most, and begins with a letter or digit",
     ),
 ]
@@ -48,6 +53,7 @@ AbsolutePath = Annotated[
     str,
     _text(
         r"^(/[A-Za-z0-9_.-]*[A-Za-z0-9_-])+$",
+        "path",
         "a path begins with /, has letters, digits, _ . - only, no '..' and no / at its end",
         max_length=200,
     ),
@@ -56,13 +62,15 @@ SqlName = Annotated[
     str,
     _text(
         r"^[a-z_][a-z0-9_]{0,62}$",
-        "this is a small letter or _, then small letters, digits and _, 63 at most",
+        "identifier",
+        "an identifier is a small letter or _, then small letters, digits and _, 63 at most",
     ),
 ]
 UserName = Annotated[
     str,
     _text(
         r"^[a-z_][a-z0-9_-]{0,31}$",
+        "account",
         "an account is a small letter or _, then small letters, digits, _ and -, 32 at most",
     ),
 ]
@@ -70,6 +78,7 @@ AgentName = Annotated[
     str,
     _text(
         r"^fence_[a-z0-9_]{1,40}$",
+        "fence agent",
         "a fence agent is the name of a program of Debian's fence-agents, for example fence_ipmilan",
     ),
 ]
@@ -77,6 +86,7 @@ WebhookUrl = Annotated[
     str,
     _text(
         r"^https?://[A-Za-z0-9._~:/?#@!&*+,;=%-]{1,500}$",
+        "URL",
         "a webhook is an http:// or https:// address without spaces and quotes, 500 characters at most",
     ),
 ]
@@ -84,7 +94,8 @@ EmailAddress = Annotated[
     str,
     _text(
         r"^[A-Za-z0-9._+][A-Za-z0-9._+-]{0,63}@[A-Za-z0-9][A-Za-z0-9.-]{0,189}$",
-        "this is not an e-mail address",
+        "e-mail address",
+        "an e-mail address is plain: name@host, letters, digits, . _ + -",
     ),
 ]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
@@ -134,9 +145,7 @@ Duration = Annotated[
     Seconds,
     BeforeValidator(
         _duration,
-        json_schema_input_type=Annotated[
-            str, StringConstraints(pattern=r"^\d{1,9}(\.\d{1,9})?(ms|s|min|h|d)$")
-        ],
+        json_schema_input_type=Annotated[str, StringConstraints(pattern=DURATION_TEXT)],
     ),
     PlainSerializer(str, return_type=str),
 ]
