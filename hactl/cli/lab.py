@@ -86,7 +86,7 @@ def status_command(ctx: click.Context, name: str | None) -> None:
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
 def exec_command(name: str | None, node: str, argv: tuple[str, ...]) -> None:
     """Run CMD as root on NODE, also when its network is cut."""
-    _become(_open(name).machine(node).exec_argv(argv))
+    _become(_open(name).machine(node).exec_argv(_without_dashes(argv)))
 
 
 @command.command("shell", context_settings=_PASS_ON)
@@ -96,7 +96,7 @@ def shell_command(name: str | None, argv: tuple[str, ...]) -> None:
     """A shell, or CMD, where the operator sits: nodes and virtual IPs are reached from there."""
     lab = _open(name)
     os.environ["HACTL_SPEC"] = str(lab.folder.spec)
-    _become(lab.ops_argv(argv or (os.environ.get("SHELL", "/bin/sh"),)))
+    _become(lab.ops_argv(_without_dashes(argv) or (os.environ.get("SHELL", "/bin/sh"),)))
 
 
 @command.command("fault")
@@ -131,6 +131,11 @@ def _open(name: str | None) -> Lab:
     from hactl.lab.lab import Lab, only_lab
 
     return Lab.open(only_lab(LABS, check_name(name) if name else None))
+
+
+def _without_dashes(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """click keeps the `--` that follows a positional argument."""
+    return argv[1:] if argv[:1] == ("--",) else argv
 
 
 def _seconds(text: str) -> float:

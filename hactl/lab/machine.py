@@ -18,11 +18,19 @@ from hactl.lab.folder import LabFolder
 from hactl.lab.lock import held
 from hactl.lab.topology import Machine
 
-# Mounts the disk where only this machine sees it, then becomes the machine. $1 image, $2 upper, $3 work, $4 root.
-_MOUNT: Final = """
+# $1 image, $2 upper, $3 work, $4 root: the disk is mounted where only this machine sees it. $5 its namespace, $6 what
+# gives that its addresses. systemd-nspawn ends with 133 when the machine asks for a reboot; like any other it comes up
+# without packet filter and with its own addresses only. $7 the switch, $8 the ports: a machine that was shut down from
+# inside must not go on answering for its addresses, so its cables go with it.
+_RUN: Final = """
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4" || exit 1
-shift 4
-exec "$@"
+netns=$5 addresses=$6 switch=$7 ports=$8
+shift 8
+while "$@"; [ $? = 133 ]; do
+    nsenter --net="/run/netns/$netns" nft flush ruleset
+    printf '%s' "$addresses" | ip -n "$netns" -batch -
+done
+for port in $ports; do ip -n "$switch" link delete "$port"; done
 """
 # systemd-nspawn's own folder for each container; it has no other that outlives one.
 _NSPAWN_RUNTIME: Final = Path("/run/systemd/nspawn/propagate")
@@ -125,10 +133,12 @@ class LabMachine:
     def _argv(self) -> list[str]:
         disk = self.folder.machine(self.name)
         bind = [f"--bind={self.folder.storage}:{self.storage}"] if self.machine.archive else []
+        ports = " ".join(c.port for c in self.machine.cables)
         return [
             # Slave: when a namespace under /run/netns is unmounted outside, this copy of the mount must not hold it.
             "unshare", "--mount", "--propagation", "slave", "--",
-            "sh", "-c", _MOUNT, "mount", str(self.image), str(disk.upper), str(disk.work), str(disk.root),
+            "sh", "-c", _RUN, "run", str(self.image), str(disk.upper), str(disk.work), str(disk.root),
+            self.machine.netns, network.reset_text(self.machine.cables), self.switch, ports,
             "env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_SECCOMP=0", "SYSTEMD_NSPAWN_LOCK=0",
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network",
             "systemd-nspawn", "--quiet", "--boot", f"--directory={disk.root}", f"--machine={self.machine.scope}",

@@ -46,6 +46,12 @@ def device_lines(cables: Iterable[Cable]) -> list[str]:
     return lines
 
 
+def reset_text(cables: Iterable[Cable]) -> str:
+    """Input for `ip -batch` that takes all other addresses away, virtual ones and their routes."""
+    cables = tuple(cables)
+    return "".join(f"{line}\n" for line in [*(f"addr flush dev {c.device} scope global" for c in cables), *device_lines(cables)])
+
+
 def plug_lines(cables: Iterable[Cable]) -> list[str]:
     return [f"link set {c.port} master {c.bridge} up" for c in cables]
 

@@ -63,7 +63,7 @@ cat >"$1/etc/ssh/sshd_config.d/hactl-lab.conf" <<'END'
 cat >"$1/etc/systemd/journald.conf.d/hactl-lab.conf" <<'END'
 {JOURNAL}END
 systemctl --root="$1" preset-all
-systemctl --root="$1" mask console-getty.service getty.target systemd-logind.service apt-daily.timer apt-daily-upgrade.timer
+systemctl --root="$1" mask console-getty.service getty.target apt-daily.timer apt-daily-upgrade.timer
 systemctl --root="$1" set-default multi-user.target
 rm -f "$1"/etc/ssh/ssh_host_*_key "$1"/etc/ssh/ssh_host_*_key.pub "$1/etc/hostname" "$1/etc/resolv.conf"
 rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*
