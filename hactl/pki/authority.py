@@ -96,7 +96,10 @@ class AuthorityFiles:
 
     def finish(self) -> None:
         """The caller knows that nothing is signed by the old CA any more. Raises Refused out of turn."""
-        if (phase := self.phase()) is not Phase.SWITCHED:
+        phase = self.phase()
+        if phase is Phase.STEADY:
+            raise Refused("no CA replacement is under way, or it is finished already", hint="hactl pki show")
+        if phase is Phase.STAGED:
             raise Refused(f"the CA replacement is not that far (phase {phase})", hint=_NEXT[phase])
         self._write([self.signer()])
 

@@ -165,6 +165,10 @@ def usages_of(certificate: x509.Certificate) -> tuple[bool, bool]:
     return (ExtendedKeyUsageOID.SERVER_AUTH in found, ExtendedKeyUsageOID.CLIENT_AUTH in found)
 
 
+def is_rsa(certificate: x509.Certificate) -> bool:
+    return isinstance(certificate.public_key(), rsa.RSAPublicKey)
+
+
 def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether `issuer` really signed it: the names match and the signature holds."""
     try:

@@ -97,6 +97,8 @@ def differences(wanted: CertSpec, certificate: x509.Certificate) -> str:
     parts += [f"still names {name}" for name in sorted(is_sans.difference(wanted.sans))]
     if ca.usages_of(certificate) != (wanted.server, wanted.client):
         parts.append("has another usage")
+    if ca.is_rsa(certificate) != wanted.rsa:
+        parts.append("has another kind of key")
     return ", ".join(parts)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Iterator
@@ -81,7 +80,7 @@ def _entries(text: str) -> Iterator[tuple[int, str, HostKey]]:
 def _is_base64(text: str) -> bool:
     try:
         base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # bad padding, or not even ASCII
         return False
     return True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import secrets
 import string
@@ -122,5 +121,5 @@ def build(content: Mapping[str, Any], source: str) -> Secrets:
 def _verifier(name: str, password: str, salt: str, source: str) -> str:
     try:
         return scram.verifier(password, base64.b64decode(salt, validate=True))
-    except (binascii.Error, ValueError):
+    except ValueError:
         raise Refused(f"{source}: {name} has a bad salt, or a password that is not printable ASCII") from None

@@ -1,0 +1,128 @@
+"""Helpers for tests of the PKI: specs, a clock that tests move, TLS servers and clients on loopback."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import shutil
+import socket
+import ssl
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hactl.pki.store import Store
+from hactl.spec.model import ClusterSpec
+
+SAMPLE = Path(__file__).parent.parent / "samples" / "cluster.yaml"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def sample_spec(**changes: Any) -> ClusterSpec:
+    """The documentation's installation; `changes` replace whole top-level keys."""
+    return ClusterSpec.model_validate({**yaml.safe_load(SAMPLE.read_text()), **changes})
+
+
+def small_spec(**changes: Any) -> ClusterSpec:
+    """One node only: what crashes at every step is tried often."""
+    one = {"wit1": {"address": "192.0.2.13", "roles": ["witness"]}}
+    return sample_spec(**{"nodes": one, **changes})
+
+
+@dataclass
+class Clock:
+    now: datetime = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+def initialised(folder: Path, spec: ClusterSpec | None = None, clock: Clock | None = None) -> Store:
+    store = Store(folder / "state", clock) if clock else Store(folder / "state")
+    store.init(spec or sample_spec())
+    return store
+
+
+@functools.cache
+def _first(small: bool) -> Path:  # noqa: FBT001 - a key of the cache
+    folder = Path(tempfile.mkdtemp(prefix="hactl-pki-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    initialised(folder, small_spec() if small else sample_spec(), Clock())
+    return folder / "state"
+
+
+def ready(folder: Path, clock: Clock, *, small: bool = True) -> Store:
+    """A copy of a store that was initialised at NOON, once for the whole run: making keys takes time."""
+    shutil.copytree(_first(small), folder / "state")
+    return Store(folder / "state", clock)
+
+
+def server_context(store: Store, node: str, use: str) -> ssl.SSLContext:
+    """A server that demands a client certificate of our CA, checked as strictly as OpenSSL can."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*store.cert(node, use))
+    context.load_verify_locations(store.ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    return context
+
+
+def client_context(store: Store, cert: tuple[Path, Path] | None = None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(store.ca))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    if cert:
+        context.load_cert_chain(*cert)
+    return context
+
+
+@contextlib.contextmanager
+def tls_server(context: ssl.SSLContext) -> Iterator[int]:
+    """Answers each connection with the client's CN; yields the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(10)
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            with contextlib.suppress(OSError), plain:
+                plain.settimeout(5)
+                with context.wrap_socket(plain, server_side=True) as tls:
+                    tls.sendall(_cn(tls.getpeercert()).encode())
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield int(listener.getsockname()[1])
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(10)
+
+
+def _cn(certificate: Any) -> str:
+    return str(dict(part[0] for part in certificate["subject"])["commonName"])
+
+
+def ask(port: int, context: ssl.SSLContext, name: str) -> str:
+    """The CN by which the server knows us; it must prove that it is `name`. Raises OSError (ssl.SSLError)."""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname=name) as tls,
+    ):
+        answer = tls.recv(100).decode()
+        if not answer:
+            raise ConnectionResetError("closed without an answer")
+        return answer
