@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from hactl import layout
 from hactl.adapters.archive_http import ArchiveVip, OrthancHttp
@@ -16,6 +17,9 @@ from hactl.ports import Facts, Ports
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
 from hactl.view.model import CertState, CertView, NodeFacts
+
+if TYPE_CHECKING:
+    from hactl.adapters.ssh import Dispatcher
 
 
 def status_ports(spec: ClusterSpec, site: Site) -> Ports:
@@ -45,15 +49,28 @@ def doctor_ports(spec: ClusterSpec, site: Site) -> Ports:
     return dataclasses.replace(status_ports(spec, site), facts=facts, certificates=certificates)
 
 
-def _facts(spec: ClusterSpec, site: Site, name: str) -> Facts:
-    if site.ssh_key is None:
-        return _NoKey()
+def dispatchers(spec: ClusterSpec, site: Site) -> dict[str, Dispatcher]:
+    """Each node's dispatcher. Raises Unreachable where there is no SSH key: on a node."""
     from hactl.adapters.ssh import Dispatcher  # noqa: PLC0415 - status must not pay for paramiko's import
 
-    return Dispatcher(
-        str(spec.nodes[name].address), port=spec.ssh.port, user=spec.ssh.user, key=site.ssh_key,
-        known_hosts=site.known_hosts, clock=SystemClock(),
-    )  # fmt: skip
+    if site.ssh_key is None:
+        raise Unreachable("nodes have no SSH key", hint="run this where the operator's state folder is")
+    key, clock, ssh = site.ssh_key, SystemClock(), spec.ssh
+    return {
+        name: Dispatcher(
+            str(node.address),
+            port=ssh.port,
+            user=ssh.user,
+            key=key,
+            known_hosts=site.known_hosts,
+            clock=clock,
+        )
+        for name, node in spec.nodes.items()
+    }
+
+
+def _facts(spec: ClusterSpec, site: Site, name: str) -> Facts:
+    return _NoKey() if site.ssh_key is None else dispatchers(spec, site)[name]
 
 
 class _NoKey:

@@ -46,7 +46,7 @@ def rules(spec: ClusterSpec, node: str) -> tuple[Rule, ...]:
 
 
 def _database(spec: ClusterSpec) -> list[Rule]:
-    """Applications reach PostgreSQL through the virtual IP only; the voters, for replication, also directly."""
+    """Applications reach PostgreSQL through the virtual IP only; the voters, for replication, directly."""
     vip = f"ip daddr {spec.vips.database.address.ip}"
     through = tuple(f"{vip} ip saddr @{name}" for name in ("nodes", "operators", "clients"))
     return [

@@ -1,4 +1,4 @@
-"""hactl's own files on a node: the spec, the account for operations and its vocabulary, passwords for psql."""
+"""hactl's own files on a node: the spec, the account for operations and its verbs, passwords for psql."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SCRIPT_USER: Final = "hactl"
 
 @dataclass(frozen=True)
 class Check:
-    """A vrrp_script; times in seconds. A failure takes the node out with weight 0, else lowers its priority."""
+    """A vrrp_script; times in seconds. Weight 0: failure takes the node out, else lowers its priority."""
 
     name: str
     command: str

@@ -56,8 +56,7 @@ _PINNED_COMMANDS: Final[dict[str, Any]] = {
 
 def dynamic(spec: ClusterSpec) -> dict[str, Any]:
     """The dynamic configuration: all members follow it, and `deploy` patches it when it differs."""
-    pinned = set(pinned_parameters(spec))
-    wanted = {k: _value(v) for k, v in spec.database.parameters.items() if k not in pinned}
+    wanted = {name: _value(value) for name, value in spec.database.parameters.items()}
     return {
         "ttl": 20,  # Patroni's smallest
         "loop_wait": 1,
@@ -86,11 +85,10 @@ def _value(value: object) -> object:
     return value
 
 
-def pinned_parameters(spec: ClusterSpec) -> dict[str, Any]:
+def pinned_parameters() -> dict[str, Any]:
     """Parameters of the local file. They win over the dynamic ones, so nothing in etcd can change them."""
-    given = spec.database.parameters
     return {
-        **{name: _value(given.get(name, default)) for name, default in _PINNED_COMMANDS.items()},
+        **_PINNED_COMMANDS,
         "listen_addresses": "0.0.0.0",  # noqa: S104 - the VIP comes and goes; nftables says who gets through
         "password_encryption": "scram-sha-256",
         "ssl": "on",
@@ -168,8 +166,9 @@ def _etcd3(spec: ClusterSpec, node: str) -> dict[str, Any]:
 
 
 def _postgresql(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> dict[str, Any]:
-    parameters = pinned_parameters(spec)
+    parameters = pinned_parameters()
     del parameters["listen_addresses"]  # Patroni makes it from `listen`
+    parameters["hactl.node"] = node  # through the VIP nothing else says which node answered
     return {
         "listen": f"0.0.0.0:{layout.PORT_POSTGRES}",
         "connect_address": f"{spec.nodes[node].address}:{layout.PORT_POSTGRES}",
@@ -186,7 +185,7 @@ def _postgresql(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> dict[st
         },
         "parameters": parameters,
         "pg_hba": hba(spec),
-        "pg_ident": [],
+        "pg_ident": ["# no mappings"],
         # Pinned for the same reason as the parameters: each of these can name a program.
         "callbacks": {},
         "create_replica_methods": ["basebackup"],
