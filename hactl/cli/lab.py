@@ -30,7 +30,12 @@ def command() -> None:
 
 @command.command("up")
 @click.option("--name", default="demo", show_default=True, metavar="NAME", help="The lab's name.")
-@click.option("--spec", "spec_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What to build. Default: two database nodes, a witness, two archive nodes.")
+@click.option(
+    "--spec",
+    "spec_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What to build. Default: two database nodes, a witness, two archive nodes.",
+)
 @click.option("--deploy/--no-deploy", default=True, help="Whether to run `hactl deploy` on it at the end.")
 def up_command(name: str, spec_file: Path | None, deploy: bool) -> None:
     """Make the lab and deploy into it; complete what is missing of one that is there."""
@@ -101,7 +106,9 @@ def shell_command(name: str | None, argv: tuple[str, ...]) -> None:
 
 @command.command("fault")
 @NAME
-@click.option("--for", "lasting", metavar="TIME", help="Hold it so long (10s, 2min), then heal; Ctrl-C heals at once.")
+@click.option(
+    "--for", "lasting", metavar="TIME", help="Hold it so long (10s, 2min), then heal; Ctrl-C heals at once."
+)
 @click.argument("kind")
 @click.argument("node")
 def fault_command(name: str | None, lasting: str | None, kind: str, node: str) -> None:
@@ -134,7 +141,7 @@ def _open(name: str | None) -> Lab:
 
 
 def _without_dashes(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """click keeps the `--` that follows a positional argument."""
+    """Click keeps the `--` that follows a positional argument."""
     return argv[1:] if argv[:1] == ("--",) else argv
 
 
@@ -168,9 +175,11 @@ def _progress(title: str) -> Iterator[Callable[[str], None]]:
     def say(text: str) -> None:
         if console.is_terminal:
             status.update(f"{title}: {text}")
-        elif text.split(":")[0] != last[0]:  # of the image's hundreds of lines only the first
-            console.print(f"{time.monotonic() - start:6.1f} s  {text}", highlight=False, markup=False, soft_wrap=True)
-        last[0] = text.split(":")[0]
+        elif text.split(":", maxsplit=1)[0] != last[0]:  # of the image's hundreds of lines only the first
+            console.print(
+                f"{time.monotonic() - start:6.1f} s  {text}", highlight=False, markup=False, soft_wrap=True
+            )
+        last[0] = text.split(":", maxsplit=1)[0]
 
     with console.status(f"{title} ...") as status:
         yield say

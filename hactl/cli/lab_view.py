@@ -59,5 +59,7 @@ def _table(found: dict[str, Any]) -> None:
             "-" if bmc is None else bmc["address"] if bmc["running"] else f"{bmc['address']} [red]dead[/]",
         )
     console = Console()
-    console.print(f"lab {found['name']}: {found['folder']}, operator at {found['ops']['addresses'][0]}", highlight=False)
+    console.print(
+        f"lab {found['name']}: {found['folder']}, operator at {found['ops']['addresses'][0]}", highlight=False
+    )
     console.print(table)

@@ -1,7 +1,8 @@
-"""A machine's BMC: speaks IPMI 2.0 on the management network and really switches the machine, not a pretence of it.
+"""A machine's BMC: speaks IPMI 2.0 on the management network and really switches the machine.
 
-`python -m hactl.lab.bmc FOLDER NODE` runs inside the BMC's own network namespace and scope, so it stays alive and
-reachable while its machine is off, frozen or cut off. Only cipher suite 3 (HMAC-SHA1, AES-128), as pyghmi serves it.
+`python -m hactl.lab.bmc FOLDER NODE` runs inside the BMC's own network namespace and scope, so it stays alive
+and reachable while its machine is off, frozen or cut off. Only cipher suite 3 (HMAC-SHA1, AES-128): pyghmi
+serves no other.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class MachineBmc(Bmc):  # type: ignore[misc] # pyghmi has no types
         try:
             deed()
         except (HactlError, OSError) as error:
-            print(f"{self._machine.name}: {error}", flush=True)
+            sys.stderr.write(f"{self._machine.name}: {error}\n")
             return _FAILED
         return 0
 

@@ -10,10 +10,12 @@ from hactl.adapters.command import run
 from hactl.lab.folder import MachineFolder, replace
 
 HOST_KEY = Path("etc/ssh/ssh_host_ed25519_key")
+# They cover the image's, so they must have the image's owners and modes.
+_FOLDERS = (("", 0o755), ("etc", 0o755), ("etc/ssh", 0o755), ("root", 0o700), ("root/.ssh", 0o700))
 
 
 def prepare(folder: MachineFolder, name: str, hosts: str, authorized_key: str) -> None:
-    """Make the disk if there is none. It appears whole or not at all: a killed `lab up` leaves no half of it."""
+    """Make the disk if there is none. It appears whole or not at all, whenever `lab up` is killed."""
     for path in (folder.path, folder.work, folder.root):
         path.mkdir(mode=0o755, parents=True, exist_ok=True)
     if folder.upper.is_dir():
@@ -21,16 +23,18 @@ def prepare(folder: MachineFolder, name: str, hosts: str, authorized_key: str) -
     new = folder.path / "upper.new"
     if new.exists():
         shutil.rmtree(new)
-    # These folders cover the image's, so they must have the image's owners and modes.
-    for path, mode in (("", 0o755), ("etc", 0o755), ("etc/ssh", 0o755), ("root", 0o700), ("root/.ssh", 0o700)):
-        (new / path).mkdir()
-        (new / path).chmod(mode)
+    for inside, mode in _FOLDERS:
+        (new / inside).mkdir()
+        (new / inside).chmod(mode)
     replace(new / "etc/hostname", f"{name}\n")
     replace(new / "etc/hosts", hosts)
-    # With an id of its own the machine does not take this for a first boot, which would enable services by preset.
+    # With an id of its own the machine does not take this for a first boot, which would preset its services.
     replace(new / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
     replace(new / "root/.ssh/authorized_keys", authorized_key, 0o600)
-    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"root@{name}", "-f", str(new / HOST_KEY)], within=20)
+    run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"root@{name}", "-f", str(new / HOST_KEY)],
+        within=20,
+    )
     new.rename(folder.upper)
 
 

@@ -1,4 +1,4 @@
-"""Removes a lab, whatever state a crash left it in: everything is found by its name, nothing need be remembered."""
+"""Removes a lab, whatever state a crash left it in: all of it is found by name, nothing is remembered."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def leftovers(name: str) -> list[str]:
 
 
 def mounts_below(path: Path) -> list[str]:
-    """Mount points at or below `path`, deepest first. A lab makes none that outlive a machine; a user may have."""
+    """Mount points at or below `path`, deepest first. A lab makes none that outlive a machine; a user may."""
     lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
     points = [line.split()[1].encode().decode("unicode_escape") for line in lines]
     return sorted((p for p in points if Path(p).is_relative_to(path)), key=len, reverse=True)
@@ -64,19 +64,22 @@ def remove(path: Path) -> None:
 
 
 def _until_gone(name: str) -> None:
-    """Again until twice nothing is found: a `lab up` killed a moment ago may have a child that still makes something."""
+    """Again until twice nothing is found: a child of a killed `lab up` may make something still."""
     end = time.monotonic() + _WITHIN
     for _ in range(2):
         while left := [item for item in leftovers(name) if not item.startswith("folder ")]:
             if time.monotonic() >= end:
-                raise StepFailed(f"the lab {name} is not gone: {'; '.join(left)}", hint=f"hactl lab down --name {name}")
+                raise StepFailed(
+                    f"the lab {name} is not gone: {'; '.join(left)}", hint=f"hactl lab down --name {name}"
+                )
             _sweep(name)
         time.sleep(_SETTLE)
 
 
 def _sweep(name: str) -> None:
     begin, where = prefix(name), scope.scopes()
-    # First the switch and with it all cables: no machine is heard saying good-bye. Then the BMCs, or they boot one again.
+    # First the switch and with it all cables: no machine is heard saying good-bye.
+    # Then the BMCs, or one of them boots its machine again.
     network.remove_namespace(begin + "switch")
     for one in sorted(where.names(begin), key=lambda n: not n.startswith(f"{begin}bmc-")):
         where.remove(one)

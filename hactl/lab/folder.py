@@ -19,7 +19,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 @dataclass(frozen=True)
 class MachineFolder:
-    """A machine's disk is `upper`, laid over the image at `root` in a mount namespace that dies with the machine."""
+    """`upper` is the disk, laid over the image at `root` in a mount namespace that dies with the machine."""
 
     path: Path
 
@@ -87,7 +87,10 @@ class LabFolder:
 def check_name(name: str) -> str:
     """Raises UsageError unless it is a name that fits into names of cgroups, units and namespaces."""
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{name!r} cannot be a lab's name", hint="small letters, digits, hyphens; a letter first; at most 32")
+        raise UsageError(
+            f"{name!r} cannot be a lab's name",
+            hint="small letters, digits, hyphens; a letter first; at most 32",
+        )
     return name
 
 
@@ -112,7 +115,10 @@ def facts(topology: Topology, folder: LabFolder, image: Path) -> dict[str, Any]:
         "ops_netns": topology.ops_netns,
         "spec": str(folder.spec),
         "image": str(image),
-        "nodes": {m.name: {"netns": m.netns, "scope": m.scope, "address": str(m.node.address)} for m in topology.machines},
+        "nodes": {
+            m.name: {"netns": m.netns, "scope": m.scope, "address": str(m.node.address)}
+            for m in topology.machines
+        },
     }
 
 

@@ -39,10 +39,15 @@ def recipe(etc: Path = Path("/etc")) -> Recipe:
     release = sources.release_fields((etc / "os-release").read_text(encoding="utf-8"))
     codename = release.get("VERSION_CODENAME", "")
     if codename != _SUPPORTED or release.get("ID") != "debian":
-        raise Refused("the lab's image is Debian 12; it is built from the package sources of a Debian 12 machine")
+        raise Refused(
+            "the lab's image is Debian 12; it is built from the package sources of a Debian 12 machine"
+        )
     text = _apt_sources(etc / "apt", codename)
     if not text:
-        raise Refused(f"apt has no Debian source for {codename}", hint=f"add one to {etc}/apt/sources.list.d/debian.sources")
+        raise Refused(
+            f"apt has no Debian source for {codename}",
+            hint=f"add one to {etc}/apt/sources.list.d/debian.sources",
+        )
     return Recipe(codename, run(["dpkg", "--print-architecture"], within=10).out.strip(), text)
 
 
@@ -95,7 +100,9 @@ def account(image: Path, name: str) -> tuple[int, int]:
         fields = line.split(":")
         if fields[0] == name:
             return int(fields[2]), int(fields[3])
-    raise StepFailed(f"the lab's image has no account {name}", hint="hactl lab down --image, then hactl lab up")
+    raise StepFailed(
+        f"the lab's image has no account {name}", hint="hactl lab down --image, then hactl lab up"
+    )
 
 
 def _build(made: Recipe, lab_scope: str, on_line: Callable[[str], None]) -> None:
@@ -103,7 +110,11 @@ def _build(made: Recipe, lab_scope: str, on_line: Callable[[str], None]) -> None
     work.mkdir(mode=0o755)
     replace(work / "debian.sources", made.sources)
     # In a file, not in argv: a proxy's address may hold a password.
-    replace(work / "apt.conf", sources.acquire_options(run(["apt-config", "dump"], within=20).out, os.environ), 0o600)
+    replace(
+        work / "apt.conf",
+        sources.acquire_options(run(["apt-config", "dump"], within=20).out, os.environ),
+        0o600,
+    )
     log = work / "log"
     log.touch(0o600)
     where = scope.scopes()
@@ -116,7 +127,9 @@ def _build(made: Recipe, lab_scope: str, on_line: Callable[[str], None]) -> None
     code = (work / "exit").read_text(encoding="ascii").strip()
     if code != "0":
         tail = " / ".join(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-4:])
-        raise StepFailed(f"the lab's image could not be built: {tail}", hint=f"the builder's whole output is in {log}")
+        raise StepFailed(
+            f"the lab's image could not be built: {tail}", hint=f"the builder's whole output is in {log}"
+        )
     (work / "apt.conf").unlink()
     (work / "root").chmod(0o755)
     work.rename(path_of(made))
@@ -129,7 +142,9 @@ def _follow(work: Path, log: Path, on_line: Callable[[str], None]) -> None:
             for line in file:
                 on_line(line.strip())
             if time.monotonic() >= end:
-                raise StepFailed(f"the lab's image was not built within {BUILD_LIMIT:g} s", hint=f"look into {log}")
+                raise StepFailed(
+                    f"the lab's image was not built within {BUILD_LIMIT:g} s", hint=f"look into {log}"
+                )
             time.sleep(0.1)
 
 

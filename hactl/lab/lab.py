@@ -1,4 +1,4 @@
-"""A lab that is there: what tests, drills, the demo and the command line use to look at it and to break it."""
+"""A lab that is there: tests, drills, the demo and the command line look at it and break it through this."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WITH_HOSTS = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
 
 @dataclass(frozen=True)
 class NodeState:
-    """What `lab status` says of a node. `bmc` is its BMC's address and whether it runs, None when it has none."""
+    """What `lab status` says of a node. `bmc`: its address and whether it runs; None when there is none."""
 
     name: str
     address: IPv4Address
@@ -64,7 +64,8 @@ class Lab:
         topology = plan(facts["name"], spec)
         root, scopes = image.root_of(Path(facts["image"])), scope.scopes()
         machines = {
-            m.name: LabMachine(m, folder, topology.switch_netns, root, spec.archive.storage, scopes) for m in topology.machines
+            m.name: LabMachine(m, folder, topology.switch_netns, root, spec.archive.storage, scopes)
+            for m in topology.machines
         }
         return cls(folder, spec, topology, machines, scopes)
 
@@ -81,16 +82,27 @@ class Lab:
         self.topology.machine(name)
         return self.machines[name]
 
-    def exec(self, node: str, argv: Sequence[str], *, within: float = 30, check: bool = True, stdin: str | None = None) -> Result:
-        """Run `argv` as root on a node, also when its network is cut; as `adapters.command.run` for errors."""
+    def exec(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        within: float = 30,
+        check: bool = True,
+        stdin: str | None = None,
+    ) -> Result:
+        """Run `argv` as root on a node, also when its network is cut; errors as of `adapters.command.run`."""
         return self.machine(node).exec(argv, within=within, check=check, stdin=stdin)
 
     def ops_argv(self, argv: Sequence[str]) -> list[str]:
-        """What runs `argv` where the operator sits: the nodes' names, their addresses and the VIPs are reached."""
-        enter = ["nsenter", f"--net={netns.RUN / self.topology.ops_netns}", "--", "unshare", "--mount", "--propagation", "private", "--"]
-        return [*enter, "sh", "-c", _WITH_HOSTS, "hosts", str(self.folder.hosts), *argv]
+        """What runs `argv` where the operator sits: nodes and VIPs are reached, nodes also by name."""
+        enter = ["nsenter", f"--net={netns.RUN / self.topology.ops_netns}", "--"]
+        own_mounts = ["unshare", "--mount", "--propagation", "private", "--"]
+        return [*enter, *own_mounts, "sh", "-c", _WITH_HOSTS, "hosts", str(self.folder.hosts), *argv]
 
-    def in_ops(self, argv: Sequence[str], *, within: float = 30, check: bool = True, stdin: str | None = None) -> Result:
+    def in_ops(
+        self, argv: Sequence[str], *, within: float = 30, check: bool = True, stdin: str | None = None
+    ) -> Result:
         return run(self.ops_argv(argv), within=within, check=check, stdin=stdin)
 
     def power_on(self, node: str, *, wait: bool = True) -> None:
@@ -115,7 +127,7 @@ class Lab:
         self.machine(node).thaw()
 
     def crash_postgres(self, node: str) -> None:
-        """Kill the postmaster as a bug in it would: at once, nothing written, its children notice by themselves.
+        """Kill the postmaster as a bug in it would: at once, nothing written; its children notice.
 
         Raises:
             Refused: no PostgreSQL runs there.
@@ -131,7 +143,11 @@ class Lab:
         machine = self.machine(node).machine
         if not netns.alive(machine.netns):
             return frozenset()
-        shown = run(["ip", "-n", machine.netns, "-4", "-o", "addr", "show", "dev", machine.cables[0].device], within=10, check=False)
+        shown = run(
+            ["ip", "-n", machine.netns, "-4", "-o", "addr", "show", "dev", machine.cables[0].device],
+            within=10,
+            check=False,
+        )
         return frozenset(IPv4Address(line.split()[3].split("/")[0]) for line in shown.out.splitlines())
 
     def status(self) -> tuple[NodeState, ...]:

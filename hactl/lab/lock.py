@@ -1,4 +1,4 @@
-"""Locks on folders: two `lab up` at once would step on each other, and so would two power switches of one machine."""
+"""Locks on folders: two `lab up` at once would step on each other, and two power switches of one machine."""
 
 from __future__ import annotations
 

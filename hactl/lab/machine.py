@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hactl.adapters.command import Result, run
+from hactl.adapters.command import BASE_ENV, Result, run
 from hactl.errors import Refused, Unreachable
 from hactl.lab import netns, network, scope
 from hactl.lab.folder import LabFolder
 from hactl.lab.lock import held
 from hactl.lab.topology import Machine
 
-# $1 image, $2 upper, $3 work, $4 root: the disk is mounted where only this machine sees it. $5 its namespace, $6 what
-# gives that its addresses. systemd-nspawn ends with 133 when the machine asks for a reboot; like any other it comes up
-# without packet filter and with its own addresses only. $7 the switch, $8 the ports: a machine that was shut down from
-# inside must not go on answering for its addresses, so its cables go with it.
+# $1 image, $2 upper, $3 work, $4 root: the disk is mounted where only this machine sees it. $5 its namespace,
+# $6 what gives that its addresses: systemd-nspawn ends with 133 when the machine asks for a reboot, and like
+# any other it comes up without packet filter and with its own addresses only. $7 the switch, $8 the ports: a
+# machine that was shut down from inside must not go on answering for its addresses, so its cables go with it.
 _RUN: Final = """
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4" || exit 1
 netns=$5 addresses=$6 switch=$7 ports=$8
@@ -72,7 +72,7 @@ class LabMachine:
                 self.scopes.start(self.machine.scope, self._argv(), self.folder.machine(self.name).log)
 
     def power_off(self) -> None:
-        """Cut the power: from one moment to the next nothing is sent, then nothing runs. The disk stays as it was."""
+        """Cut the power: from one moment to the next nothing is sent, then nothing runs. The disk stays."""
         with held(self.folder.machine(self.name).path, f"machine {self.name}", wait=30):
             # First the cable: a killed process's connections would otherwise be closed politely.
             if self.machine.cables[0].port in network.ports(self.switch):
@@ -112,11 +112,13 @@ class LabMachine:
 
     def exec_argv(self, argv: Sequence[str]) -> list[str]:
         """What runs `argv` as root inside the machine, even when its network is cut."""
-        clean = ["env", "-i", "HOME=/root", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        clean = ["env", "-i", "HOME=/root", "LANG=C.UTF-8", f"PATH={BASE_ENV['PATH']}"]
         return ["nsenter", "-t", str(self.init()), "-m", "-u", "-i", "-n", "-p", "-C", "--", *clean, *argv]
 
-    def exec(self, argv: Sequence[str], *, within: float, check: bool = True, stdin: str | None = None) -> Result:
-        """Raises StepFailed on another exit code than 0 if `check`; Unreachable when it is off or gives no answer."""
+    def exec(
+        self, argv: Sequence[str], *, within: float, check: bool = True, stdin: str | None = None
+    ) -> Result:
+        """Raises StepFailed on another exit code than 0 if `check`, Unreachable when off or too slow."""
         return run(self.exec_argv(argv), within=within, check=check, stdin=stdin)
 
     def _running(self) -> Path:
@@ -135,14 +137,15 @@ class LabMachine:
         bind = [f"--bind={self.folder.storage}:{self.storage}"] if self.machine.archive else []
         ports = " ".join(c.port for c in self.machine.cables)
         return [
-            # Slave: when a namespace under /run/netns is unmounted outside, this copy of the mount must not hold it.
+            # Slave: when a namespace in /run/netns is unmounted outside, this copy of it must not hold it.
             "unshare", "--mount", "--propagation", "slave", "--",
             "sh", "-c", _RUN, "run", str(self.image), str(disk.upper), str(disk.work), str(disk.root),
             self.machine.netns, network.reset_text(self.machine.cables), self.switch, ports,
             "env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_SECCOMP=0", "SYSTEMD_NSPAWN_LOCK=0",
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network",
-            "systemd-nspawn", "--quiet", "--boot", f"--directory={disk.root}", f"--machine={self.machine.scope}",
-            f"--hostname={self.name}", "--register=no", "--keep-unit", "--capability=all", "--console=pipe",
+            "systemd-nspawn", "--quiet", "--boot", f"--directory={disk.root}",
+            f"--machine={self.machine.scope}", f"--hostname={self.name}",
+            "--register=no", "--keep-unit", "--capability=all", "--console=pipe",
             f"--network-namespace-path={netns.RUN / self.machine.netns}", *bind,
             "--link-journal=no", "--resolv-conf=off", "--timezone=off",
         ]  # fmt: skip

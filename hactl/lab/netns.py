@@ -20,7 +20,7 @@ def exists(name: str) -> bool:
 
 
 def alive(name: str) -> bool:
-    """Whether the name stands for a namespace; not so when `ip netns add` was killed before it mounted one."""
+    """Whether the name stands for a namespace; it does not when `ip netns add` was killed half-way."""
     try:
         return (RUN / name).stat().st_dev == Path("/proc/self/ns/net").stat().st_dev
     except OSError:

@@ -1,7 +1,7 @@
 """The lab's cables: namespaces, two bridges in a namespace of their own, a veth pair a cable.
 
-Nothing of it touches this machine's own network: every interface is created inside the lab's namespaces, and none
-has a default route. A machine's namespace is made anew at each power-on, as a machine forgets its addresses.
+Nothing of it touches this machine's own network: every interface is created inside the lab's namespaces, and
+none has a default route. A machine's namespace is made anew at each power-on: it forgets its addresses.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def mac(netns_name: str, device: str) -> str:
 
 
 def bridge_lines() -> list[str]:
-    """`ip` commands that make the switch. No spanning tree, no snooping: it forwards at once and everything."""
+    """Make the switch. No spanning tree, no snooping: it forwards at once and everything."""
     lines = ["link set lo up"]
     for bridge in (LAN_BRIDGE, MANAGEMENT_BRIDGE):
         lines.append(f"link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
@@ -49,7 +49,8 @@ def device_lines(cables: Iterable[Cable]) -> list[str]:
 def reset_text(cables: Iterable[Cable]) -> str:
     """Input for `ip -batch` that takes all other addresses away, virtual ones and their routes."""
     cables = tuple(cables)
-    return "".join(f"{line}\n" for line in [*(f"addr flush dev {c.device} scope global" for c in cables), *device_lines(cables)])
+    flush = [f"addr flush dev {c.device} scope global" for c in cables]
+    return "".join(f"{line}\n" for line in [*flush, *device_lines(cables)])
 
 
 def plug_lines(cables: Iterable[Cable]) -> list[str]:
@@ -76,7 +77,7 @@ def ensure_fixed(topology: Topology) -> None:
 
 
 def create(machine: Machine, switch: str) -> None:
-    """A new namespace for a machine that is about to boot, plugged in. What an earlier try left is removed."""
+    """A new namespace for a machine about to boot, plugged in. What an earlier try left is removed."""
     destroy(machine, switch)
     _ensure_namespace(machine.netns)
     _ensure_cables(switch, machine.netns, machine.cables)
@@ -145,4 +146,9 @@ def _ip(lines: Iterable[str], *, inside: str | None = None, force: bool = False)
     text = "".join(f"{line}\n" for line in lines)
     if text:
         where = ["-n", inside] if inside else []
-        run(["ip", *where, *(["-force"] if force else []), "-batch", "-"], within=20, stdin=text, check=not force)
+        run(
+            ["ip", *where, *(["-force"] if force else []), "-batch", "-"],
+            within=20,
+            stdin=text,
+            check=not force,
+        )

@@ -1,4 +1,4 @@
-"""What this machine lacks for a lab: all of it at once, one sentence each, found by trying, before anything is made.
+"""What this machine lacks for a lab: all of it at once, one sentence each, tried before anything is made.
 
 `python -m hactl.lab.preflight` prints the sentences and ends with 0 when there are none, else 1.
 """
@@ -31,7 +31,7 @@ TOOLS: Final = {
     "mount": "mount",
     "apt-config": "apt",
 }
-IMAGE_SPACE: Final = 6 * 1024**3  # the image while it is built, five machines' disks, a demo's data: 4.1 GiB seen
+IMAGE_SPACE: Final = 6 * 1024**3  # the image while it is built, five machines' disks, a demo's data
 LAB_SPACE: Final = 3 * 1024**3
 TRIAL: Final = "hactl-lab.-trial.cgroup"  # no lab can be called -trial
 
@@ -39,13 +39,18 @@ TRIAL: Final = "hactl-lab.-trial.cgroup"  # no lab can be called -trial
 _NETWORK: Final = """
 ip link add lan type bridge 2>/dev/null || echo bridge
 ip link add port type veth peer name host0 2>/dev/null || echo veth
-nft add table inet trial 2>/dev/null && nft add set inet trial s '{type ipv4_addr; flags timeout;}' 2>/dev/null || echo nft
+nft add table inet trial 2>/dev/null || echo nft
+nft add set inet trial s '{type ipv4_addr; flags timeout;}' 2>/dev/null || echo timeout
 """
-_OVERLAY: Final = 'cd "$1" && mkdir lower upper work root && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work root'
+_OVERLAY: Final = """
+cd "$1" && mkdir lower upper work root
+mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work root
+"""
 _SENTENCES: Final = {
     "bridge": "the kernel makes no bridges (module bridge)",
     "veth": "the kernel makes no veth pairs (module veth)",
-    "nft": "the kernel has no nftables sets with time-outs (module nf_tables)",
+    "nft": "the kernel has no nftables (module nf_tables)",
+    "timeout": "the kernel's nftables has no sets with time-outs",
 }
 
 
@@ -53,7 +58,11 @@ def lacks(*, needs_image: bool = True) -> list[str]:
     """What is missing, one sentence each; empty when a lab can be made here."""
     if os.geteuid() != 0:
         return ["the lab needs root: it makes namespaces, mounts and cgroups"]
-    missing = [f"{tool} is not installed: apt-get install {package}" for tool, package in TOOLS.items() if not shutil.which(tool)]
+    missing = [
+        f"{tool} is not installed: apt-get install {package}"
+        for tool, package in TOOLS.items()
+        if not shutil.which(tool)
+    ]
     if missing:
         return missing + list(_space(needs_image=needs_image))
     return [*_release(), *_network(), *_overlay(), *_cgroup(), *_space(needs_image=needs_image)]
@@ -86,7 +95,8 @@ def _overlay() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix=".hactl-trial-", dir=place) as folder:
         tried = run(["unshare", "--mount", "sh", "-c", _OVERLAY, "trial", folder], within=20, check=False)
     if tried.code != 0:
-        yield f"no overlay can be mounted on {place}'s file system: {(tried.err.strip() or 'mount failed').splitlines()[-1]}"
+        why = (tried.err.strip() or "mount failed").splitlines()[-1]
+        yield f"no overlay can be mounted on {place}'s file system: {why}"
 
 
 def _cgroup() -> Iterator[str]:
@@ -117,7 +127,7 @@ def _existing(folder: Path) -> Path:
 def main() -> int:
     missing = lacks()
     for sentence in missing:
-        print(f"- {sentence}")
+        sys.stdout.write(f"- {sentence}\n")
     return 1 if missing else 0
 
 

@@ -1,4 +1,4 @@
-"""What the lab's image is made of. Its hash is the image's name: change a line here and a new image is built."""
+"""What the lab's image is made of. Its hash is the image's name: change a line and a new one is built."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Final
 # Everything that `hactl deploy` needs on a node, so that the nodes need no mirror, as in a hospital.
 PACKAGES: Final = (
     "systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "ca-certificates",
-    "python3", "python3-venv", "iproute2", "iputils-arping", "iputils-ping", "nftables", "procps", "less", "curl",
+    "python3", "python3-venv", "iproute2", "iputils-arping", "iputils-ping", "nftables",
+    "procps", "less", "curl",
     "postgresql-15", "etcd-server", "etcd-client", "keepalived",
     "orthanc", "orthanc-postgresql", "orthanc-dicomweb", "nginx-light", "prometheus",
     "fence-agents", "ipmitool",
@@ -18,7 +19,8 @@ PACKAGES: Final = (
 
 # dpkg leaves these out: the lab's disk and the time to fill it are better spent.
 EXCLUDED: Final = (
-    "/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/lintian/*", "/usr/share/bash-completion/*",
+    "/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*",
+    "/usr/share/lintian/*", "/usr/share/bash-completion/*",
     # 75 MB of cloud descriptions that only cloud fence agents read
     "/usr/lib/python3/dist-packages/botocore/data/*",
 )  # fmt: skip

@@ -1,8 +1,8 @@
-"""One cgroup for each thing the lab runs: how it is started, frozen and killed, whatever this machine's init is.
+"""One cgroup for each thing the lab runs: how it is started, frozen and killed, whatever this machine's init.
 
-Where systemd is init, a scope is a transient service with a delegated cgroup, so that systemd knows whose it is.
-Elsewhere it is a plain cgroup that we make. Either way `cgroup.kill` ends all of it at once, as a power cut does,
-and a scope is found by its name alone: nothing needs to be remembered to clean up after a crash.
+Where systemd is init, a scope is a transient service with a delegated cgroup, so that systemd knows whose it
+is. Elsewhere it is a plain cgroup that we make. Either way `cgroup.kill` ends all of it at once, as a power
+cut does, and a scope is found by its name alone: nothing needs to be remembered to clean up after a crash.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def scopes() -> Scopes:
 
 
 def hierarchies() -> tuple[Path, ...]:
-    """Where a plain scope has a folder: the cgroup v2 hierarchy first, then systemd's named one if it is mounted.
+    """Where a plain scope has a folder: the cgroup v2 hierarchy, then systemd's named one if it is mounted.
 
     Raises:
         Unreachable: no cgroup v2 is mounted.
@@ -81,7 +81,9 @@ class PlainScopes:
         return folder if folder.is_dir() else None
 
     def names(self, prefix: str) -> list[str]:
-        return sorted({entry.name for root in self._roots for entry in root.glob(f"{prefix}*") if entry.is_dir()})
+        return sorted(
+            {entry.name for root in self._roots for entry in root.glob(f"{prefix}*") if entry.is_dir()}
+        )
 
     def remove(self, name: str) -> None:
         if folder := self.cgroup(name):
@@ -95,18 +97,33 @@ class SystemdScopes:
 
     def start(self, name: str, argv: Sequence[str], log: Path) -> None:
         self._forget(name)
-        options = ["Delegate=yes", "KillMode=mixed", "TimeoutStopSec=10", f"StandardOutput=append:{log}", f"StandardError=append:{log}"]
+        options = [
+            "Delegate=yes",
+            "KillMode=mixed",
+            "TimeoutStopSec=10",
+            f"StandardOutput=append:{log}",
+            f"StandardError=append:{log}",
+        ]
         properties = [word for option in options for word in ("-p", option)]
-        run(["systemd-run", "--quiet", "--collect", f"--unit={name}.service", *properties, "--", *argv], within=20)
+        run(
+            ["systemd-run", "--quiet", "--collect", f"--unit={name}.service", *properties, "--", *argv],
+            within=20,
+        )
 
     def cgroup(self, name: str) -> Path | None:
-        shown = run(["systemctl", "show", "-p", "ControlGroup", "--value", f"{name}.service"], within=10).out.strip()
+        shown = run(
+            ["systemctl", "show", "-p", "ControlGroup", "--value", f"{name}.service"], within=10
+        ).out.strip()
         folder = CGROUPS / shown.lstrip("/")
         return folder if shown.lstrip("/") and folder.is_dir() else None
 
     def names(self, prefix: str) -> list[str]:
         argv = ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--full", f"{prefix}*.service"]
-        return sorted(line.split()[0].removesuffix(".service") for line in run(argv, within=10).out.splitlines() if line.strip())
+        return sorted(
+            line.split()[0].removesuffix(".service")
+            for line in run(argv, within=10).out.splitlines()
+            if line.strip()
+        )
 
     def remove(self, name: str) -> None:
         if folder := self.cgroup(name):
@@ -114,11 +131,17 @@ class SystemdScopes:
         self._forget(name)
 
     def _forget(self, name: str) -> None:
-        """systemd keeps a failed unit's name; --collect frees it, but only after it has seen the end."""
+        """Systemd keeps a failed unit's name; --collect frees it, but only after it has seen the end."""
         unit, end = f"{name}.service", time.monotonic() + 15
-        while run(["systemctl", "show", "-p", "LoadState", "--value", unit], within=10).out.strip() != "not-found":
+        while (
+            run(["systemctl", "show", "-p", "LoadState", "--value", unit], within=10).out.strip()
+            != "not-found"
+        ):
             if time.monotonic() >= end:
-                raise StepFailed(f"systemd still holds {unit} 15 s after all of it was killed", hint=f"systemctl status {unit}")
+                raise StepFailed(
+                    f"systemd still holds {unit} 15 s after all of it was killed",
+                    hint=f"systemctl status {unit}",
+                )
             run(["systemctl", "reset-failed", unit], within=10, check=False)
             time.sleep(POLL)
 
@@ -181,7 +204,7 @@ def _read(path: Path) -> str:
 
 
 def _remove_tree(folder: Path) -> None:
-    """Remove an empty cgroup and those below it. The kernel may hold it for a moment after its last process."""
+    """Remove an empty cgroup and those below. The kernel may hold it a moment after its last process."""
     end = time.monotonic() + 10
     while folder.is_dir():
         for path, _, _ in os.walk(folder, topdown=False):

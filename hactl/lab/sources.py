@@ -1,4 +1,4 @@
-"""The machine's own Debian package sources, so that the image comes from where the machine itself comes from. Pure."""
+"""The machine's own Debian package sources: the image comes from where the machine came from. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 
 _ONE_LINE = re.compile(r"^deb\s+(?:\[[^\]]*\]\s+)?\S+\s+(?P<suite>\S+)\s+(?P<components>.+)$")
 # Not Proxy-Auto-Detect: that names a program of this machine.
-_FETCHING = re.compile(r"^Acquire::(?!https?::Proxy-?Auto-?Detect)(http|https|Retries|ForceIPv[46])\b", re.IGNORECASE)
+_FETCHING = re.compile(
+    r"^Acquire::(?!https?::Proxy-?Auto-?Detect)(http|https|Retries|ForceIPv[46])\b", re.IGNORECASE
+)
 
 
 def debian_stanzas(text: str, codename: str) -> list[str]:
-    """The stanzas of a deb822 file that are Debian's own for this release: its suites and no third party's."""
+    """The stanzas of a deb822 file that are Debian's own for this release: its suites, no third party's."""
     stanzas = re.split(r"\n[ \t]*\n", _without_comments(text))
     return [stanza.strip() for stanza in stanzas if _is_debian(_fields(stanza), codename)]
 
@@ -28,16 +30,24 @@ def debian_lines(text: str, codename: str) -> list[str]:
 
 def release_fields(os_release: str) -> dict[str, str]:
     """/etc/os-release as a mapping."""
-    pairs = (line.split("=", 1) for line in os_release.splitlines() if "=" in line and not line.startswith("#"))
+    pairs = (
+        line.split("=", 1) for line in os_release.splitlines() if "=" in line and not line.startswith("#")
+    )
     return {key.strip(): value.strip().strip("\"'") for key, value in pairs}
 
 
 def acquire_options(dump: str, environ: Mapping[str, str]) -> str:
-    """Of `apt-config dump`, what says how to fetch (proxies, certificates), and proxies from the environment."""
-    lines = [line for line in dump.splitlines() if _FETCHING.match(line) and not line.rstrip().endswith('"";')]
+    """Of `apt-config dump`, what says how to fetch (proxies, certificates); proxies of the environment."""
+    lines = [
+        line for line in dump.splitlines() if _FETCHING.match(line) and not line.rstrip().endswith('"";')
+    ]
     for scheme in ("http", "https"):
         proxy = environ.get(f"{scheme}_proxy", "")
-        if proxy and '"' not in proxy and not any(line.startswith(f"Acquire::{scheme}::Proxy ") for line in lines):
+        if (
+            proxy
+            and '"' not in proxy
+            and not any(line.startswith(f"Acquire::{scheme}::Proxy ") for line in lines)
+        ):
             lines.append(f'Acquire::{scheme}::Proxy "{proxy}";')
     return "".join(f"{line}\n" for line in lines)
 

@@ -1,7 +1,7 @@
 """The lab as data: which namespaces, interfaces, addresses and BMCs a spec asks for. Pure.
 
-Three networks' worth of cable: the installation's LAN (the network of the virtual IPs), a management network for
-the BMCs, and the `ops` machine's legs in both, from where the operator works.
+Two networks: the installation's LAN (that of the virtual IPs) and a management network for the BMCs. The
+operator's place, `ops`, has a leg in both.
 """
 
 from __future__ import annotations
@@ -95,7 +95,10 @@ class Topology:
         for candidate in self.machines:
             if candidate.name == name:
                 return candidate
-        raise Refused(f"the lab {self.name} has no node {name}", [f"its nodes: {', '.join(m.name for m in self.machines)}"])
+        raise Refused(
+            f"the lab {self.name} has no node {name}",
+            [f"its nodes: {', '.join(m.name for m in self.machines)}"],
+        )
 
 
 def prefix(name: str) -> str:
@@ -107,7 +110,7 @@ def plan(name: str, spec: ClusterSpec) -> Topology:
     """The lab that `spec` asks for.
 
     Raises:
-        Refused: the spec describes something one LAN segment with one interface a node cannot be; all reasons.
+        Refused: the spec describes what one LAN segment with one interface a node cannot be; all reasons.
 
     """
     lan = spec.vips.database.address.network
@@ -123,7 +126,9 @@ def _machine(lab: str, name: str, node: Node, spec: ClusterSpec) -> Machine:
     # The controllers (database nodes and witness) speak to the BMCs; archive nodes have no business there.
     managed = node.roles != (Role.ARCHIVE,)
     host0 = Cable(f"c-{name}", LAN_BRIDGE, netns, spec.vips.database.interface, node.address, lan.prefixlen)
-    mgmt0 = Cable(f"m-{name}", MANAGEMENT_BRIDGE, netns, "mgmt0", _management_address(node), MANAGEMENT.prefixlen)
+    mgmt0 = Cable(
+        f"m-{name}", MANAGEMENT_BRIDGE, netns, "mgmt0", _management_address(node), MANAGEMENT.prefixlen
+    )
     return Machine(
         name=name,
         node=node,
@@ -143,7 +148,7 @@ def _bmc(lab: str, name: str, agent: FenceAgent | None) -> Bmc | None:
 
 
 def _management_address(node: Node) -> IPv4Address:
-    """Upper half of the management network; BMCs have the lower. Different nodes: different last bytes (_vetoes)."""
+    """Upper half of the management network; BMCs have the lower. _vetoes sees to it that they differ."""
     return MANAGEMENT[128 + int(node.address) % 127]
 
 
@@ -162,9 +167,19 @@ def _ops_address(spec: ClusterSpec, lan: IPv4Network) -> IPv4Address:
 
 
 def _vetoes(spec: ClusterSpec, lan: IPv4Network) -> list[str]:
-    found = [f"node {n}: {node.address} is not in {lan}" for n, node in spec.nodes.items() if node.address not in lan]
-    found += [f"node {n}: the lab needs this name for itself" for n in spec.nodes if n in RESERVED or n.startswith("bmc-")]
-    found += [f"node {n}: longer than {MAX_NODE_NAME} characters" for n in spec.nodes if len(n) > MAX_NODE_NAME]
+    found = [
+        f"node {n}: {node.address} is not in {lan}"
+        for n, node in spec.nodes.items()
+        if node.address not in lan
+    ]
+    found += [
+        f"node {n}: the lab needs this name for itself"
+        for n in spec.nodes
+        if n in RESERVED or n.startswith("bmc-")
+    ]
+    found += [
+        f"node {n}: longer than {MAX_NODE_NAME} characters" for n in spec.nodes if len(n) > MAX_NODE_NAME
+    ]
     if lan.overlaps(MANAGEMENT):
         found.append(f"{lan} overlaps the lab's management network {MANAGEMENT}")
     if spec.vips.archive.address.network != lan:
@@ -175,7 +190,9 @@ def _vetoes(spec: ClusterSpec, lan: IPv4Network) -> list[str]:
         found.append(f"{_ops_address(spec, lan)} is the lab's operator, and a node")
     last = [_management_address(n) for n in spec.nodes.values()]
     if len(set(last)) != len(last):
-        found.append("two nodes' addresses differ by a multiple of 127; the lab derives management addresses from them")
+        found.append(
+            "two nodes' addresses differ by a multiple of 127; the lab derives management addresses from them"
+        )
     return found + _bmc_vetoes(spec)
 
 
@@ -188,5 +205,7 @@ def _bmc_vetoes(spec: ClusterSpec) -> list[str]:
             found.append(f"fencing.agents.{name}: ip is not an address")
             continue
         if address is not None and address not in list(MANAGEMENT)[3:128]:
-            found.append(f"fencing.agents.{name}: the lab's BMCs have addresses from {MANAGEMENT[3]} to {MANAGEMENT[127]}")
+            found.append(
+                f"fencing.agents.{name}: a lab's BMC is between {MANAGEMENT[3]} and {MANAGEMENT[127]}"
+            )
     return found

@@ -116,5 +116,3 @@ def _boot(lab: Lab, say: Say) -> None:
     if off:
         say(f"booting {' '.join(m.name for m in off)}")
         lab.wait_booted([m.name for m in off], lambda node: say(f"{node} is up"))
-
-
