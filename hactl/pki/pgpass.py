@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from hactl.layout import PORT_POSTGRES
-from hactl.pki.secrets import Secrets
 from hactl.spec.model import ClusterSpec
 
 MONITOR: Final = "hactl_monitor"
 PROBE: Final = "hactl_probe"
 
 
-def text(spec: ClusterSpec, secrets: Secrets) -> str:
+def text(spec: ClusterSpec, passwords: Mapping[str, str]) -> str:
     """One line for each address of the database (VIP first, then the nodes) and role."""
     hosts = [str(spec.vips.database.address.ip), *(str(n.address) for n in spec.databases.values())]
-    roles = ((spec.database.name, secrets.app), (MONITOR, secrets.monitor), (PROBE, secrets.probe))
-    lines = (line(host, role, password.value) for host in hosts for role, password in roles)
+    roles = ((spec.database.name, "app"), (MONITOR, "monitor"), (PROBE, "probe"))
+    lines = (line(host, role, passwords[name]) for host in hosts for role, name in roles)
     return "".join(lines)
 
 

@@ -27,7 +27,7 @@ def ensure_secrets(path: Path, pgpass_path: Path, spec: ClusterSpec) -> Iterator
         yield Made(
             path, "the application's role was renamed, or passwords were missing" if existing else "passwords"
         )
-    wanted = pgpass.text(spec, secrets.build(content, str(path))).encode()
+    wanted = pgpass.text(spec, content["passwords"]).encode()
     if not (pgpass_path.exists() and files.read_private(pgpass_path) == wanted):
         files.write(pgpass_path, wanted, files.PRIVATE)
         yield Made(pgpass_path, "passwords for libpq")

@@ -54,16 +54,16 @@ def initialised(folder: Path, spec: ClusterSpec | None = None, clock: Clock | No
 
 
 @functools.cache
-def _first(small: bool) -> Path:  # noqa: FBT001 - a key of the cache
+def _first(small: bool, now: datetime) -> Path:  # noqa: FBT001 - a key of the cache
     folder = Path(tempfile.mkdtemp(prefix="hactl-pki-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    initialised(folder, small_spec() if small else sample_spec(), Clock())
+    initialised(folder, small_spec() if small else sample_spec(), Clock(now))
     return folder / "state"
 
 
 def ready(folder: Path, clock: Clock, *, small: bool = True) -> Store:
-    """A copy of a store that was initialised at NOON, once for the whole run: making keys takes time."""
-    shutil.copytree(_first(small), folder / "state")
+    """A copy of a store that was initialised once at the clock's time: making keys takes time."""
+    shutil.copytree(_first(small, clock.now), folder / "state")
     return Store(folder / "state", clock)
 
 

@@ -14,10 +14,11 @@ from hactl.adapters import hostkey
 from hactl.cli.app import root
 from hactl.errors import NotHealthy, Refused, Unreachable, UsageError
 from hactl.pki.store import Store, utc_now
-from tests.support.pki import SAMPLE, small_spec
+from tests.support.pki import SAMPLE, Clock, ready, small_spec
 
 KIND, BLOB = "ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 PRINT = "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU"
+TODAY = utc_now()  # one time for all tests: then keys are made once
 Run = Callable[..., Result]
 
 
@@ -38,6 +39,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return call
 
 
+@pytest.fixture(autouse=True)
+def _initialised(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    if "init" not in request.node.name.split("_"):
+        ready(tmp_path, Clock(TODAY))
+
+
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
@@ -55,7 +62,7 @@ def test_init_says_what_it_made_then_that_there_is_nothing_to_do(run: Run, state
     assert "nothing to do" in run("init", output="table").stdout
 
 
-def test_no_secret_is_printed(run: Run, state: Path) -> None:
+def test_init_prints_no_secret(run: Run, state: Path) -> None:
     printed = "".join(run(*argv, output=o).output for o in ("table", "yaml") for argv in (["init"], ["show"]))
     passwords = json.loads((state / "secrets.json").read_text())["passwords"]
     assert len(passwords) == 8
@@ -63,7 +70,6 @@ def test_no_secret_is_printed(run: Run, state: Path) -> None:
 
 
 def test_show_in_three_forms(run: Run) -> None:
-    run("init")
     as_json = json.loads(run("show").stdout)
     assert yaml.safe_load(run("show", output="yaml").stdout) == as_json
     row = next(c for c in as_json["certificates"] if c["use"] == "etcd-server")
@@ -76,7 +82,6 @@ def test_show_in_three_forms(run: Run) -> None:
 
 
 def test_show_ends_with_7_when_something_ends_soon(run: Run) -> None:
-    run("init")
     result = run("show", "--within", "400d")
     assert isinstance(result.exception, NotHealthy)
     assert result.exception.exit_code == 7
@@ -85,8 +90,7 @@ def test_show_ends_with_7_when_something_ends_soon(run: Run) -> None:
 
 
 def test_show_ends_with_7_when_all_has_expired(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    run("init")
-    late = utc_now() + timedelta(days=400)
+    late = TODAY + timedelta(days=400)
     monkeypatch.setattr(Store.__init__, "__defaults__", (lambda: late,))
     result = run("show", output="table")
     assert isinstance(result.exception, NotHealthy)
@@ -95,7 +99,6 @@ def test_show_ends_with_7_when_all_has_expired(run: Run, monkeypatch: pytest.Mon
 
 
 def test_renew_dry_run_and_for_real(run: Run, state: Path) -> None:
-    run("init")
     crt = state / "certs/ops/ops.crt"
     before = crt.read_bytes()
     assert "nothing is due" in run("renew").stderr
@@ -108,7 +111,6 @@ def test_renew_dry_run_and_for_real(run: Run, state: Path) -> None:
 
 
 def test_renew_before_takes_a_duration(run: Run) -> None:
-    run("init")
     assert len(json.loads(run("renew", "--before", "400d", "--dry-run").stdout)["certificates"]) == 6
     assert run("renew", "--before", "soon").exit_code == 2
 
@@ -119,7 +121,6 @@ def test_renew_before_takes_a_duration(run: Run) -> None:
      ["renew", "--ca", "start", "--all"]],
 )  # fmt: skip
 def test_wrong_calls_are_usage_errors(run: Run, argv: list[str]) -> None:
-    run("init")
     assert isinstance(run(*argv).exception, UsageError)
 
 
@@ -131,7 +132,6 @@ def test_before_init_the_next_command_is_named(run: Run) -> None:
 
 
 def test_a_ca_replacement_asks_and_names_the_next_step(run: Run, state: Path) -> None:
-    run("init")
     before = (state / "ca/ca.crt").read_bytes()
     assert run("renew", "--ca", "start", answer="n\n").exit_code == 1
     assert (state / "ca/ca.crt").read_bytes() == before

@@ -120,8 +120,9 @@ def test_dump_and_parse_are_inverse() -> None:
 
 
 def test_pgpass_has_vip_first_and_all_roles() -> None:
-    built = secrets.build(generated(), "s")
-    lines = pgpass.text(sample_spec(), built).splitlines()
+    content = generated()
+    built = secrets.build(content, "s")
+    lines = pgpass.text(sample_spec(), content["passwords"]).splitlines()
     assert lines[0] == f"192.0.2.100:5432:*:orthanc:{built.app.value}"
     assert {tuple(line.split(":")[:4]) for line in lines} == {
         (host, "5432", "*", role)
