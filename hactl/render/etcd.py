@@ -39,6 +39,7 @@ def configuration(spec: ClusterSpec, node: str) -> dict[str, Any]:
         "heartbeat-interval": 100,  # ms
         "election-timeout": 1000,  # ms
         "pre-vote": True,  # without it a healed member forces an election, and with it a second outage
+        "enable-grpc-gateway": True,  # Patroni's way in; on by default, but not with a config file (3.4)
         "enable-v2": False,
         "auto-compaction-mode": "periodic",
         "auto-compaction-retention": "1h",
