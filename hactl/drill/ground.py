@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from hactl import layout
 from hactl.drill import dicomweb
+from hactl.drill.checker import Row
 from hactl.drill.dicom_net import Archive, client_tls
 from hactl.drill.dicomweb import Account, Web
 from hactl.drill.link import Conninfo
@@ -16,13 +17,16 @@ from hactl.render.orthanc import OPERATOR
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
 
+Stored = Callable[[str, str], list[Row]]  # node, run
+
 
 @dataclass(frozen=True)
 class Ground:
-    """`database` goes through the VIP; `members`: node -> its own instance, for reading what stands there."""
+    """`database` goes through the VIP; `stored` asks a database node which rows of a run stand there."""
 
     database: Conninfo
-    members: Mapping[str, Conninfo]
+    databases: tuple[str, ...]
+    stored: Stored
     vips: Mapping[str, str]
     nodes: tuple[str, ...]
     addresses: Addresses
@@ -44,7 +48,7 @@ def conninfo(site: Site, host: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def ground(spec: ClusterSpec, site: Site, addresses: Addresses) -> Ground:
+def ground(spec: ClusterSpec, site: Site, addresses: Addresses, stored: Stored) -> Ground:
     """Opens nothing yet. Reads the operator's account from the state folder.
 
     Raises:
@@ -56,7 +60,8 @@ def ground(spec: ClusterSpec, site: Site, addresses: Addresses) -> Ground:
     account = Account(OPERATOR, secrets.orthanc_ops.value)
     return Ground(
         database=conninfo(site, str(spec.vips.database.address.ip)),
-        members={n: conninfo(site, str(node.address)) for n, node in spec.databases.items()},
+        databases=tuple(spec.databases),
+        stored=stored,
         vips={"database": str(spec.vips.database.address.ip), "archive": vip},
         nodes=tuple(spec.nodes),
         addresses=addresses,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from hactl.drill.checker import Judgment
 
@@ -35,8 +36,12 @@ def _outage(verdict: Judgment) -> Iterator[str]:
     yield f"longest time without any acknowledgement: {seen.silence:.2f} s"
 
 
+def document(verdict: Judgment) -> dict[str, Any]:
+    return {"clean": verdict.clean, **asdict(verdict)}
+
+
 def save(verdict: Judgment, history: Path) -> Path:
     """Writes NAME.verdict.json beside NAME.jsonl."""
     target = history.with_suffix(".verdict.json")
-    target.write_text(json.dumps({"clean": verdict.clean, **asdict(verdict)}, indent=1) + "\n")
+    target.write_text(json.dumps(document(verdict), indent=1) + "\n")
     return target

@@ -1,22 +1,41 @@
-"""What stands in the drill's table after it."""
+"""What stands in the drill's table after it, asked on the node itself.
+
+Only the peers may reach PostgreSQL at a node's own address, and a standby has no other: psql runs there.
+"""
 
 from __future__ import annotations
 
-import psycopg2
+from typing import Final
 
+from hactl import layout
 from hactl.drill.checker import Row
-from hactl.drill.link import Conninfo, Link, first_line
-from hactl.errors import Unreachable
+from hactl.errors import StepFailed
 
-_ROWS = "select client, seq, id from drill_row where run = %s order by id"
+# psql quotes the variable; it does so only in what it reads, not in --command.
+SQL: Final = "select client, seq, id from drill_row where run = :'run' order by id;\n"
 
 
-def stored(conninfo: Conninfo, run: str, *, within: float) -> list[Row]:
-    """The rows of one run on one node (a standby answers too). Raises Unreachable."""
-    link = Link.open(conninfo, within)
+def argv(run: str) -> list[str]:
+    """How psql is run: over the local socket, as postgres; SQL goes to its standard input."""
+    options = [
+        "--no-psqlrc",
+        "--no-align",
+        "--tuples-only",
+        "--set",
+        "ON_ERROR_STOP=1",
+        "--set",
+        f"run={run}",
+    ]
+    return ["runuser", "-u", "postgres", "--", "psql", *options, "--dbname", layout.DATABASE_HACTL]
+
+
+def parse(text: str) -> list[Row]:
+    """The rows that psql printed. Raises StepFailed when it printed something else."""
     try:
-        return [Row(client, seq, place) for client, seq, place in link.run(_ROWS, (run,), within=within)]
-    except psycopg2.Error as error:
-        raise Unreachable(f"the drill's rows cannot be read: {first_line(error)}") from error
-    finally:
-        link.close()
+        return [Row(client, int(seq), int(place)) for client, seq, place in map(_fields, text.splitlines())]
+    except ValueError as error:
+        raise StepFailed(f"psql answered with something else than rows: {error}") from error
+
+
+def _fields(line: str) -> list[str]:
+    return line.split("|")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from hactl.drill import rows
 from hactl.drill.checker import Judgment, Row, judge
 from hactl.drill.ground import Ground
 from hactl.drill.history import History, Mark, Outcome, Store, Write
@@ -70,7 +69,7 @@ class Session:
         """The run's rows on every database node, once they agree; after `within` as they are."""
         deadline = time.monotonic() + within
         while True:
-            found = {n: rows.stored(info, self.run, within=10) for n, info in self.ground.members.items()}
+            found = {node: self.ground.stored(node, self.run) for node in self.ground.databases}
             if len({tuple(r) for r in found.values()}) == 1 or time.monotonic() >= deadline:
                 return found
             time.sleep(POLL)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from hactl.drill import rows
 from hactl.drill.checker import judge
 from hactl.drill.history import History, Look, Outcome, Write
 from hactl.drill.link import Link
@@ -49,7 +48,7 @@ def wait_until(history: History, outcome: Outcome, count: int, within: float = 1
 
 
 def findings(history: History, *servers: Server) -> list[str]:
-    tables = {s.data.name: rows.stored(s.conninfo, "run", within=10) for s in servers}
+    tables = {s.data.name: s.drill_rows() for s in servers}
     events = [*history.snapshot(), Look(0, {})]
     return [str(f) for f in judge(events, tables).findings]
 
@@ -107,7 +106,7 @@ def test_a_cancelled_wait_for_the_standby_is_not_an_acknowledgement(one: Server,
     load.stop()
     cancelled = writes(history, Outcome.INFO)[0]
     assert "canceling wait for synchronous replication" in cancelled.why
-    stored = {(r.client, r.seq) for r in rows.stored(one.conninfo, "run", within=10)}
+    stored = {(r.client, r.seq) for r in one.drill_rows()}
     assert (cancelled.client, cancelled.seq) in stored
     assert findings(history, one) == []
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hactl.adapters.command import run
+from hactl.drill.checker import Row
 from hactl.drill.link import Link
 
 BIN = Path("/usr/lib/postgresql/15/bin")
@@ -61,6 +62,10 @@ class Server:
             return link.run(text, within=20)
         finally:
             link.close()
+
+    def drill_rows(self) -> list[Row]:
+        found = self.sql("select client, seq, id from drill_row where run = 'run' order by id")
+        return [Row(str(client), int(str(seq)), int(str(place))) for client, seq, place in found]
 
     def configure(self, **settings: str) -> None:
         with (self.data / "postgresql.conf").open("a") as out:

@@ -1,0 +1,50 @@
+"""A drill's ground in the lab: what the lab knows and can do, handed to the drill as plain functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hactl.drill.checker import Row
+    from hactl.drill.ground import Ground
+    from hactl.lab.lab import Lab
+
+
+def lab_ground(lab: Lab) -> Ground:
+    """Raises Refused when nothing was deployed into the lab yet."""
+    from hactl.drill.ground import ground
+    from hactl.lab.glance import reachable_addresses
+
+    return ground(
+        lab.spec,
+        lab.site,
+        lambda node: reachable_addresses(lab, node),
+        lambda node, run: stored(lab, node, run),
+    )
+
+
+def stored(lab: Lab, node: str, run: str) -> list[Row]:
+    """The drill's rows on a node. Raises StepFailed or Unreachable."""
+    from hactl.drill import rows
+
+    return rows.parse(lab.exec(node, rows.argv(run), within=20, stdin=rows.SQL).out)
+
+
+def primary_of(lab: Lab) -> str:
+    """The database node whose PostgreSQL is not in recovery, asked on the nodes themselves.
+
+    Raises Unreachable when there is none, or more than one.
+    """
+    from hactl.errors import HactlError, Unreachable
+
+    found = []
+    ask = ["runuser", "-u", "postgres", "--", "psql", "-XAtc", "select pg_is_in_recovery()"]
+    for node in lab.spec.databases:
+        try:
+            if lab.exec(node, ask, within=5).out.strip() == "f":
+                found.append(node)
+        except HactlError:
+            continue
+    if len(found) != 1:
+        raise Unreachable(f"{len(found)} primaries: {', '.join(found) or 'none'}", hint="hactl status")
+    return found[0]
