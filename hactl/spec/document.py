@@ -7,6 +7,7 @@ Numbers are read as YAML 1.2 does, so that `0104` is not 68 and `1:30` is not 90
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ MAX_TEXT: Final = 1024 * 1024
 MAX_DEPTH: Final = 32  # the spec itself needs 6
 MAX_NUMBER: Final = 64
 MAX_NODES: Final = 100_000  # after aliases are followed; a spec of a thousand nodes has 10,000
+MERGE: Final = "tag:yaml.org,2002:merge"
 QUOTE_HINT: Final = "a value that begins with one of * & ! % @ ` must stand in quotes"
 
 Path = tuple[str | int, ...]
@@ -152,18 +154,28 @@ class _Reader:
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         self._refuse_duplicates(node, path)
-        self._loader.flatten_mapping(node)
         found: dict[str, Any] = {}
-        for key, value in node.value:
-            if isinstance(key, ScalarNode) and key.tag == "tag:yaml.org,2002:str":
-                found[key.value] = self.read(value, (*path, key.value))
-                self._document.lines[dotted((*path, key.value))] = key.start_mark.line + 1
-            else:
+        for key, value in self._pairs(node, path):
+            if not isinstance(key, ScalarNode) or key.tag != "tag:yaml.org,2002:str":
                 text = shown((), key.value) if isinstance(key, ScalarNode) else "a list or mapping"
                 self._note(
                     path, key, f"a key must be text, this is {text}", "write it in quotes, or as a word"
                 )
+            elif key.value not in found:
+                found[key.value] = self.read(value, (*path, key.value))
+                self._document.lines[dotted((*path, key.value))] = key.start_mark.line + 1
         return found
+
+    def _pairs(self, node: MappingNode, path: Path) -> Iterator[tuple[Node, Node]]:
+        """The mapping's own pairs, then those it merges (`<<`); of two with the same key the first counts."""
+        merged = [value for key, value in node.value if key.tag == MERGE]
+        yield from (pair for pair in node.value if pair[0].tag != MERGE)
+        for value in merged:
+            for part in value.value if isinstance(value, SequenceNode) else [value]:
+                if isinstance(part, MappingNode):
+                    yield from self._pairs(part, path)
+                else:
+                    self._note(path, part, "only mappings can be merged by <<")
 
     def _refuse_duplicates(self, node: MappingNode, path: Path) -> None:
         first_lines: dict[tuple[str, str], int] = {}

@@ -46,7 +46,12 @@ _HINTS: Final = {
 
 def problems(error: ValidationError, document: object) -> list[Problem]:
     """All of pydantic's findings about `document`, in its order."""
-    return [_problem(detail, document) for detail in error.errors(include_url=False, include_context=True)]
+    return [_problem(detail, document) for detail in error.errors(include_url=False) if not _is_echo(detail)]
+
+
+def _is_echo(detail: ErrorDetails) -> bool:
+    """A list that is called too short because its entries are wrong; those are named already."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 def _problem(detail: ErrorDetails, document: object) -> Problem:
@@ -97,7 +102,7 @@ def _hint(detail: ErrorDetails) -> str:
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """A hint that names the one key that was probably meant, or "" when nothing is near."""
-    near = difflib.get_close_matches(given.lower()[:64], list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(given.lower()[:64], list(known), n=1, cutoff=0.7)
     return f"did you mean {near[0]}?" if near else ""
 
 

@@ -9,7 +9,15 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    StringConstraints,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError, ValidationError
 
 from hactl.units import Seconds
@@ -142,7 +150,7 @@ def _duration(value: object) -> object:
 
 
 Duration = Annotated[
-    Seconds,
+    InstanceOf[Seconds],  # else pydantic would take {value: 3} for one
     BeforeValidator(
         _duration,
         json_schema_input_type=Annotated[str, StringConstraints(pattern=DURATION_TEXT)],
