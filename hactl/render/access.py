@@ -31,5 +31,10 @@ def clients(spec: ClusterSpec) -> list[str]:
     return networks(named)
 
 
+def modalities(spec: ClusterSpec) -> list[str]:
+    """Who is on the archive's own allow-list, wherever its address is."""
+    return networks(IPv4Network(m.address) for m in spec.archive.modalities.values())
+
+
 def operators(spec: ClusterSpec) -> list[str]:
     return networks(spec.access.operators)

@@ -40,7 +40,8 @@ def rules(spec: ClusterSpec, node: str) -> tuple[Rule, ...]:
         found.append(Rule(layout.PORT_PROMETHEUS, ("ip saddr @operators",)))
     if node in spec.archives:
         open_to = (*_INSIDE, "ip saddr @clients")
-        found += [Rule(layout.PORT_HTTPS, open_to), Rule(layout.PORT_DICOM_TLS, open_to)]
+        found.append(Rule(layout.PORT_HTTPS, open_to))
+        found.append(Rule(layout.PORT_DICOM_TLS, (*open_to, "ip saddr @modalities")))
         found.append(Rule(layout.PORT_ORTHANC_HTTP, ()))
     return tuple(found)
 
@@ -64,6 +65,7 @@ def sets(spec: ClusterSpec, node: str) -> dict[str, list[str]]:
         "voters": access.addresses(spec.voters),
         "operators": access.operators(spec),
         "clients": access.clients(spec),
+        "modalities": access.modalities(spec),
     }
 
 

@@ -49,7 +49,7 @@ def configuration(spec: ClusterSpec, witness: str) -> dict[str, Any]:
             _job(spec, "patroni", spec.databases, layout.PORT_PATRONI),
             _job(spec, "etcd", spec.voters, layout.PORT_ETCD_CLIENT),
             _job(spec, "orthanc", spec.archives, layout.PORT_HTTPS, path="/tools/metrics-prometheus"),
-            _job(spec, "prometheus", spec.witnesses, layout.PORT_PROMETHEUS),
+            _job(spec, "prometheus", [witness], layout.PORT_PROMETHEUS),
         ],
     }
 
