@@ -191,7 +191,6 @@ def _postgresql(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> dict[st
         "create_replica_methods": ["basebackup"],
         "basebackup": {"checkpoint": "fast"},
         "recovery_conf": {},
-        "custom_conf": "",
         "pre_promote": "",
         "before_stop": "",
     }
