@@ -32,7 +32,8 @@ from tests.support.servers import (
 )
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
-RANGE = {"key": "L3NlcnZpY2UvZGVtby8=", "range_end": "L3NlcnZpY2UvZGVtbzA="}  # /service/demo/ up to /service/demo0
+# From /service/demo/ up to, and without, /service/demo0.
+RANGE = {"key": "L3NlcnZpY2UvZGVtby8=", "range_end": "L3NlcnZpY2UvZGVtbzA="}
 
 
 def _save(folder: str, case: str, body: bytes) -> None:

@@ -170,7 +170,10 @@ class EtcdCluster:
 
 def _etcd_argv(net: Loopback, name: str, names: tuple[str, ...]) -> list[str]:
     address = net.address(name)
-    client, peer = f"https://{address}:{layout.PORT_ETCD_CLIENT}", f"https://{address}:{layout.PORT_ETCD_PEER}"
+    client, peer = (
+        f"https://{address}:{layout.PORT_ETCD_CLIENT}",
+        f"https://{address}:{layout.PORT_ETCD_PEER}",
+    )
     initial = ",".join(f"{n}=https://{net.address(n)}:{layout.PORT_ETCD_PEER}" for n in names)
     tls = ["--{}cert-file", str(net.cert.cert), "--{}key-file", str(net.cert.key),
            "--{}trusted-ca-file", str(net.ca.crt), "--{}client-cert-auth"]  # fmt: skip

@@ -8,7 +8,7 @@ import json
 
 from hactl.units import Bytes
 from hactl.view.model import DcsKeys, EtcdMember, EtcdStatus
-from hactl.view.parse.fields import document, items, mapping, number, text
+from hactl.view.parse.fields import document, items, mapping, number, text, texts
 
 
 def parse_status(body: bytes) -> EtcdStatus:
@@ -26,7 +26,7 @@ def parse_status(body: bytes) -> EtcdStatus:
         leader_id="" if leader == "0" else leader,
         version=str(answer.get("version", "")),
         db_size=Bytes(number(answer.get("dbSize")) or 0),
-        errors=tuple(str(e) for e in answer.get("errors") or ()),
+        errors=texts(answer.get("errors"), "status: errors"),
     )
 
 

@@ -34,6 +34,13 @@ def items(value: object, what: str) -> list[Json]:
     return [mapping(v, what) for v in value]
 
 
+def texts(value: object, what: str) -> tuple[str, ...]:
+    """The strings of a list; a missing list is an empty one."""
+    if value is not None and not isinstance(value, list):
+        raise ValueError(f"{what}: not a list")
+    return tuple(text(v, what) for v in value or ())
+
+
 def text(value: object, what: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{what}: not a string")  # noqa: TRY004

@@ -1,0 +1,203 @@
+"""Builders of views: start from a healthy installation, change only what the test is about.
+
+after(host_lost("db2"), paused())
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hactl.spec.load import load
+from hactl.spec.model import ClusterSpec
+from hactl.units import Bytes, Lsn
+from hactl.view.model import (
+    ArchiveView,
+    CertState,
+    CertView,
+    ClusterMember,
+    ClusterView,
+    DbRole,
+    DcsKeys,
+    Disk,
+    EtcdMember,
+    EtcdStatus,
+    EtcdView,
+    NodeFacts,
+    PatroniCluster,
+    PatroniSelf,
+    PatroniView,
+    Probe,
+    State,
+    Unknown,
+    VipView,
+)
+
+Change = Callable[[ClusterView], ClusterView]
+LOST = Unknown("no connection within 1 s")
+OK = Probe(State.OK)
+DOWN = Probe(State.FAILED, "no connection within 1 s")
+SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "cluster.yaml"
+_IDS = {"db1": "11", "db2": "12", "wit1": "13"}
+
+
+def demo_spec() -> ClusterSpec:
+    return load(SAMPLE.read_text(), str(SAMPLE))
+
+
+def primary(name: str, **changes: Any) -> PatroniSelf:
+    return dataclasses.replace(
+        PatroniSelf(name, DbRole.PRIMARY, "running", timeline=3, lsn=Lsn(0x3000000), streams_to=("db2",)),
+        **changes,
+    )
+
+
+def standby(name: str, **changes: Any) -> PatroniSelf:
+    return dataclasses.replace(
+        PatroniSelf(
+            name, DbRole.STANDBY, "running", timeline=3, lsn=Lsn(0x3000000), sync=True,
+            replication_state="streaming",
+        ),
+        **changes,
+    )  # fmt: skip
+
+
+_CLUSTER = PatroniCluster((
+    ClusterMember("db1", DbRole.PRIMARY, "running", leader=True, timeline=3),
+    ClusterMember("db2", DbRole.STANDBY, "streaming", sync=True, timeline=3, lag=Bytes(0)),
+))  # fmt: skip
+_KEYS = DcsKeys(revision=100, leader="db1", sync_standbys=("db2",))
+_MEMBERS = tuple(EtcdMember(i, n) for n, i in _IDS.items())
+
+
+def _etcd(name: str, leader: str = "wit1") -> EtcdView:
+    return EtcdView(EtcdStatus(_IDS[name], _IDS[leader], "3.4.23"), _MEMBERS, _KEYS)
+
+
+def _archive() -> ArchiveView:
+    later = Probe(State.UNKNOWN, "later")
+    return ArchiveView({"L0": OK, "L1": OK, "L2": OK, "L3": later, "L4": later}, "1.10.1")
+
+
+def _facts(name: str) -> NodeFacts:
+    vip = {"db1": ("192.0.2.100",), "arc1": ("192.0.2.101",)}.get(name, ())
+    return NodeFacts(
+        addresses=("127.0.0.1", *vip),
+        units={"etcd.service": "active"},
+        disks=(Disk("/", Bytes.mib(500), Bytes.mib(1000)),),
+        clock_offset=0.01,
+        versions={"hactl": "0.1.0"},
+    )
+
+
+def healthy() -> ClusterView:
+    """Primary db1, standby db2, etcd's leader on the witness, both virtual IPs where they belong."""
+    nodes = ("db1", "db2", "wit1", "arc1", "arc2")
+    return ClusterView(
+        at=1_800_000_000.0,
+        took=0.1,
+        nodes=dict.fromkeys(nodes, OK),
+        patroni={
+            "db1": PatroniView(primary("db1"), _CLUSTER),
+            "db2": PatroniView(standby("db2"), _CLUSTER),
+        },
+        etcd={name: _etcd(name) for name in _IDS},
+        archives={"arc1": _archive(), "arc2": _archive()},
+        vips={"database": VipView("192.0.2.100", "db1"), "archive": VipView("192.0.2.101", "arc1")},
+        facts={name: _facts(name) for name in nodes},
+    )
+
+
+def after(*changes: Change) -> ClusterView:
+    view = healthy()
+    for change in changes:
+        view = change(view)
+    return view
+
+
+def _with(view: ClusterView, field: str, key: str, value: object) -> ClusterView:
+    return dataclasses.replace(view, **{field: {**getattr(view, field), key: value}})
+
+
+def node_unreachable(name: str) -> Change:
+    return lambda v: _with(v, "nodes", name, DOWN)
+
+
+def patroni_says(name: str, said: PatroniSelf | Unknown) -> Change:
+    return lambda v: _with(v, "patroni", name, dataclasses.replace(v.patroni[name], itself=said))
+
+
+def patroni_lost(name: str) -> Change:
+    return lambda v: _with(v, "patroni", name, PatroniView(LOST, LOST))
+
+
+def etcd_lost(name: str) -> Change:
+    return lambda v: _with(v, "etcd", name, EtcdView(LOST, LOST, LOST))
+
+
+def etcd_leader_on(leader: str) -> Change:
+    return lambda v: dataclasses.replace(v, etcd={n: _etcd(n, leader) for n in v.etcd})
+
+
+def etcd_without_quorum(*alive: str) -> Change:
+    """Only `alive` answer, and they know no leader; nobody can read the keys."""
+    errors = ("etcdserver: no leader",)
+    lonely = {n: EtcdView(EtcdStatus(_IDS[n], "", errors=errors), _MEMBERS, LOST) for n in alive}
+    dead = EtcdView(LOST, LOST, LOST)
+    return lambda v: dataclasses.replace(v, etcd={n: lonely.get(n, dead) for n in v.etcd})
+
+
+def keys(**changes: Any) -> Change:
+    found = dataclasses.replace(_KEYS, **changes)
+    return lambda v: dataclasses.replace(
+        v, etcd={n: dataclasses.replace(e, keys=found) for n, e in v.etcd.items()}
+    )
+
+
+def vip(name: str, holder: str | Unknown | None) -> Change:
+    return lambda v: _with(v, "vips", name, dataclasses.replace(v.vips[name], holder=holder))
+
+
+def archive(name: str, **levels: Probe) -> Change:
+    return lambda v: _with(v, "archives", name, ArchiveView({**v.archives[name].levels, **levels}))
+
+
+def archive_lost(name: str) -> Change:
+    return archive(name, L0=DOWN, L1=DOWN, L2=DOWN)
+
+
+def host_lost(name: str) -> Change:
+    """Everything that runs there is silent at once, as after a power cut."""
+
+    def change(view: ClusterView) -> ClusterView:
+        view = node_unreachable(name)(view)
+        view = _with(view, "facts", name, LOST)
+        for field, lose in (("patroni", patroni_lost), ("etcd", etcd_lost), ("archives", archive_lost)):
+            if name in getattr(view, field):
+                view = lose(name)(view)
+        return view
+
+    return change
+
+
+def paused() -> Change:
+    known = dataclasses.replace(_CLUSTER, paused=True)
+    return lambda v: dataclasses.replace(
+        v, patroni={n: dataclasses.replace(p, cluster=known) for n, p in v.patroni.items()}
+    )
+
+
+def facts(name: str, **changes: Any) -> Change:
+    return lambda v: _with(v, "facts", name, dataclasses.replace(_facts(name), **changes))
+
+
+def certificate(node: str, use: str, state: CertState, why: str = "") -> Change:
+    return lambda v: dataclasses.replace(v, certificates=(CertView(node, use, state, why),))
+
+
+def config(found: dict[str, object]) -> Change:
+    return lambda v: dataclasses.replace(
+        v, patroni={n: dataclasses.replace(p, config=found) for n, p in v.patroni.items()}
+    )
