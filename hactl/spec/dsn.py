@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+from typing import Protocol
 from urllib.parse import quote, urlencode
 
 from hactl import layout
 from hactl.errors import UsageError
-from hactl.site import Site
 from hactl.spec.model import ClusterSpec
 
 # libpq's names -> values. With them a client notices a lost primary within 3 to 8 s; the kernel's own
@@ -19,11 +20,23 @@ _TIMES = {
     "keepalives_count": "3",
     "tcp_user_timeout": "3000",
 }
+
+
+class Credentials(Protocol):
+    """Where the CA's certificate and the password file are; `hactl.site.Site` is one."""
+
+    @property
+    def ca(self) -> PurePath: ...
+
+    @property
+    def pgpass(self) -> PurePath: ...
+
+
 ROLES = ("app", "monitor", "probe")
 FORMS = ("uri", "keyword", "jdbc")
 
 
-def connection(spec: ClusterSpec, site: Site, role: str, form: str = "keyword") -> str:
+def connection(spec: ClusterSpec, site: Credentials, role: str, form: str = "keyword") -> str:
     """The connection string for app, monitor or probe, as a `uri`, `keyword` or `jdbc` text.
 
     Raises:
@@ -49,7 +62,7 @@ def _address(spec: ClusterSpec) -> str:
     return str(spec.vips.database.address.ip)
 
 
-def _options(site: Site) -> dict[str, str]:
+def _options(site: Credentials) -> dict[str, str]:
     return {
         "sslmode": "verify-full",
         "sslrootcert": str(site.ca),
@@ -59,12 +72,12 @@ def _options(site: Site) -> dict[str, str]:
     }
 
 
-def _uri(spec: ClusterSpec, site: Site, user: str, database: str) -> str:
+def _uri(spec: ClusterSpec, site: Credentials, user: str, database: str) -> str:
     query = urlencode(_options(site), safe="/", quote_via=quote)
     return f"postgresql://{user}@{_address(spec)}:{layout.PORT_POSTGRES}/{database}?{query}"
 
 
-def _keyword(spec: ClusterSpec, site: Site, user: str, database: str) -> str:
+def _keyword(spec: ClusterSpec, site: Credentials, user: str, database: str) -> str:
     values = {
         "host": _address(spec), "port": str(layout.PORT_POSTGRES), "user": user, "dbname": database,
         **_options(site),
@@ -79,7 +92,7 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _jdbc(spec: ClusterSpec, site: Site, user: str, database: str) -> str:
+def _jdbc(spec: ClusterSpec, site: Credentials, user: str, database: str) -> str:
     """For pgjdbc, which knows neither passfile nor the keepalive times: its read time-out stands for them."""
     values = {
         "user": user,
