@@ -20,9 +20,9 @@ _WITNESS: Final = frozenset({Role.WITNESS})
 class CertSpec:
     """One certificate as it should be.
 
-    `sans` are node names and IP addresses as text, sorted; empty for a pure client: etcd refuses a client
-    whose certificate names addresses that it does not come from. Owner, group and mode are those of the key
-    on the node.
+    `sans` are node names and IP addresses as text, sorted; empty for a pure client, which nobody calls. etcd
+    refuses a peer that comes from an address which its certificate does not name. Owner, group and mode are
+    those of the key on the node.
     """
 
     node: str
@@ -64,7 +64,7 @@ USES: Final = (
     Use("nginx", _ARCHIVE, "{node}", server=True, client=False, owner="root"),
     Use("hactl", frozenset(Role), "hactl-{node}", server=False, client=True, owner="hactl"),
     Use("prometheus", _WITNESS, "prometheus", server=False, client=True, owner="prometheus"),
-    # A second one, because the client above must not name addresses.
+    # A second one: the client is known by its CN, the server by the node's names.
     Use("prometheus-web", _WITNESS, "{node}", server=True, client=False, owner="prometheus"),
 )
 USE_NAMES: Final = (*(use.name for use in USES), OPS)
