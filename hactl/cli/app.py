@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import select
 import sys
 from typing import NoReturn
 
@@ -12,7 +13,7 @@ import click
 from hactl import __version__
 from hactl.cli import boundary
 from hactl.cli.common import OUTPUTS, log_to_stderr, with_common_options
-from hactl.errors import HactlError
+from hactl.errors import HactlError, Unreachable
 
 # command -> (module, one line of help). Start-up time is a budget: help must not import what it lists.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -44,6 +45,15 @@ class LazyGroup(click.Group):
         found: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return with_common_options(found)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Tell a reader that went away (`hactl ... | head`) from a connection that broke."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            if _reader_has_gone():
+                raise click.exceptions.Exit(141) from error  # 128 + SIGPIPE
+            raise Unreachable("a connection broke", hint="try again; -v says more") from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in sorted(COMMANDS.items())])
@@ -69,6 +79,24 @@ def root(ctx: click.Context, spec_file: str | None, output: str, verbose: int) -
     log_to_stderr(verbose)
 
 
+def _reader_has_gone() -> bool:
+    """Whether nobody reads our standard output any more. If so, it becomes /dev/null: Python flushes at exit."""
+    try:
+        out = sys.stdout.fileno()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        gone = True
+    except (OSError, ValueError):  # captured by a test, or closed
+        return False
+    else:
+        watch = select.poll()
+        watch.register(out, 0)
+        gone = any(event & select.POLLERR for _, event in watch.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out)
+    return gone
+
+
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run a command; end with its exit code. HactlError: its own code; anything not foreseen is a bug: 1."""
     options: dict[str, object] = {}
@@ -77,7 +105,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
         code = root.main(
             args=argv, prog_name="hactl", standalone_mode=False, obj=options, color=boundary.colour()
         )
-        sys.stdout.flush()
+        if _reader_has_gone():
+            code = 141
     except click.ClickException as error:
         error.show()
         code = 2
@@ -87,10 +116,6 @@ def main(argv: list[str] | None = None) -> NoReturn:
     except HactlError as error:
         boundary.report(error)
         code = error.exit_code
-    except BrokenPipeError:
-        # The reader has gone (`hactl ... | head`). Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
     except Exception as error:  # noqa: BLE001 - the one place where everything is caught
         code = 2 if _is_missing_extra(error) else 1
         if code == 1:

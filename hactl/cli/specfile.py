@@ -29,7 +29,7 @@ def locate(
     if chosen:
         return Path(chosen)
     for candidate in ((cwd or Path()) / "cluster.yaml", node_spec):
-        if os.path.exists(candidate):  # noqa: PTH110 - pathlib raises where we may not look
+        if os.path.exists(candidate):
             return candidate
     up = _labs_up(labs)
     if len(up) > 1:
@@ -77,11 +77,13 @@ def read(path: Path) -> str:
     except OSError as error:
         hint = "write one: hactl spec init" if error.errno == errno.ENOENT else ""
         raise UsageError(f"cannot read the spec {path}: {error.strerror}", hint=hint) from error
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(file.fileno())
-        if unfit := _unfit(path, found):
+    try:
+        if unfit := _unfit(path, os.fstat(handle)):
             raise SpecError(str(path), [unfit])
-        raw = file.read(MAX_SIZE + 1)
+        with open(handle, "rb", closefd=False) as file:
+            raw = file.read(MAX_SIZE + 1)
+    finally:
+        os.close(handle)
     if len(raw) > MAX_SIZE:
         raise SpecError(str(path), [Problem("", "", f"the file is larger than {MAX_SIZE // 1024} KiB")])
     try:

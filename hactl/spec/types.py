@@ -54,7 +54,7 @@ AeTitle = Annotated[
     _text(
         r"^[A-Z0-9][A-Z0-9_.-]{0,15}$",
         "AE title",
-        "an AE title is capital letters, digits, _ . -, 16 at most, and begins with a letter or digit",
+        "an AE title has capital letters, digits, _ . - and at most 16 of them",
     ),
 ]
 AbsolutePath = Annotated[

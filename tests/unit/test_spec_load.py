@@ -10,7 +10,7 @@ from hactl.units import Seconds
 from tests.support.specs import GONE, found_in, found_in_text, sample
 
 NAME = "a name is a small letter"
-AET = "an AE title is capital letters"
+AET = "an AE title has capital letters"
 
 
 def test_the_sample_is_read() -> None:
