@@ -80,7 +80,7 @@ def root(ctx: click.Context, spec_file: str | None, output: str, verbose: int) -
 
 
 def _reader_has_gone() -> bool:
-    """Whether nobody reads our standard output any more. If so, it becomes /dev/null: Python flushes at exit."""
+    """Whether nobody reads our standard output now. If so, it becomes /dev/null: Python flushes at exit."""
     try:
         out = sys.stdout.fileno()
         sys.stdout.flush()

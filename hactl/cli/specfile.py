@@ -29,7 +29,7 @@ def locate(
     if chosen:
         return Path(chosen)
     for candidate in ((cwd or Path()) / "cluster.yaml", node_spec):
-        if os.path.exists(candidate):
+        if os.path.exists(candidate):  # noqa: PTH110 - pathlib raises where we may not look
             return candidate
     up = _labs_up(labs)
     if len(up) > 1:
