@@ -97,18 +97,11 @@ class SystemdScopes:
 
     def start(self, name: str, argv: Sequence[str], log: Path) -> None:
         self._forget(name)
-        options = [
-            "Delegate=yes",
-            "KillMode=mixed",
-            "TimeoutStopSec=10",
-            f"StandardOutput=append:{log}",
-            f"StandardError=append:{log}",
-        ]
+        output = [f"StandardOutput=append:{log}", f"StandardError=append:{log}"]
+        options = ["Delegate=yes", "KillMode=mixed", "TimeoutStopSec=10", *output]
         properties = [word for option in options for word in ("-p", option)]
-        run(
-            ["systemd-run", "--quiet", "--collect", f"--unit={name}.service", *properties, "--", *argv],
-            within=20,
-        )
+        identity = [f"--unit={name}.service", f"--description=hactl lab: {name}"]
+        run(["systemd-run", "--quiet", "--collect", *identity, *properties, "--", *argv], within=20)
 
     def cgroup(self, name: str) -> Path | None:
         shown = run(

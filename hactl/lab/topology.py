@@ -188,6 +188,8 @@ def _vetoes(spec: ClusterSpec, lan: IPv4Network) -> list[str]:
         found.append("the two VIPs name different interfaces; a lab's machine has one")
     if lan.prefixlen < 30 and _ops_address(spec, lan) in {n.address for n in spec.nodes.values()}:
         found.append(f"{_ops_address(spec, lan)} is the lab's operator, and a node")
+    if spec.ssh.deploy_user != "root":
+        found.append(f"ssh.deploy_user is {spec.ssh.deploy_user}; a lab's new machines know root only")
     last = [_management_address(n) for n in spec.nodes.values()]
     if len(set(last)) != len(last):
         found.append(
@@ -197,14 +199,20 @@ def _vetoes(spec: ClusterSpec, lan: IPv4Network) -> list[str]:
 
 
 def _bmc_vetoes(spec: ClusterSpec) -> list[str]:
-    found = []
+    found: list[str] = []
+    taken: set[IPv4Address] = set()
     for name, agent in spec.fencing.agents.items():
         try:
             address = _bmc_address(agent)
         except ValueError:
             found.append(f"fencing.agents.{name}: ip is not an address")
             continue
-        if address is not None and address not in list(MANAGEMENT)[3:128]:
+        if address is None:
+            continue
+        if address in taken:
+            found.append(f"fencing.agents.{name}: {address} would be two BMCs")
+        taken.add(address)
+        if not MANAGEMENT[3] <= address <= MANAGEMENT[127]:
             found.append(
                 f"fencing.agents.{name}: a lab's BMC is between {MANAGEMENT[3]} and {MANAGEMENT[127]}"
             )
