@@ -1,0 +1,239 @@
+#!/usr/bin/python3
+"""Install a component's files on a node, all or none.
+
+Every changed file is written beside its place and validated by its own program first; only when all of them
+passed are they moved into place. The bundle arrives as one opaque string: it holds secrets, and an argument
+that is masked as a whole cannot mask harmless words in the output.
+"""
+
+from __future__ import annotations
+
+import base64
+import grp
+import gzip
+import json
+import os
+import pwd
+import re
+import stat
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+VALIDATE_WITHIN = 30  # seconds; nginx -t and patroni --validate-config take about one
+MASK = "********"
+# Secrets that were replaced are not in the mask any more: hide what such words introduce, too.
+_SECRET_LINE = re.compile(r"(?i)((?:password|passwd|secret|scram-sha-256)[^\s:=]*[\s:=]+).*")
+
+
+class Rejected(Exception):  # noqa: N818 - a sentence for the user, not a programming error
+    """A file cannot be installed; says which one and why."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file as it should be; `mode` is octal text, `secret` content is shown only masked."""
+
+    path: str
+    content: str
+    mode: str
+    owner: str
+    group: str
+    validate: list[str] | None
+    secret: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies there now; content is None when there is no plain file."""
+
+    content: bytes | None
+    attributes: str
+
+
+def unpack(bundle: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(bundle)))
+    return loaded
+
+
+def _ids(owner: str, group: str) -> tuple[int, int] | None:
+    """Numeric owner and group, or None when this node does not know one of them (yet)."""
+    try:
+        return pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None
+
+
+def _names(uid: int, gid: int) -> str:
+    try:
+        owner = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        owner = str(uid)
+    try:
+        group = grp.getgrgid(gid).gr_name
+    except KeyError:
+        group = str(gid)
+    return f"{owner}:{group}"
+
+
+def look(path: str) -> Found:
+    """The file at `path`; a symbolic link or a folder counts as no file."""
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return Found(None, "absent")
+    attributes = f"{stat.S_IMODE(status.st_mode):04o} {_names(status.st_uid, status.st_gid)}"
+    if not stat.S_ISREG(status.st_mode):
+        return Found(None, "not a plain file")
+    return Found(Path(path).read_bytes(), attributes)
+
+
+def differs(wanted: Wanted, found: Found) -> bool:
+    return found.content != wanted.content.encode() or found.attributes != f"{wanted.mode} {wanted.owner}:{wanted.group}"
+
+
+def masked(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return _SECRET_LINE.sub(rf"\1{MASK}", text)
+
+
+def diff_of(wanted: Wanted, found: Found, mask: list[str]) -> dict[str, str]:
+    """Before and after for Ansible's --diff. A private key never shows, a secret file shows masked."""
+    before = (found.content or b"").decode(errors="replace")
+    after = wanted.content
+    if wanted.path.endswith(".key"):
+        before, after = (f"{word} private key\n" for word in ("the old", "the new"))
+    elif wanted.secret:
+        before, after = masked(before, mask), masked(after, mask)
+    return {
+        "before_header": f"{wanted.path} ({found.attributes})",
+        "after_header": f"{wanted.path} ({wanted.mode} {wanted.owner}:{wanted.group})",
+        "before": before,
+        "after": after,
+    }
+
+
+def _prepare(wanted: Wanted) -> str:
+    """Write the new content beside its place with its final rights; returns the temporary path."""
+    ids = _ids(wanted.owner, wanted.group)
+    if ids is None:
+        raise Rejected(f"{wanted.path}: this node has no user {wanted.owner} or group {wanted.group}; is its package installed?")
+    folder, name = os.path.split(wanted.path)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    # The suffix stays last: validators look at it.
+    handle, temporary = tempfile.mkstemp(prefix=".hactl-", suffix=f"-{name}", dir=folder)
+    with os.fdopen(handle, "wb") as out:
+        os.fchown(handle, *ids)
+        os.fchmod(handle, int(wanted.mode, 8))
+        out.write(wanted.content.encode())
+        out.flush()
+        os.fsync(handle)
+    return temporary
+
+
+def _validate(wanted: Wanted, temporary: str) -> None:
+    if not wanted.validate:
+        return
+    argv = [temporary if word == "%s" else word.replace("%s", temporary) for word in wanted.validate]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=VALIDATE_WITHIN, check=False)
+    except FileNotFoundError as error:
+        raise Rejected(f"{wanted.path}: {argv[0]} is not on this node, so nothing can check the new content") from error
+    except subprocess.TimeoutExpired as error:
+        raise Rejected(f"{wanted.path}: {argv[0]} did not finish checking it within {VALIDATE_WITHIN} s") from error
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().replace(temporary, wanted.path)
+        raise Rejected(f"{wanted.path}: {' '.join(wanted.validate[:2])} refuses the new content: {said[-600:]}")
+
+
+def install(changed: list[Wanted]) -> None:
+    """All of `changed`, or none when one of them does not pass its validation.
+
+    Raises:
+        Rejected: one did not pass, or its owner does not exist.
+    """
+    prepared: list[tuple[Wanted, str]] = []
+    try:
+        for wanted in changed:
+            prepared.append((wanted, _prepare(wanted)))
+        for wanted, temporary in prepared:
+            _validate(wanted, temporary)
+        for wanted, temporary in prepared:
+            if os.path.isdir(wanted.path) and not os.path.islink(wanted.path):
+                raise Rejected(f"{wanted.path} is a folder")
+            os.replace(temporary, wanted.path)
+    finally:
+        for _, temporary in prepared:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def ensure_folders(folders: list[dict[str, str]], *, check: bool) -> list[str]:
+    """The folders that were missing or had other rights, mended unless `check`."""
+    changed = []
+    for folder in folders:
+        path, mode = folder["path"], int(folder["mode"], 8)
+        ids = _ids(folder["owner"], folder["group"])
+        status = os.stat(path) if os.path.isdir(path) else None
+        if status and ids == (status.st_uid, status.st_gid) and stat.S_IMODE(status.st_mode) == mode:
+            continue
+        changed.append(path)
+        if check:
+            continue
+        if ids is None:
+            raise Rejected(f"{path}: this node has no user {folder['owner']} or group {folder['group']}")
+        os.makedirs(path, exist_ok=True)
+        os.chown(path, *ids)
+        os.chmod(path, mode)
+    return changed
+
+
+def outdated(manifest: str | None, wanted: list[Wanted]) -> list[str]:
+    """Files that the manifest on the node names and the one to be installed does not: hactl put them there."""
+    if not manifest:
+        return []
+    new = next(w.content for w in wanted if w.path == manifest)
+    try:
+        old = json.loads(Path(manifest).read_text())["files"]
+    except (OSError, ValueError, KeyError):
+        return []
+    kept = {entry["path"] for entry in json.loads(new)["files"]}
+    return sorted(entry["path"] for entry in old if entry["path"] not in kept and os.path.lexists(entry["path"]))
+
+
+def work(bundle: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Bring folders and files to what the bundle says; the result is what Ansible reports."""
+    folders = ensure_folders(bundle["folders"], check=check)
+    pairs = [(wanted, look(wanted.path)) for wanted in (Wanted(**f) for f in bundle["files"])]
+    changed = [(wanted, found) for wanted, found in pairs if differs(wanted, found)]
+    stale = outdated(bundle.get("manifest"), [wanted for wanted, _ in pairs])
+    if not check:
+        install([wanted for wanted, _ in changed])
+        for path in stale:
+            os.unlink(path)
+    return {
+        "changed": bool(folders or changed or stale),
+        "folders": folders,
+        "written": [wanted.path for wanted, _ in changed],
+        "removed": stale,
+        "diff": [diff_of(wanted, found, bundle["mask"]) for wanted, found in changed],
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"bundle": {"type": "str", "required": True, "no_log": True}}, supports_check_mode=True
+    )
+    try:
+        result = work(unpack(module.params["bundle"]), check=module.check_mode)
+    except (Rejected, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""May this deployment touch the cluster? The first one always; later ones only a healthy cluster, unless forced."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from hactl.decide.codes import Finding, Severity
+from hactl.decide.health import judge
+from hactl.deploy.ask import Answer, insist
+from hactl.deploy.inventory import Facts
+from hactl.errors import Refused, UsageError
+from hactl.observe.gather import gather
+from hactl.site import Site
+from hactl.spec.model import ClusterSpec
+from hactl.view import derive
+from hactl.wiring import status_ports
+
+
+def facts(spec: ClusterSpec, site: Site, answers: Sequence[Answer], limit: str | None, *, force: bool) -> Facts:
+    """What deployment starts from.
+
+    Raises:
+        UsageError: the limit names no node.
+        Unreachable: a node that is to be deployed cannot be asked.
+        Refused: the cluster is not healthy and `force` is not set; or a first deployment was limited to one node.
+
+    """
+    if limit is not None and limit not in spec.nodes:
+        raise UsageError(f"no node {limit} in the spec", hint=f"one of: {', '.join(spec.nodes)}")
+    insist(answers, [limit] if limit else list(spec.nodes))
+    new = frozenset(a.node for a in answers if a.deployed is False)
+    if not any(a.deployed for a in answers):
+        insist(answers, list(spec.nodes))  # only when all say so it is a first deployment
+        if limit is not None:
+            raise Refused(
+                f"nothing is deployed yet, and {limit} alone is no cluster: etcd needs its majority to start",
+                hint="hactl deploy",
+            )
+        return Facts(fresh=True, new=new)
+    view = gather(status_ports(spec, site))
+    if not force:
+        refuse_unhealthy(judge(spec, view).findings, new)
+    return Facts(fresh=False, new=new, primary=derive.primary(view) or derive.leader(view))
+
+
+def refuse_unhealthy(findings: Sequence[Finding], new: Collection[str]) -> None:
+    """Raises Refused with all findings that matter; what is wrong with a new node is why it is deployed."""
+    grave = [f for f in findings if f.severity.rank >= Severity.WARNING.rank and f.subject not in new]
+    if grave:
+        raise Refused(
+            "the cluster is not healthy, and a deployment may restart what still works",
+            [sentence(f) for f in grave],
+            hint="hactl status; or, to deploy all the same: hactl deploy --force",
+        )
+
+
+def sentence(finding: Finding) -> str:
+    about = f" {finding.subject}" if finding.subject else ""
+    return f"{finding.code.name}{about}: {finding.detail or finding.code.summary}"

@@ -1,0 +1,186 @@
+"""One deployment: what shall be there, what is there, may it be touched, and then Ansible."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hactl import resources
+from hactl.deploy import ask, gate
+from hactl.deploy.bundle import bundles
+from hactl.deploy.desired import Desired, desired
+from hactl.deploy.events import Change, Journal, Progress
+from hactl.deploy.inventory import Facts, inventory
+from hactl.deploy.wheelhouse import Wheelhouse
+from hactl.pki.files import ensure_folder, locked
+from hactl.pki.store import Store
+from hactl.site import Site
+from hactl.spec.model import ClusterSpec
+
+FORKS = 5
+SILENT_AT_MOST = 900  # seconds without any event: apt on a slow mirror is the longest silent step
+WITHIN = 3600  # seconds for the whole
+Listener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """`limit`: this node only. `force`: also when the cluster is not healthy. `check`: look, change nothing.
+
+    `packages` False: never ask a mirror, also when packages are missing (then the deployment fails and says which).
+    """
+
+    spec: ClusterSpec
+    site: Site
+    wheels: Wheelhouse
+    limit: str | None = None
+    check: bool = False
+    force: bool = False
+    packages: bool = True
+
+
+@dataclass(frozen=True)
+class Result:
+    """`made`: what the state folder lacked. `seconds`: the whole call."""
+
+    first: bool
+    check: bool
+    changes: tuple[Change, ...]
+    tasks: int
+    seconds: float
+    made: tuple[str, ...] = field(default_factory=tuple)
+
+
+def deploy(request: Request, tell: Listener) -> Result:
+    """Bring the nodes to what the spec says; `tell` hears of every step while it happens.
+
+    Raises:
+        Refused: the cluster is not healthy, or this is a node.
+        Unreachable: a node cannot be asked or does not answer any more.
+        StepFailed: a task failed; names the node, the task and the last step done.
+        LockHeld: another deployment is under way.
+
+    """
+    start = time.monotonic()
+    store = Store(request.site.state)
+    made = tuple(f"{m.path.name}: {m.why}" for m in store.init(request.spec))
+    if made:
+        tell(Progress("play", f"Certificates and secrets: {len(made)} made in {request.site.state}"))
+    want = desired(request.spec, store)
+    folder = request.site.state / "deploy"
+    ensure_folder(folder)
+    with locked(folder):
+        tell(Progress("play", "What is there"))
+        answers = ask.who_is_deployed(request.spec, request.site)
+        facts = gate.facts(request.spec, request.site, answers, request.limit, force=request.force)
+        journal = _play(request, facts, want, tell)
+    return Result(
+        first=facts.fresh,
+        check=request.check,
+        changes=tuple(journal.changes),
+        tasks=journal.tasks,
+        seconds=time.monotonic() - start,
+        made=made,
+    )
+
+
+def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Journal:
+    import ansible_runner  # noqa: PLC0415 - slow to import, and in an extra
+
+    journal = Journal()
+
+    def hear(event: Mapping[str, Any]) -> bool:
+        if progress := journal.take(event):
+            tell(progress)
+        return False  # nothing of it is kept on disk
+
+    with _private(request.site.state) as private:
+        _write_bundles(request.spec, want, private)
+        (private / "ansible.cfg").write_text("[defaults]\n")
+        run = ansible_runner.run(
+            private_data_dir=str(private),
+            project_dir=str(resources.folder("ansible")),
+            playbook="site.yml",
+            inventory=inventory(request.spec, request.site, facts, want.files, request.wheels),
+            extravars={
+                "hactl_bundles": str(private / "bundles"),
+                "hactl_may_install": request.packages,
+                "hactl_fresh": facts.fresh,
+            },
+            envvars=_environment(private),
+            settings={"idle_timeout": SILENT_AT_MOST, "job_timeout": WITHIN, "suppress_output_file": True},
+            limit=request.limit,
+            cmdline="--check --diff" if request.check else None,
+            event_handler=hear,
+            quiet=True,
+            suppress_env_files=True,
+        )
+        tail = "" if journal.failures else _last_words(private)
+    if failure := journal.error(int(run.rc if run.rc is not None else 1), tail):
+        raise failure
+    return journal
+
+
+@contextmanager
+def _private(state: Path) -> Iterator[Path]:
+    """A folder for one run: it holds keys, so it lies in the state folder and goes when the run ends."""
+    for old in state.glob("deploy/run-*"):  # a killed deployment could not tidy up; we hold the lock
+        shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=state / "deploy"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_bundles(spec: ClusterSpec, want: Desired, private: Path) -> None:
+    for node in spec.nodes:
+        folder = private / "bundles" / node
+        folder.mkdir(mode=0o700, parents=True)
+        for component, text in bundles(spec, node, want.files, want.mask).items():
+            (folder / component).write_text(text)
+
+
+def _environment(private: Path) -> dict[str, str]:
+    """Ansible's settings, and an empty ansible.cfg: one in the caller's folder would be read otherwise."""
+    ansible = resources.folder("ansible")
+    return {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}",
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_CONFIG": str(private / "ansible.cfg"),
+        "ANSIBLE_LIBRARY": str(ansible / "library"),
+        "ANSIBLE_ROLES_PATH": str(ansible / "roles"),
+        "ANSIBLE_FORKS": str(FORKS),
+        "ANSIBLE_GATHERING": "explicit",
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
+        # A socket's path may have 107 characters at most; the state folder's path may be longer.
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": _short_folder(),
+        "ANSIBLE_SSH_RETRIES": "2",
+        "ANSIBLE_HOME": str(private / "home"),
+        "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
+        "ANSIBLE_REMOTE_TEMP": "/tmp/.ansible-${USER}",  # noqa: S108 - on the node; Ansible makes it 0700
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_NOCOLOR": "True",
+        "ANSIBLE_DEPRECATION_WARNINGS": "False",
+    }
+
+
+def _short_folder() -> str:
+    folder = Path(tempfile.gettempdir()) / f".hactl-ssh-{os.geteuid()}"
+    ensure_folder(folder)
+    return str(folder)
+
+
+def _last_words(private: Path) -> str:
+    said = [p.read_text(errors="replace") for p in private.glob("artifacts/*/std*") if p.is_file()]
+    return "\n".join(said)
