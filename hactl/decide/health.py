@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hactl.decide import health_archive, health_database, health_etcd
 from hactl.decide.codes import Finding, Severity, finding
 from hactl.spec.model import ClusterSpec
+from hactl.view import derive
 from hactl.view.model import ClusterView, State
 
 
@@ -48,8 +49,11 @@ CHECKS: tuple[Check, ...] = (
 def nothing_answers(view: ClusterView) -> bool:
     """Not one node, not one service: then the fault may be on this side, and nothing else can be claimed."""
     return bool(view.nodes) and not (
-        any(p.state is State.OK for p in view.nodes.values())
-        or any(isinstance(v.holder, str) for v in view.vips.values())
+        any(probe.ok for probe in view.nodes.values())
+        or any(isinstance(vip.holder, str) for vip in view.vips.values())
+        or derive.selves(view)
+        or derive.etcd_answers(view)
+        or any(probe.ok for archive in view.archives.values() for probe in archive.levels.values())
     )
 
 

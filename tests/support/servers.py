@@ -9,29 +9,36 @@ their own, as in an installation, and tests that run at the same time do not mee
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import http.client
+import json
 import os
 import secrets
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from hactl import layout
+from hactl.adapters.http import HttpsClient
 from hactl.site import Site
+from hactl.spec.load import load
 from hactl.spec.model import ClusterSpec
 from tests.support.tls import Issued, TestCa
 
 _HOSTS = {"db1": 11, "db2": 12, "wit1": 13, "arc1": 21, "arc2": 22}
-_ROLES = {"db": "database", "wit": "witness", "arc": "archive"}
+_DEMO = Path(__file__).resolve().parents[1] / "samples" / "cluster.yaml"
 VOTERS = ("db1", "db2", "wit1")
 
 
@@ -76,16 +83,19 @@ class Loopback:
         return f"{self.prefix}.{_HOSTS[node]}"
 
     def spec(self, nodes: tuple[str, ...] = tuple(_HOSTS)) -> ClusterSpec:
-        return ClusterSpec.model_validate({
-            "cluster": "demo",
-            "nodes": {
-                n: {"address": self.address(n), "roles": [_ROLES[n.rstrip("0123456789")]]} for n in nodes
-            },
-            "vips": {
-                "database": {"address": f"{self.prefix}.100/24", "interface": "lo"},
-                "archive": {"address": f"{self.prefix}.101/24", "interface": "lo"},
-            },
-        })  # fmt: skip
+        """The demo spec, moved here. A copy is not validated: loopback addresses are no machine's."""
+        demo = load(_DEMO.read_text(), str(_DEMO))
+        moved = {n: demo.nodes[n].model_copy(update={"address": IPv4Address(self.address(n))}) for n in nodes}
+        vips = demo.vips.model_copy(
+            update={
+                name: vip.model_copy(update={"address": IPv4Interface(f"{self.prefix}.{host}/24")})
+                for name, vip, host in (
+                    ("database", demo.vips.database, 100),
+                    ("archive", demo.vips.archive, 101),
+                )
+            }
+        )
+        return demo.model_copy(update={"nodes": moved, "vips": vips})
 
     def site(self) -> Site:
         return Site(
@@ -203,6 +213,12 @@ def etcd_cluster(net: Loopback, names: tuple[str, ...] = VOTERS) -> Iterator[Etc
             member.kill()
 
 
+def put_key(http: HttpsClient, endpoint: str, key: str, value: str) -> None:
+    pair = {name: base64.b64encode(text.encode()).decode() for name, text in (("key", key), ("value", value))}
+    reply = http.send("POST", f"{endpoint}/v3/kv/put", body=json.dumps(pair).encode(), within=5)
+    assert reply.status == 200, reply
+
+
 @dataclass
 class PatroniPair:
     net: Loopback
@@ -211,10 +227,6 @@ class PatroniPair:
 
     def ask(self, node: str, path: str) -> Any:
         """One GET at a member's REST API, as JSON; None when nothing answers."""
-        import http.client
-        import json
-        import ssl
-
         context = ssl.create_default_context(cafile=str(self.net.ca.crt))
         context.load_cert_chain(self.net.cert.cert, self.net.cert.key)
         connection = http.client.HTTPSConnection(
@@ -258,9 +270,19 @@ class PatroniPair:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(os.getpgid(postmaster), signal.SIGKILL)
 
+    @contextlib.contextmanager
+    def frozen(self, node: str) -> Iterator[None]:
+        """Its Patroni is stopped by SIGSTOP for as long as the block runs; PostgreSQL goes on."""
+        process = self.members[node].process
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
-        for node, member in self.members.items():
-            member.stop()
+        for node in self.members:
             self.kill(node)
 
     def psql(self, node: str, sql: str) -> str:

@@ -119,7 +119,6 @@ def test_the_program_ends_without_waiting_for_its_stragglers() -> None:
     program = textwrap.dedent("""
         import time
         from hactl.observe.gather import gather
-from hactl.ports import Ports
         from tests.unit.test_gather import with_vip, SlowVip
         import threading
         gather(with_vip(SlowVip(threading.Event())), within=0.1)

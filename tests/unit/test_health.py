@@ -184,6 +184,12 @@ ROWS = [
         id="an archive node that refuses hactl is unknown, not down",
     ),
     pytest.param([archive_lost("arc2")], DEGRADED, {"ARCHIVE_NODE_DOWN"}, id="Orthanc is down on one node"),
+    pytest.param(
+        [node_unreachable(n) for n in SPEC.nodes],
+        DEGRADED,
+        {"NODE_UNREACHABLE"},
+        id="no SSH server answers, but all services do: it is not our network",
+    ),
     pytest.param([node_unreachable("arc2")], DEGRADED, {"NODE_UNREACHABLE"}, id="only SSH is down"),
 ]
 

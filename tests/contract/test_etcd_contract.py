@@ -1,0 +1,81 @@
+"""One suite for the fake etcd and a real one with three members and mutual TLS on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from hactl import wiring
+from hactl.adapters.http import HttpsClient
+from hactl.errors import Unreachable
+from hactl.ports import Etcd
+from hactl.view.model import DcsKeys, EtcdStatus
+from tests.fakes.ports import FakeEtcd, FakeEtcdWorld
+from tests.support.servers import VOTERS, etcd_cluster, loopback, put_key, wait_until
+
+
+@dataclass
+class World:
+    ports: Mapping[str, Etcd]
+    kill: Callable[[str], None]
+
+
+def fake() -> Iterator[World]:
+    shared = FakeEtcdWorld(VOTERS, keys=DcsKeys(9, "db1", ("db2",)))
+    yield World({n: FakeEtcd(n, shared) for n in VOTERS}, shared.alive.discard)
+
+
+def real() -> Iterator[World]:
+    with loopback() as net, etcd_cluster(net) as cluster:
+        site = net.site()
+        http = HttpsClient(site.ca, site.cert, site.key)
+        put_key(http, cluster.endpoints["db1"], "/service/demo/leader", "db1")
+        put_key(http, cluster.endpoints["db1"], "/service/demo/sync", '{"leader":"db1","sync_standby":"db2"}')
+        put_key(http, cluster.endpoints["db1"], "/service/demo2/leader", "stranger")
+        yield World(wiring.status_ports(net.spec(), site).etcd, lambda name: cluster.members[name].kill())
+
+
+@pytest.fixture(params=[fake, real])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    yield from request.param()
+
+
+def leader_name(world: World, asked: str) -> str:
+    status, members = world.ports[asked].status(), world.ports[asked].members()
+    return next((m.name for m in members if m.member_id == status.leader_id), "")
+
+
+def test_every_member_answers_and_all_name_the_same_leader(world: World) -> None:
+    assert set(world.ports) == set(VOTERS)
+    assert {m.name for m in world.ports["db1"].members()} == set(VOTERS)
+    leaders = {leader_name(world, n) for n in VOTERS}
+    assert len(leaders) == 1
+    assert leaders < set(VOTERS)
+    assert len({p.status().member_id for p in world.ports.values()}) == 3
+
+
+def test_patronis_keys_are_read_from_every_member(world: World) -> None:
+    for port in world.ports.values():
+        keys = port.keys()
+        assert (keys.leader, keys.sync_standbys) == ("db1", ("db2",))
+        assert keys.revision > 0
+
+
+def test_members_fall_one_by_one(world: World) -> None:
+    """Two of three read on; the last one answers for itself, knows no leader and cannot read."""
+    lost = leader_name(world, "db1")
+    left = [n for n in VOTERS if n != lost]
+    world.kill(lost)
+    with pytest.raises(Unreachable):
+        world.ports[lost].status()
+    wait_until("a new leader", lambda: leader_name(world, left[0]) in left, 15)
+    assert world.ports[left[0]].keys().leader == "db1"
+    world.kill(left[1])
+    wait_until("no leader", lambda: world.ports[left[0]].status().leader_id == "", 15)
+    status = world.ports[left[0]].status()
+    assert isinstance(status, EtcdStatus)
+    assert any("no leader" in e for e in status.errors)
+    with pytest.raises(Unreachable):
+        world.ports[left[0]].keys()
