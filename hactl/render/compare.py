@@ -15,8 +15,10 @@ from hactl.render.targets import RenderedFile
 MASK = "********"
 # Secrets that were replaced meanwhile are not in the list any more: hide what such words introduce.
 _SECRET_LINE = re.compile(
-    r"(?i)((?:password|passwd|secret|basic|registeredusers|scram-sha-256)[^\s:=$]*[\s\"':=$]+).+"
+    r"(?i)((?:password|passwd|secret|basic|hactl_admin|hactl_ops|scram-sha-256)[^\s:=$]*[\s\"':=$]+).+"
 )
+# What the generator makes: letters of both kinds and digits, 16 or more of them.
+_GENERATED = re.compile(r"\b(?=\w*[a-z])(?=\w*[A-Z])(?=\w*[0-9])[A-Za-z0-9]{16,}={0,2}")
 _PGPASS_LINE = re.compile(r"(?m)^(([^:\n]*:){4}).+$")
 
 
@@ -90,7 +92,7 @@ def _rights(file: RenderedFile) -> str:
 
 
 def _diff(file: RenderedFile, there: Found, secrets: Sequence[str]) -> str:
-    old, new = (masked(text, file.path, secrets) for text in (there.content, file.content))
+    old, new = (masked(text, file, secrets) for text in (there.content, file.content))
     if old == new:
         return "(only secrets differ)\n"
     lines = difflib.unified_diff(
@@ -99,10 +101,12 @@ def _diff(file: RenderedFile, there: Found, secrets: Sequence[str]) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
 
-def masked(text: str, path: str, secrets: Sequence[str]) -> str:
-    """`text` without its secrets: the known ones wherever they stand, and what looks like one."""
+def masked(text: str, file: RenderedFile, secrets: Sequence[str]) -> str:
+    """`text` without its secrets: the known ones, and in a secret file what looks like one."""
     for secret in secrets:
         text = text.replace(secret, MASK)
-    if path.endswith("pgpass"):
+    if not file.secret:
+        return text
+    if file.path.endswith("pgpass"):
         text = _PGPASS_LINE.sub(rf"\1{MASK}", text)
-    return _SECRET_LINE.sub(rf"\1{MASK}", text)
+    return _GENERATED.sub(MASK, _SECRET_LINE.sub(rf"\1{MASK}", text))

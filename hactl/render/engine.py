@@ -117,7 +117,7 @@ class _Dumper(yaml.SafeDumper):
 def yaml_document(data: Mapping[str, Any], comment: str = "") -> str:
     """`data` as YAML, in its own order; parsing it back yields the same."""
     body: str = yaml.dump(
-        data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=10_000
+        data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=False, width=10_000
     )
     return comment + body
 

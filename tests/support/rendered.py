@@ -1,7 +1,7 @@
 """What hactl renders for the sample spec, and a place that looks like one of its nodes.
 
-`as_node` runs a program in a mount and network namespace of its own where the rendered files lie at their real
-paths, over this machine's /etc, /usr/local and /opt: so the programs check exactly what a node gets.
+`as_node` runs a program in a mount and network namespace of its own where the rendered files lie at their
+real paths, over this machine's /etc, /usr/local and /opt: so the programs check exactly what a node gets.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hactl.spec.model import ClusterSpec
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "cluster.yaml"
 
-# $1 the node's tree; then the command. Services' accounts, the programs of /opt and the interface are part of a node.
+# $1 the node's tree; then the command. Accounts, the programs of /opt and the interface are part of a node.
 _ENTER = """
 set -e
 tree=$1; shift
@@ -41,14 +41,14 @@ def sample(**changes: object) -> ClusterSpec:
 
 
 def secrets(spec: ClusterSpec) -> RenderSecrets:
-    """Fixed and unlike any other word of a file, so that a golden file is stable and masking can be checked."""
+    """Fixed and unlike any other word of a file: golden files are stable, and masking can be checked."""
     verifier = "SCRAM-SHA-256$4096:{:0>24}$" + "A" * 43 + "=:" + "B" * 43 + "="
     roles = ("replicator", "rewind", spec.database.name, "hactl_monitor", "hactl_probe")
     return RenderSecrets(
         replicator="Secret1replicator", rewind="Secret2rewind", app="Secret3app", monitor="Secret4monitor",
         probe="Secret5probe", orthanc_admin="Secret6admin", orthanc_ops="Secret7ops", bmc="Secret8bmc",
         scram={role: verifier.format(f"{n}=") for n, role in enumerate(roles)},
-        ssh_public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAhactlhactlhactlhactlhactlhactlhactlhactl hactl@demo",
+        ssh_public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAhactlhactlhactlhactlhactl hactl@demo",
     )  # fmt: skip
 
 
@@ -66,9 +66,9 @@ def content(node: str, path: str) -> str:
     return next(file.content for file in files_of(node) if file.path == path)
 
 
-def install(node: str, tree: Path) -> Path:
+def install(node: str, tree: Path, files: Sequence[RenderedFile] = ()) -> Path:
     """Lay the node's files, and what packages and `deploy` put beside them, under `tree`."""
-    for file in files_of(node):
+    for file in (f for f in files or rendered() if f.node == node):
         target = tree / file.path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(file.content)
@@ -88,5 +88,5 @@ def install(node: str, tree: Path) -> Path:
 def as_node(tree: Path, argv: Sequence[str], *, within: float = 60) -> subprocess.CompletedProcess[str]:
     """Run `argv` as root on the imitated node; fails when this machine does not allow namespaces."""
     mine = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    unshare = ["unshare", *mine, "--mount", "--net", "--ipc", "sh", "-c", _ENTER, "enter", str(tree)]
+    unshare = ["/usr/bin/unshare", *mine, "--mount", "--net", "--ipc", "sh", "-c", _ENTER, "enter", str(tree)]
     return subprocess.run([*unshare, *argv], capture_output=True, text=True, timeout=within, check=False)
