@@ -76,31 +76,33 @@ class AuthorityFiles:
         self._write([ca.new_authority(cluster, key, now).certificate])
         return True
 
+    def check_turn(self, wanted: Phase) -> None:
+        """Raises Refused, with the next command, unless the replacement is in this phase."""
+        phase = self.phase()
+        if phase is wanted:
+            return
+        if phase is Phase.STEADY:
+            raise Refused("no CA replacement is under way, or it is finished already", hint=_NEXT[phase])
+        raise Refused(f"a CA replacement is under way, in phase {phase}", hint=_NEXT[phase])
+
     def start(self, cluster: str, now: datetime) -> None:
         """Raises Refused when a replacement is already under way."""
-        if (phase := self.phase()) is not Phase.STEADY:
-            raise Refused(f"a CA replacement is already under way (phase {phase})", hint=_NEXT[phase])
+        self.check_turn(Phase.STEADY)
         signing = self.signer()
         key = self._load(self.next_key) if self.next_key.exists() else self._new(self.next_key)
         self._write([signing, ca.new_authority(cluster, key, now).certificate])
 
     def switch(self) -> None:
         """Raises Refused unless started. Repeating it after a crash is harmless."""
-        phase = self.phase()
-        if phase is Phase.STEADY:
-            raise Refused("no CA replacement is under way", hint="hactl pki renew --ca start")
-        if phase is Phase.STAGED:
+        if self.phase() is not Phase.SWITCHED:
+            self.check_turn(Phase.STAGED)
             files.move(self.next_key, self.key)
         new = self.signer()
         self._write([new, *(c for c in self.bundle() if c != new)])
 
     def finish(self) -> None:
         """The caller knows that nothing is signed by the old CA any more. Raises Refused out of turn."""
-        phase = self.phase()
-        if phase is Phase.STEADY:
-            raise Refused("no CA replacement is under way, or it is finished already", hint="hactl pki show")
-        if phase is Phase.STAGED:
-            raise Refused(f"the CA replacement is not that far (phase {phase})", hint=_NEXT[phase])
+        self.check_turn(Phase.SWITCHED)
         self._write([self.signer()])
 
     def _write(self, certificates: Sequence[x509.Certificate]) -> None:

@@ -14,13 +14,13 @@ from cryptography import x509
 
 from hactl.errors import Refused, UsageError
 from hactl.pki import ca, due, files, known_hosts, secrets
-from hactl.pki.authority import AuthorityFiles
+from hactl.pki.authority import AuthorityFiles, Phase
 from hactl.pki.ca import Authority
 from hactl.pki.due import CertInfo, State
 from hactl.pki.known_hosts import HostKey
 from hactl.pki.pairs import Pair
 from hactl.pki.setup import Made, ensure_secrets, ensure_ssh
-from hactl.pki.uses import OPS, USE_NAMES, CertSpec, certificates
+from hactl.pki.uses import OPS, REREAD_TRUST_WITH_OWN, USE_NAMES, CertSpec, certificates
 from hactl.spec.model import ClusterSpec
 
 
@@ -154,7 +154,7 @@ class Store:
             return tuple(info for _, info in chosen)
 
     def replace_authority(self, spec: ClusterSpec, step: str) -> tuple[CertInfo, ...]:
-        """One step of a CA replacement: start, switch (returns what it issued again) or finish.
+        """One step of a CA replacement: start, switch or finish. Returns what was issued again.
 
         Raises:
             Refused: out of turn; or `finish` while a certificate is still signed by the old CA.
@@ -163,22 +163,28 @@ class Store:
         with self._writing():
             self._signer(spec)
             if step == "start":
+                self.authority.check_turn(Phase.STEADY)
+                issued = self._reissue(spec, lambda info: info.use in REREAD_TRUST_WITH_OWN)
                 self.authority.start(spec.cluster, self._clock())
-            elif step == "switch":
+                return issued
+            if step == "switch":
                 self.authority.switch()
-                late = [(w, i) for w, i in self._judged(spec, due.SOON) if not i.fine]
-                self._issue(late)
-                return tuple(info for _, info in late)
-            else:
-                self._finish(spec)
-            return ()
+                return self._reissue(spec, lambda info: not info.fine)
+            self._check_all_new(spec)
+            issued = self._reissue(spec, lambda info: info.use in REREAD_TRUST_WITH_OWN)
+            self.authority.finish()
+            return issued
 
-    def _finish(self, spec: ClusterSpec) -> None:
+    def _reissue(self, spec: ClusterSpec, which: Callable[[CertInfo], bool]) -> tuple[CertInfo, ...]:
+        chosen = [(wanted, info) for wanted, info in self._judged(spec, due.SOON) if which(info)]
+        self._issue(chosen)
+        return tuple(info for _, info in chosen)
+
+    def _check_all_new(self, spec: ClusterSpec) -> None:
+        self.authority.check_turn(Phase.SWITCHED)
         if late := [f"{i.node} {i.use}: {i.why}" for _, i in self._judged(spec, timedelta(0)) if not i.fine]:
-            raise Refused(
-                "certificates are not all signed by the new CA", late, hint="hactl pki renew --ca switch"
-            )
-        self.authority.finish()
+            hint = "hactl pki renew --ca switch"
+            raise Refused("certificates are not all signed by the new CA", late, hint=hint)
 
     def is_trusted(self, address: str, port: int, key: HostKey, *, replace: bool = False) -> bool:
         """Whether this very key is pinned. Raises Refused when another is, unless to be replaced."""

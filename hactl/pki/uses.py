@@ -67,6 +67,9 @@ USES: Final = (
     # A second one: the client is known by its CN, the server by the node's names.
     Use("prometheus-web", _WITNESS, "{node}", server=True, client=False, owner="prometheus"),
 )
+# Patroni's REST API reads whom it trusts again only when its own certificate is another one (patroni/api.py,
+# reload_local_certificate): each change of the trusted CAs must bring it a new one, or a reload does nothing.
+REREAD_TRUST_WITH_OWN: Final = frozenset({"patroni"})
 USE_NAMES: Final = (*(use.name for use in USES), OPS)
 
 

@@ -36,6 +36,12 @@ def small_spec(**changes: Any) -> ClusterSpec:
     return sample_spec(**{"nodes": one, **changes})
 
 
+def database_spec() -> ClusterSpec:
+    """The database nodes of the sample: no RSA keys, which take long to make."""
+    nodes = sample_spec().model_dump(mode="json")["nodes"]
+    return sample_spec(nodes={n: nodes[n] for n in ("db1", "db2")})
+
+
 @dataclass
 class Clock:
     now: datetime = NOON

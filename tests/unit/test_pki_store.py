@@ -11,7 +11,7 @@ from hactl.pki.due import State
 from hactl.pki.known_hosts import HostKey
 from hactl.pki.store import Store
 from hactl.pki.uses import certificates
-from tests.support.pki import Clock, ready, sample_spec, small_spec
+from tests.support.pki import Clock, database_spec, ready, sample_spec, small_spec
 
 KEY = HostKey("ssh-ed25519", "AAAA")
 OTHER = HostKey("ssh-ed25519", "BBBB")
@@ -333,6 +333,21 @@ def test_a_new_node_during_a_replacement_is_signed_by_the_ca_in_force(store: Sto
     store.replace_authority(small_spec(), "start")
     store.init(small_spec(nodes=two))
     assert states(store, nodes=two) == {State.OK}
+
+
+def test_patroni_gets_a_certificate_with_each_change_of_trust(tmp_path: Path, clock: Clock) -> None:
+    """Its REST API would not notice the change otherwise; each is signed by a CA that all trust."""
+    store, spec = ready(tmp_path, clock, small=False), database_spec()
+    [old] = store.authority.bundle()
+    names = {("db1", "patroni"), ("db2", "patroni")}
+    for step, signer in (("start", old), ("switch", None), ("finish", None)):
+        before = {name: store.cert(*name)[0].read_bytes() for name in names}
+        issued = store.replace_authority(spec, step)
+        assert {(i.node, i.use) for i in issued} >= names
+        for name in names:
+            pem = store.cert(*name)[0].read_bytes()
+            assert pem != before[name]
+            assert ca.signed_by(ca.load_certificates(pem, "c")[0], signer or store.authority.signer())
 
 
 # known_hosts
