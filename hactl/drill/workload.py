@@ -92,12 +92,12 @@ class Workload:
         self._load = load or Load()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._probes = threading.BoundedSemaphore(self._load.probes_at_once)
+        self._free = threading.BoundedSemaphore(self._load.probes_at_once)
 
     def start(self) -> None:
         for n in range(self._load.writers):
-            self._spawn(partial(self._writer, f"w{n + 1}"))
-        self._spawn(self._prober)
+            self._threads.append(_spawned(partial(self._writer, f"w{n + 1}")))
+        self._threads.append(_spawned(self._prober))
 
     def stop(self) -> None:
         """Ends every client; each needs at most three calls' time."""
@@ -105,13 +105,11 @@ class Workload:
         deadline = time.monotonic() + 4 * self._load.within
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        if any(thread.is_alive() for thread in self._threads):
+        ended = not any(thread.is_alive() for thread in self._threads)
+        for _ in range(self._load.probes_at_once):  # every probe has given its place back
+            ended = self._free.acquire(timeout=max(0.0, deadline - time.monotonic())) and ended
+        if not ended:
             raise Unreachable("a client of the drill did not end in time")
-
-    def _spawn(self, act: Callable[[], None]) -> None:
-        thread = threading.Thread(target=act, daemon=True)
-        self._threads.append(thread)
-        thread.start()
 
     def _attempt(self, client: str, seq: int, *, fresh: bool) -> Attempt:
         return Attempt(self._target, self._history, client, seq, fresh, self._load.within)
@@ -144,10 +142,9 @@ class Workload:
     def _prober(self) -> None:
         seq = 0
         while not self._stop.wait(self._load.probe_every):
-            self._threads = [t for t in self._threads if t.is_alive()]
-            if self._probes.acquire(blocking=False):
+            if self._free.acquire(blocking=False):
                 seq += 1
-                self._spawn(partial(self._probe, seq))
+                _spawned(partial(self._probe, seq))
 
     def _probe(self, seq: int) -> None:
         begin = time.monotonic()
@@ -160,4 +157,10 @@ class Workload:
             attempt.write(link, server, begin)
             link.close()
         finally:
-            self._probes.release()
+            self._free.release()
+
+
+def _spawned(act: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    return thread
