@@ -19,10 +19,12 @@ WITHIN = 1.7
 
 
 class OrthancHttp:
-    def __init__(self, http: Http, address: str, *, port: int = PORT_HTTPS) -> None:
+    def __init__(
+        self, http: Http, address: str, *, port: int = PORT_HTTPS, dicom: int = PORT_DICOM_TLS
+    ) -> None:
         self._http, self._address = http, address
         self._base = f"https://{address}:{port}"
-        self._ports = (port, PORT_DICOM_TLS)
+        self._ports = (port, dicom)
 
     def listens(self) -> Probe:
         for port in self._ports:
