@@ -296,7 +296,10 @@ def _targets(pair: ArchivePair, address: str) -> dict[str, str]:
     connection = http.client.HTTPSConnection(address, layout.PORT_PROMETHEUS, timeout=5, context=context)
     try:
         connection.request("GET", "/api/v1/targets")
-        found = json.loads(connection.getresponse().read())["data"]["activeTargets"]
+        answer = connection.getresponse()
+        if answer.status != 200:  # still starting
+            return {}
+        found = json.loads(answer.read())["data"]["activeTargets"]
     except OSError:
         return {}
     finally:
