@@ -49,7 +49,12 @@ def _processes(name: str) -> list[str]:
         try:
             where = (folder / "cgroup").read_text(encoding="utf-8")
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            state = (
+                (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+            )
         except OSError:  # it has ended
+            continue
+        if state in "ZX":  # it has ended too; this machine's init will take note in its own time
             continue
         if _mark(name) in where or _mark(name) in command or f"/hactl-lab/{name}" in command:
             found.append(f"process {folder.name} {command[:80]}")
