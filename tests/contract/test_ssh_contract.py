@@ -1,0 +1,122 @@
+"""The dispatcher over a real sshd on loopback, forced as on a node: what gets through and what does not."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hactl.adapters.clock import SystemClock
+from hactl.adapters.ssh import Dispatcher
+from hactl.errors import StepFailed, Unreachable
+from hactl.pki import sshkey
+from hactl.ports import PortClosed
+from tests.support.archive_pair import free_port
+from tests.support.rendered import content
+from tests.support.servers import Daemon, program, wait_until
+
+USER = pwd.getpwuid(os.geteuid()).pw_name
+
+
+@dataclass
+class Node:
+    folder: Path
+    port: int
+    host_key: str
+
+    def dispatcher(self, *, key: str = "operator", port: int | None = None) -> Dispatcher:
+        return Dispatcher(
+            "127.0.0.1",
+            port=port or self.port,
+            user=USER,
+            key=self.folder / key,
+            known_hosts=self.folder / "known_hosts",
+            clock=SystemClock(),
+        )
+
+    def pin(self, public: str) -> None:
+        (self.folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {' '.join(public.split()[:2])}\n")
+
+
+def new_key(folder: Path, name: str) -> str:
+    made = sshkey.generate(name)
+    path = folder / name
+    path.write_bytes(made.private)
+    path.chmod(0o600)
+    return made.public.decode() if isinstance(made.public, bytes) else made.public
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    port = free_port()
+    host, operator = new_key(tmp_path, "host"), new_key(tmp_path, "operator")
+    new_key(tmp_path, "stranger")
+    script = tmp_path / "dispatch"
+    script.write_text(content("db1", "/usr/local/lib/hactl/dispatch"))
+    script.chmod(0o755)
+    (tmp_path / "keys").write_text(f'restrict,command="{script}" {operator}')
+    config = tmp_path / "sshd_config"
+    config.write_text(
+        f"ListenAddress 127.0.0.1:{port}\nHostKey {tmp_path / 'host'}\n"
+        f"AuthorizedKeysFile {tmp_path / 'keys'}\n"
+        f"ForceCommand {script}\nAuthenticationMethods publickey\nPermitRootLogin yes\nStrictModes no\n"
+        f"UsePAM no\nPidFile none\nDisableForwarding yes\nPermitTTY no\n"
+    )
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # Debian's sshd will not start without it
+    argv = [program("/usr/sbin/sshd", "openssh-server"), "-D", "-e", "-f", str(config)]
+    daemon = Daemon("sshd", argv, tmp_path / "log")
+    daemon.start()
+    try:
+        wait_until("sshd listens", lambda: "Server listening" in daemon.tail(), 10)
+        found = Node(tmp_path, port, host)
+        found.pin(host)
+        yield found
+    finally:
+        daemon.kill()
+
+
+def test_a_node_tells_its_facts(node: Node) -> None:
+    facts = node.dispatcher().facts()
+    assert "127.0.0.1" in facts.addresses
+    assert facts.clock_offset is not None
+    assert abs(facts.clock_offset) < 1
+    assert "python" in facts.versions
+    assert any(d.path == "/" and d.total.value > 0 for d in facts.disks)
+
+
+@pytest.mark.parametrize("sentence", ["rm -rf /tmp/x", "facts; id", "logs sshd.service 10", ""])
+def test_what_is_not_in_the_vocabulary_is_refused(node: Node, sentence: str) -> None:
+    with pytest.raises(StepFailed, match=r"this key may ask|not a unit"):
+        node.dispatcher().ask(sentence, within=5)
+
+
+def test_another_host_key_is_not_believed(node: Node) -> None:
+    node.pin(new_key(node.folder, "impostor"))
+    with pytest.raises(Unreachable, match="another host key"):
+        node.dispatcher().ask("facts", within=5)
+
+
+def test_a_host_key_that_nobody_pinned_is_not_believed(node: Node) -> None:
+    (node.folder / "known_hosts").write_text("")
+    with pytest.raises(Unreachable, match="not found in known_hosts"):
+        node.dispatcher().ask("facts", within=5)
+
+
+def test_a_strangers_key_is_not_let_in(node: Node) -> None:
+    with pytest.raises(Unreachable, match="refuses hactl's key"):
+        node.dispatcher(key="stranger").ask("facts", within=5)
+
+
+def test_a_node_without_ssh_is_a_closed_port(node: Node) -> None:
+    with pytest.raises(PortClosed):
+        node.dispatcher(port=free_port()).ask("facts", within=5)
+
+
+def test_a_missing_key_is_said_in_a_sentence(node: Node) -> None:
+    with pytest.raises(Unreachable, match="No such file"):
+        node.dispatcher(key="none").ask("facts", within=5)
