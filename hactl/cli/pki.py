@@ -133,9 +133,13 @@ _NEXT = {
 
 
 def _replace_authority(context: Context, store: Store, step: str, *, yes: bool) -> None:
+    from hactl.cli import pki_view
+
     if not yes:
         click.confirm(_QUESTIONS[step], abort=True, err=True)
     issued = store.replace_authority(context.spec, step)
+    if context.output != "table":
+        pki_view.infos(context.output, context.spec.cluster, "issued again", issued)
     click.echo(f"CA replacement: {step} done, {len(issued)} certificates issued again", err=True)
     click.echo(f"next: {_NEXT[step]}", err=True)
 

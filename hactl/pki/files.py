@@ -130,9 +130,13 @@ def move(source: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def sweep(root: Path) -> None:
-    """Remove what interrupted writes left. Only under the lock: a live write looks the same."""
-    for scratch in root.rglob(f".*{_UNFINISHED}*"):
+def sweep(root: Path, *below: str) -> None:
+    """Remove what interrupted writes left in `root` and all of the folders `below` it.
+
+    Only under the lock that their writers take: a live write looks the same.
+    """
+    pattern = f".*{_UNFINISHED}*"
+    for scratch in (*root.glob(pattern), *(p for name in below for p in (root / name).rglob(pattern))):
         scratch.unlink(missing_ok=True)
 
 

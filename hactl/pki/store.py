@@ -213,7 +213,7 @@ class Store:
             yield
             return
         with files.locked(self.state):
-            files.sweep(self.state)
+            files.sweep(self.state, "ca", "certs", "ssh")
             for leftover in (self.state / "certs").glob("*/*.key.next"):
                 self._pair(leftover.parent.name, leftover.name.removesuffix(".key.next")).settle()
             yield

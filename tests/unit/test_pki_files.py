@@ -106,10 +106,13 @@ def test_data_is_on_disk_before_the_name_is(folder: Path, monkeypatch: pytest.Mo
 
 
 def test_sweep_removes_what_a_crash_left_and_nothing_else(folder: Path) -> None:
-    for name in (".k.tmp-0123abcd", "k", ".lock", "k.key.next"):
+    for place in ("certs/db1", "rendered/db1"):
+        (folder / place).mkdir(parents=True)
+    left = (".lock", "k", "k.key.next", "rendered/db1/.k.tmp-0123abcd")
+    for name in (".k.tmp-0123abcd", "certs/db1/.k.tmp-0123abcd", *left):
         (folder / name).write_bytes(b"x")
-    files.sweep(folder)
-    assert sorted(p.name for p in folder.iterdir()) == [".lock", "k", "k.key.next"]
+    files.sweep(folder, "certs", "none")
+    assert {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} == set(left)
 
 
 def test_one_writer_at_a_time_and_free_again_afterwards(folder: Path) -> None:

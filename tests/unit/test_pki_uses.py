@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hactl.pki.uses import USE_NAMES, certificates
+from hactl.pki.uses import USE_NAMES, USES, certificates
+from hactl.spec.model import Role
 from tests.support.pki import sample_spec
 
 LOOPBACK = {"127.0.0.1", "localhost"}
@@ -87,3 +90,18 @@ def test_every_server_can_be_called_by_name_and_address(nodes: dict[str, tuple[o
 
 def test_only_the_dicom_port_has_an_rsa_key() -> None:
     assert {c.use for c in certificates(sample_spec()) if c.rsa} == {"orthanc"}
+
+
+def test_the_documentation_has_the_same_table() -> None:
+    lines = (Path(__file__).parents[2] / "docs" / "pki.md").read_text().splitlines()
+    rows = {
+        cells[0]: cells
+        for line in lines
+        if len(cells := [c.strip() for c in line.strip("|").split("|")]) == 6
+    }
+    for use in USES:
+        nodes = "all" if use.roles == frozenset(Role) else ", ".join(r for r in Role if r in use.roles)
+        cn = {"{node}": "the node", "hactl-{node}": "hactl-NODE"}.get(use.cn, use.cn)
+        may = ", ".join(word for word, is_so in (("server", use.server), ("client", use.client)) if is_so)
+        assert rows[use.name] == [use.name, nodes, cn, may, "RSA" if use.rsa else "EC", use.owner]
+    assert set(rows) - {"use", "---"} == set(USE_NAMES)
