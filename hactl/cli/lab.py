@@ -37,7 +37,8 @@ def command() -> None:
     help="What to build. Default: two database nodes, a witness, two archive nodes.",
 )
 @click.option("--deploy/--no-deploy", default=True, help="Whether to run `hactl deploy` on it at the end.")
-def up_command(name: str, spec_file: Path | None, deploy: bool) -> None:
+@click.pass_context
+def up_command(ctx: click.Context, name: str, spec_file: Path | None, deploy: bool) -> None:
     """Make the lab and deploy into it; complete what is missing of one that is there."""
     from hactl import resources
     from hactl.lab.folder import check_name
@@ -47,14 +48,15 @@ def up_command(name: str, spec_file: Path | None, deploy: bool) -> None:
     with _progress("lab up") as say:
         lab = up(check_name(name), source.read_text(encoding="utf-8"), str(source), say)
     if deploy:
-        _deploy(lab)
+        _deploy(lab, (ctx.find_root().obj or {}).get("verbose", 0))
 
 
-def _deploy(lab: Lab) -> None:
+def _deploy(lab: Lab, verbose: int) -> None:
     """The very same command that production gets, with the lab's spec."""
     from hactl.cli.app import root
 
-    root.main(["--spec", str(lab.folder.spec), "deploy"], prog_name="hactl", standalone_mode=False)
+    argv = ["--spec", str(lab.folder.spec), *["-v"] * verbose, "deploy"]
+    root.main(argv, prog_name="hactl", standalone_mode=False)
 
 
 @command.command("down")

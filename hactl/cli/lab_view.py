@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import click
-
+from hactl.cli.output import emit
 from hactl.lab.lab import Lab, NodeState
 from hactl.lab.topology import OPS_MANAGEMENT
 
@@ -24,14 +22,10 @@ def document(lab: Lab) -> dict[str, Any]:
 
 def show(lab: Lab, output: str) -> None:
     found = document(lab)
-    if output == "json":
-        click.echo(json.dumps(found, indent=2))
-    elif output == "yaml":
-        import yaml
-
-        click.echo(yaml.safe_dump(found, sort_keys=False), nl=False)
-    else:
+    if output == "table":
         _table(found)
+    else:
+        emit(found, output)
 
 
 def _node(state: NodeState) -> dict[str, Any]:
