@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from pydantic import ValidationError
 
 from hactl.errors import Problem, SpecError
 from hactl.spec import document, explain, rules
 from hactl.spec.model import ClusterSpec
+from hactl.spec.shown import safe
 
 
 def load(text: str, source: str) -> ClusterSpec:
@@ -42,7 +42,14 @@ def _validate(data: object) -> tuple[ClusterSpec | None, list[Problem]]:
 def _in_order(problems: Iterable[Problem], lines: dict[str, int]) -> list[Problem]:
     """Problems with their lines, in the order of the text; of two that say the same about one place, one."""
     placed = [
-        problem if problem.line else replace(problem, line=_line(problem.path, lines)) for problem in problems
+        Problem(
+            path=safe(problem.path),
+            value=safe(problem.value),
+            reason=safe(problem.reason),
+            hint=safe(problem.hint),
+            line=problem.line or _line(problem.path, lines),
+        )
+        for problem in problems
     ]
     return sorted(dict.fromkeys(placed), key=lambda problem: problem.line)
 

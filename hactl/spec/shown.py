@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 MAX_SHOWN: Final = 60
+MAX_SENTENCE: Final = 400
 HIDDEN: Final = "(not shown)"
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SECRET = re.compile(
@@ -40,6 +41,12 @@ def shown(path: Sequence[str | int], value: Any) -> str:
     if not isinstance(value, str):
         return str(value)[:MAX_SHOWN]
     return value if value.isascii() and _is_plain(value) else _quoted(value)
+
+
+def safe(sentence: str) -> str:
+    """A sentence that may quote names from the document, made fit for a terminal and a line."""
+    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in sentence[:MAX_SENTENCE])
+    return text + ("..." if len(sentence) > MAX_SENTENCE else "")
 
 
 def _is_plain(text: str) -> bool:

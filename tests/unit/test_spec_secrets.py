@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hactl.spec.shown import dotted, shown
+from hactl.spec.shown import dotted, safe, shown
 from tests.support.specs import found_in, found_in_text
 
 SECRET = "hunter2"
@@ -91,3 +91,12 @@ def test_dotted() -> None:
     assert dotted(("nodes", "db1", "roles", 0)) == "nodes.db1.roles[0]"
     assert dotted(("nodes", "D B\x1b")) == 'nodes."D B\\u001b"'
     assert dotted(()) == ""
+
+
+def test_sentences_that_quote_names_are_safe() -> None:
+    assert safe("node \x1b[2J\u202e") == "node \\u001b[2J\\u202e"
+    assert len(safe("x" * 10_000)) < 500
+    found = found_in(
+        {"nodes.\x1bdb2": {"address": "192.0.2.11", "roles": ["database"]}, "fencing.agents.\x1bdb": {}}
+    )
+    assert all(f"{p.path}{p.value}{p.reason}{p.hint}".isprintable() for p in found)
