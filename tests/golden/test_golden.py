@@ -1,4 +1,4 @@
-"""The rendered files of the sample spec, whole, one node of each role; `pytest --write-golden` renews them."""
+"""The rendered files of the sample spec, one node of each role; `pytest --write-golden` writes them anew."""
 
 from __future__ import annotations
 
