@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,12 +13,14 @@ from typing import Final
 from hactl.adapters.command import run
 from hactl.errors import LockHeld, Refused, StepFailed
 from hactl.lab import scope, sources
-from hactl.lab.folder import replace
+from hactl.lab.folder import LABS, LabFolder, replace
 from hactl.lab.lock import held
 from hactl.lab.recipe import Recipe
+from hactl.site import LAB_FILE
 
 CACHE: Final = Path("/var/cache/hactl/lab-image")
 BUILD_LIMIT: Final = 1800.0  # seconds; about 75 s with a near mirror on two cores
+_DIGEST: Final = re.compile(r"[0-9a-f]{16}")
 _SUPPORTED: Final = "bookworm"
 
 # $1 is the working folder; then the builder's argv. Leaves its exit code in a file, as its last act.
@@ -78,6 +80,7 @@ def ensure(made: Recipe, lab_scope: str, on_line: Callable[[str], None]) -> Path
             clear(CACHE)
             if not ready(made):
                 _build(made, lab_scope, on_line)
+                _forget_others(image)
     return image
 
 
@@ -119,7 +122,7 @@ def _build(made: Recipe, lab_scope: str, on_line: Callable[[str], None]) -> None
     log.touch(0o600)
     where = scope.scopes()
     where.remove(lab_scope)
-    where.start(lab_scope, ["sh", "-c", _BUILD, "build", str(work), *_argv(made, work)], log)
+    where.start(lab_scope, ["sh", "-c", _BUILD, "build", str(work), *builder(made, work)], log)
     try:
         _follow(work, log, on_line)
     finally:
@@ -148,7 +151,16 @@ def _follow(work: Path, log: Path, on_line: Callable[[str], None]) -> None:
             time.sleep(0.1)
 
 
-def _argv(made: Recipe, work: Path) -> list[str]:
+def _forget_others(kept: Path | None = None) -> None:
+    """Images of older recipes that no lab stands on. Their folders are of ours alone: sixteen hex digits."""
+    used = {kept, *(Path(LabFolder(file.parent).read()["image"]) for file in LABS.glob(f"*/{LAB_FILE}"))}
+    for entry in CACHE.iterdir():
+        if _DIGEST.fullmatch(entry.name) and entry not in used:
+            run(["rm", "-rf", "--one-file-system", str(entry)], within=300)
+
+
+def builder(made: Recipe, work: Path) -> list[str]:
+    """The argv that makes the image's root in the folder `work`, where its sources and apt's options lie."""
     dpkg = ["force-unsafe-io", *(f"path-exclude={pattern}" for pattern in made.excluded)]
     return [
         "env", "DEBIAN_FRONTEND=noninteractive",
@@ -174,6 +186,10 @@ def _apt_sources(apt: Path, codename: str) -> str:
 
 
 def remove_all() -> None:
-    """Forget all cached images."""
-    if CACHE.exists():
-        shutil.rmtree(CACHE)
+    """Forget all cached images but those that a lab stands on."""
+    if CACHE.is_dir():
+        with held(CACHE, "the lab's image"):
+            clear(CACHE)
+            _forget_others()
+        with suppress(OSError):  # not empty: some are in use
+            CACHE.rmdir()
