@@ -114,7 +114,10 @@ class Certificates(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """Everything that one gathering asks, by node name. `facts` and `certificates` are for the doctor."""
+    """Everything that one gathering asks, by node name.
+
+    `config`, `facts` and `certificates` are for the doctor; `config`: ask for the dynamic configuration.
+    """
 
     clock: Clock
     nodes: Mapping[str, Host]
@@ -122,5 +125,6 @@ class Ports:
     etcd: Mapping[str, Etcd]
     archives: Mapping[str, Archive]
     vips: Mapping[str, Vip]
+    config: bool = False
     facts: Mapping[str, Facts] = field(default_factory=dict)
     certificates: Certificates | None = None

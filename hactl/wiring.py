@@ -13,10 +13,10 @@ from hactl.adapters.http import HttpsClient
 from hactl.adapters.patroni_rest import DatabaseVip, PatroniRest
 from hactl.adapters.tcp import SshBanner
 from hactl.errors import Unreachable
-from hactl.ports import Facts, Ports
+from hactl.ports import Ports
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
-from hactl.view.model import CertState, CertView, NodeFacts
+from hactl.view.model import CertState, CertView
 
 if TYPE_CHECKING:
     from hactl.adapters.ssh import Dispatcher
@@ -43,10 +43,15 @@ def status_ports(spec: ClusterSpec, site: Site) -> Ports:
 
 
 def doctor_ports(spec: ClusterSpec, site: Site) -> Ports:
-    """What the doctor asks besides: each node's own facts over SSH, and the certificates on file."""
-    facts = {name: _facts(spec, site, name) for name in spec.nodes}
-    certificates = None if site.on_node else StoredCertificates(spec, site)
-    return dataclasses.replace(status_ports(spec, site), facts=facts, certificates=certificates)
+    """What the doctor asks besides: dynamic configuration, each node's facts over SSH, certificates on file.
+
+    On a node the last two are left out: what logs in everywhere lies on the operator's workstation only.
+    """
+    ports = dataclasses.replace(status_ports(spec, site), config=True)
+    if site.on_node:
+        return ports
+    facts, certificates = dispatchers(spec, site), StoredCertificates(spec, site)
+    return dataclasses.replace(ports, facts=facts, certificates=certificates)
 
 
 def dispatchers(spec: ClusterSpec, site: Site) -> dict[str, Dispatcher]:
@@ -67,17 +72,6 @@ def dispatchers(spec: ClusterSpec, site: Site) -> dict[str, Dispatcher]:
         )
         for name, node in spec.nodes.items()
     }
-
-
-def _facts(spec: ClusterSpec, site: Site, name: str) -> Facts:
-    return _NoKey() if site.ssh_key is None else dispatchers(spec, site)[name]
-
-
-class _NoKey:
-    """A node has no key for the others: what logs in everywhere lies on the operator's workstation only."""
-
-    def facts(self) -> NodeFacts:
-        raise Unreachable("nodes have no SSH key: run the doctor where the operator's state folder is")
 
 
 class StoredCertificates:

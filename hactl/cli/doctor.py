@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from hactl.cli.context import Context, open_context
+from hactl.cli.output import emit
 from hactl.decide.codes import Finding, Severity
 from hactl.errors import NotHealthy
 
@@ -51,14 +51,10 @@ def _finding(found: Finding) -> dict[str, Any]:
 
 
 def _show(data: dict[str, Any], output: str) -> None:
-    if output == "json":
-        click.echo(json.dumps(data, indent=2))
-    elif output == "yaml":
-        import yaml
-
-        click.echo(yaml.safe_dump(data, sort_keys=False), nl=False)
-    else:
+    if output == "table":
         _show_text(data)
+    else:
+        emit(data, output)
 
 
 def _show_text(data: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from hactl.cli.context import Context, open_context
+from hactl.cli.output import emit
 from hactl.errors import NotHealthy, UsageError
 
 DEFAULT_INTERVAL = 1.0
@@ -62,22 +63,12 @@ Printer = Callable[[dict[str, Any]], None]
 
 
 def _printer(output: str) -> Printer:
-    return {"json": _print_json, "yaml": _print_yaml, "table": _print_table}[output]
-
-
-def _print_json(data: dict[str, Any]) -> None:
-    click.echo(json.dumps(data, indent=2))
-
-
-def _print_yaml(data: dict[str, Any]) -> None:
-    import yaml
-
-    click.echo(yaml.safe_dump(data, sort_keys=False), nl=False)
+    return _print_table if output == "table" else lambda data: emit(data, output)
 
 
 def _print_yaml_document(data: dict[str, Any]) -> None:
     click.echo("---")
-    _print_yaml(data)
+    emit(data, "yaml")
 
 
 def _print_table(data: dict[str, Any]) -> None:

@@ -54,6 +54,8 @@ def vips_once(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
 
 
 def facts_known(view: ClusterView) -> Iterator[Finding]:
+    if not view.facts:
+        yield finding("FACTS_NOT_ASKED")
     for name, facts in view.facts.items():
         node = view.nodes.get(name)
         if isinstance(facts, Unknown) and (node is None or not node.failed):

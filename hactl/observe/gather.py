@@ -90,14 +90,11 @@ def _ask_archive(race: Race, name: str, port: Archive) -> _ArchiveAsked:
 
 
 def gather(ports: Ports, *, within: float = WITHIN) -> ClusterView:
-    """One look, at most `within` seconds. Never raises for what the world does.
-
-    The dynamic configuration is asked for only when `ports` has facts: it is the doctor's.
-    """
+    """One look, at most `within` seconds. Never raises for what the world does."""
     at, start = ports.clock.wall(), ports.clock.monotonic()
     race = Race(ports.clock, within)
     nodes = {n: race.ask(f"node {n}", p.reachable) for n, p in ports.nodes.items()}
-    patroni = {n: _ask_patroni(race, n, p, config=bool(ports.facts)) for n, p in ports.patroni.items()}
+    patroni = {n: _ask_patroni(race, n, p, config=ports.config) for n, p in ports.patroni.items()}
     etcd = {n: _ask_etcd(race, n, p) for n, p in ports.etcd.items()}
     archives = {n: _ask_archive(race, n, p) for n, p in ports.archives.items()}
     vips = {n: race.ask(f"vip {n}", p.holder) for n, p in ports.vips.items()}

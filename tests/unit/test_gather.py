@@ -110,7 +110,7 @@ def test_the_dynamic_configuration_is_asked_for_by_the_doctor_only() -> None:
     facts = healthy().facts["db1"]
     assert not isinstance(facts, Unknown)
     assert isinstance(gather(ports).patroni["db1"].config, Unknown)
-    view = gather(dataclasses.replace(ports, facts={"db1": FakeFacts(facts)}))
+    view = gather(dataclasses.replace(ports, config=True, facts={"db1": FakeFacts(facts)}))
     assert view.patroni["db1"].config == {}
     assert view.facts == {"db1": facts}
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from hactl.decide.health import Health
 from hactl.decide.preconditions import examine
 from hactl.render.patroni import dynamic
 from hactl.units import Bytes
@@ -58,6 +59,12 @@ ROWS = [
 @pytest.mark.parametrize(("changes", "codes"), ROWS)
 def test_findings(changes: list[Change], codes: set[str]) -> None:
     assert {f.code.name for f in examine(SPEC, after(*changes), WANTED).findings} == codes
+
+
+def test_on_a_node_the_facts_are_not_asked_for_and_that_is_no_warning() -> None:
+    verdict = examine(SPEC, dataclasses.replace(after(), facts={}), WANTED)
+    assert [f.code.name for f in verdict.findings] == ["FACTS_NOT_ASKED"]
+    assert verdict.health is Health.HEALTHY
 
 
 def test_a_lost_host_is_not_asked_for_its_facts_as_well() -> None:

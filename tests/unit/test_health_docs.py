@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from hactl.cli.status_data import document
+from hactl.decide.codes import CODES
+from hactl.decide.health import judge
+from hactl.decide.reference import reference
+from tests.support.views import demo_spec, healthy
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_health_page_is_the_table_of_codes() -> None:
+    """Made by `python -m hactl.decide.reference > docs/health.md`."""
+    assert (ROOT / "docs" / "health.md").read_text() == reference()
+
+
+def test_every_code_is_used_and_every_used_code_exists() -> None:
+    sources = "".join(p.read_text() for p in (ROOT / "hactl" / "decide").glob("*.py") if p.name != "codes.py")
+    used = set(re.findall(r'"([A-Z]{2,}_[A-Z_]+|PAUSED)"', sources))
+    assert used == set(CODES)
+
+
+def shape(value: Any) -> Any:
+    """Keys only; of a list its first element stands for all."""
+    if isinstance(value, dict):
+        return {key: shape(part) for key, part in value.items()}
+    return [shape(value[0])] if isinstance(value, list) and value and isinstance(value[0], dict) else None
+
+
+def test_the_status_page_shows_every_key_of_the_document() -> None:
+    page = (ROOT / "docs" / "status.md").read_text()
+    shown = shape(json.loads(page.split("```json\n")[1].split("```")[0]))
+    real = shape(document(demo_spec(), healthy(), judge(demo_spec(), healthy())))
+    shown["reasons"] = real["reasons"]  # a healthy document has none; their keys are checked below
+    shown["archive"]["nodes"][0]["why"] = real["archive"]["nodes"][0]["why"]
+    assert shown == real

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hactl.cli import doctor, status
+from hactl.cli.app import main
+from hactl.cli.status_data import document
+from hactl.decide.health import judge
+from hactl.view.model import ClusterView
+from tests.support.views import SAMPLE, after, demo_spec, healthy, host_lost, vip
+
+LOST = after(host_lost("db1"), vip("database", None))
+
+
+def data(view: ClusterView) -> dict[str, Any]:
+    return document(demo_spec(), view, judge(demo_spec(), view))
+
+
+def call(*argv: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["--spec", str(SAMPLE), *argv])
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def sees(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes `status` see these views one after the other; when they are used up, Ctrl-C is pressed."""
+
+    def install(*views: ClusterView) -> None:
+        left = [data(v) for v in views]
+
+        def look() -> dict[str, Any]:
+            if not left:
+                raise KeyboardInterrupt
+            return left.pop(0)
+
+        monkeypatch.setattr(status, "looker", lambda _: look)
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+
+    return install
+
+
+Sees = Callable[..., None]
+Out = pytest.CaptureFixture[str]
+
+
+def test_the_table_has_the_verdict_first(sees: Sees, capsys: Out) -> None:
+    sees(LOST)
+    assert call("status") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("demo: failed")
+    assert "PRIMARY_UNREACHABLE db1" in lines[1]
+    text = "\n".join(lines)
+    for word in ("192.0.2.21", "standby", "L2", "wit1", "no known node", "etcd: 2 of 3 members"):
+        assert word in text
+
+
+def test_the_table_of_a_healthy_installation(sees: Sees, capsys: Out) -> None:
+    sees(healthy())
+    assert call("status") == 0
+    text = capsys.readouterr().out
+    assert "demo: healthy" in text
+    assert "primary db1, virtual IP 192.0.2.100 on db1" in text
+    assert "next:" not in text
+
+
+def test_json_and_yaml_are_the_same_document(sees: Sees, capsys: Out) -> None:
+    sees(healthy(), healthy())
+    call("status", "-o", "json")
+    first = json.loads(capsys.readouterr().out)
+    call("status", "-o", "yaml")
+    assert yaml.safe_load(capsys.readouterr().out) == first
+    assert (first["version"], first["verdict"]) == (1, "healthy")
+
+
+@pytest.mark.parametrize(("view", "code"), [(healthy(), 0), (LOST, 7), (after(host_lost("wit1")), 7)])
+def test_check_is_an_exit_code(view: ClusterView, code: int, sees: Sees, capsys: Out) -> None:
+    sees(view)
+    assert call("status", "--check") == code
+    assert "demo" in capsys.readouterr().out
+
+
+def test_watch_without_a_terminal_prints_blocks_until_it_is_interrupted(sees: Sees, capsys: Out) -> None:
+    sees(healthy(), LOST)
+    assert call("status", "--watch") == 0
+    heads = [line for line in capsys.readouterr().out.splitlines() if line.startswith("demo: ")]
+    assert [head.split()[1] for head in heads] == ["healthy", "failed"]
+
+
+def test_watch_as_json_is_one_line_per_look(sees: Sees, capsys: Out) -> None:
+    sees(healthy(), LOST)
+    assert call("status", "--watch", "0.5", "-o", "json") == 0
+    verdicts = [json.loads(line)["verdict"] for line in capsys.readouterr().out.splitlines()]
+    assert verdicts == ["healthy", "failed"]
+
+
+def test_watch_as_yaml_is_one_document_per_look(sees: Sees, capsys: Out) -> None:
+    sees(healthy(), LOST)
+    assert call("status", "--watch", "-o", "yaml") == 0
+    documents = list(yaml.safe_load_all(capsys.readouterr().out))
+    assert [d["verdict"] for d in documents] == ["healthy", "failed"]
+
+
+def test_check_and_watch_exclude_each_other(sees: Sees, capsys: Out) -> None:
+    sees()
+    assert call("status", "--watch", "--check") == 2
+    assert "--watch never ends" in capsys.readouterr().err
+
+
+FINDING = {
+    "code": "CLOCK_SKEW", "severity": "warning", "subject": "db1", "summary": "a node's clock differs",
+    "detail": "2.5 s behind this machine", "why": "Certificates depend on it.", "fix": "timedatectl, on db1",
+    "docs": "docs/health.md#clock_skew",
+}  # fmt: skip
+
+
+def test_the_doctor_names_reason_and_next_command(monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda _: ([FINDING], 1.0))
+    assert call("doctor") == 7
+    out, err = capsys.readouterr()
+    for part in ("CLOCK_SKEW db1", "2.5 s behind", "Certificates depend", "next: timedatectl"):
+        assert part in out
+    assert "1 of 1 findings" in err
+
+
+def test_information_alone_leaves_the_doctor_content(monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda _: ([{**FINDING, "severity": "info"}], 1.0))
+    assert call("doctor", "-o", "json") == 0
+    assert json.loads(capsys.readouterr().out)["findings"][0]["code"] == "CLOCK_SKEW"
+
+
+def test_a_doctor_without_findings_says_so(monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda _: ([], 1.0))
+    assert call("doctor") == 0
+    assert "nothing found" in capsys.readouterr().out
+
+
+def test_status_imports_nothing_heavy(tmp_path: Path) -> None:
+    """Half a second is for everything: what status does not need, it must not import."""
+    code = (
+        "import sys\nfrom hactl.observe import gather\ngather.WITHIN = 0.01\n"
+        "from hactl.cli.app import main\n"
+        f"try: main(['--spec', {str(SAMPLE)!r}, 'status', '-o', 'json'])\nexcept SystemExit: pass\n"
+        "heavy = {'rich', 'paramiko', 'patroni', 'psycopg2', 'urllib3', 'cryptography', 'jinja2', 'pynetdicom',"
+        " 'requests', 'etcd'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30, cwd=tmp_path
+    )
+    assert json.loads(done.stdout)["cluster"] == "demo"
+    assert done.stderr.strip() == "[]"
