@@ -17,6 +17,7 @@ from hactl.adapters.command import run
 from hactl.errors import HactlError, Refused
 from hactl.lab import image, scope
 from hactl.lab.folder import LABS
+from hactl.lab.topology import prefix
 
 # program -> the Debian package that has it
 TOOLS: Final = {
@@ -34,7 +35,7 @@ TOOLS: Final = {
 # Measured: five machines with everything deployed 2.1 GiB, and data grows; the image 0.9, more while built.
 LAB_SPACE: Final = 4 * 1024**3
 IMAGE_SPACE: Final = 2 * 1024**3
-TRIAL: Final = "hactl-lab.-trial.cgroup"  # no lab can be called -trial
+NO_LAB: Final = "-preflight"  # no lab can be called so
 
 # In namespaces that vanish with the shell. Each line that fails says so by its number on standard output.
 _NETWORK: Final = """
@@ -55,8 +56,8 @@ _SENTENCES: Final = {
 }
 
 
-def lacks(*, needs_image: bool = True) -> list[str]:
-    """What is missing, one sentence each; empty when a lab can be made here. What can be tried is tried."""
+def lacks(lab: str = NO_LAB, *, needs_image: bool = True) -> list[str]:
+    """What is missing, one sentence each; empty when the lab can be made here. What can be tried is tried."""
     if os.geteuid() != 0:
         return ["the lab needs root: it makes namespaces, mounts and cgroups"]
     absent = {tool for tool in TOOLS if not shutil.which(tool)}
@@ -64,13 +65,13 @@ def lacks(*, needs_image: bool = True) -> list[str]:
     found += _release()
     for needed, trial in _TRIALS:
         if absent.isdisjoint(needed):
-            found += trial()
+            found += trial(lab)
     return [*found, *_space(needs_image=needs_image)]
 
 
-def require(*, needs_image: bool = True) -> None:
+def require(lab: str, *, needs_image: bool = True) -> None:
     """Raises Refused with everything that is missing."""
-    if missing := lacks(needs_image=needs_image):
+    if missing := lacks(lab, needs_image=needs_image):
         raise Refused("this machine cannot make the lab", missing)
 
 
@@ -81,7 +82,7 @@ def _release() -> Iterator[str]:
         yield error.message
 
 
-def _network() -> Iterator[str]:
+def _network(_lab: str) -> Iterator[str]:
     tried = run(["unshare", "--net", "--mount", "sh", "-c", _NETWORK], within=20, check=False)
     if tried.err.strip():
         yield f"network namespaces cannot be made here: {tried.err.strip().splitlines()[-1]}"
@@ -89,7 +90,7 @@ def _network() -> Iterator[str]:
         yield _SENTENCES[word]
 
 
-def _overlay() -> Iterator[str]:
+def _overlay(_lab: str) -> Iterator[str]:
     """Tried where the machines' disks will be: an overlay cannot lie on every file system."""
     place = _existing(LABS)
     with tempfile.TemporaryDirectory(prefix=".hactl-trial-", dir=place) as folder:
@@ -99,14 +100,18 @@ def _overlay() -> Iterator[str]:
         yield f"no overlay can be mounted on {place}'s file system: {why}"
 
 
-def _cgroup() -> Iterator[str]:
+def _cgroup(lab: str) -> Iterator[str]:
+    """In a scope of the lab's own, so that `lab down` finds it when we are killed here."""
+    name = f"{prefix(lab)}trial-{os.getpid()}"
     try:
         where = scope.scopes()
-        where.start(TRIAL, ["sleep", "60"], Path("/dev/null"))
-        cgroup = where.cgroup(TRIAL)
+        for left in where.names(f"{prefix(lab)}trial-"):
+            where.remove(left)
+        where.start(name, ["sleep", "10"], Path("/dev/null"))
+        cgroup = where.cgroup(name)
         if cgroup is None or not (cgroup / "cgroup.kill").exists():
             yield "cgroup v2 with cgroup.kill is needed (Linux 5.14 or newer)"
-        where.remove(TRIAL)
+        where.remove(name)
     except (HactlError, OSError) as error:
         yield f"cgroups cannot be made here: {error}"
 

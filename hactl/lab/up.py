@@ -37,7 +37,7 @@ def up(name: str, spec_text: str, source: str, say: Say) -> Lab:
     topology, place = plan(name, spec), folder.folder_of(name)
     recipe = image.recipe()
     say("looking at this machine")
-    preflight.require(needs_image=not image.ready(recipe))
+    preflight.require(name, needs_image=not image.ready(recipe))
     with held(place.path, f"the lab {name}"):
         _settle(place, topology, recipe, spec_text)
         say("image")

@@ -179,7 +179,7 @@ def test_everything_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1024**3}))
     monkeypatch.setattr(preflight, "_release", lambda: ["not Debian 12"])
     monkeypatch.setattr(
-        preflight, "_TRIALS", (({"ip"}, lambda: ["no veth"]), ({"nft"}, lambda: ["not tried"]))
+        preflight, "_TRIALS", (({"ip"}, lambda _: ["no veth"]), ({"nft"}, lambda _: ["not tried"]))
     )
     found = preflight.lacks(needs_image=False)
     assert "nft is not installed: apt-get install nftables" in found
@@ -194,7 +194,7 @@ def test_everything_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPa
 def test_only_root_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Refused) as refused:
-        preflight.require()
+        preflight.require("demo")
     assert refused.value.vetoes == ("the lab needs root: it makes namespaces, mounts and cgroups",)
 
 
