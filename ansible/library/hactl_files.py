@@ -93,7 +93,10 @@ def look(path: str) -> Found:
 
 
 def differs(wanted: Wanted, found: Found) -> bool:
-    return found.content != wanted.content.encode() or found.attributes != f"{wanted.mode} {wanted.owner}:{wanted.group}"
+    return (
+        found.content != wanted.content.encode()
+        or found.attributes != f"{wanted.mode} {wanted.owner}:{wanted.group}"
+    )
 
 
 def masked(text: str, secrets: list[str]) -> str:
@@ -122,7 +125,10 @@ def _prepare(wanted: Wanted) -> str:
     """Write the new content beside its place with its final rights; returns the temporary path."""
     ids = _ids(wanted.owner, wanted.group)
     if ids is None:
-        raise Rejected(f"{wanted.path}: this node has no user {wanted.owner} or group {wanted.group}; is its package installed?")
+        raise Rejected(
+            f"{wanted.path}: this node has no user {wanted.owner} or group {wanted.group}:"
+            " is its package installed?"
+        )
     folder, name = os.path.split(wanted.path)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     # The suffix stays last: validators look at it.
@@ -141,14 +147,22 @@ def _validate(wanted: Wanted, temporary: str) -> None:
         return
     argv = [temporary if word == "%s" else word.replace("%s", temporary) for word in wanted.validate]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=VALIDATE_WITHIN, check=False)
+        done = subprocess.run(
+            argv, capture_output=True, text=True, errors="replace", timeout=VALIDATE_WITHIN, check=False
+        )
     except FileNotFoundError as error:
-        raise Rejected(f"{wanted.path}: {argv[0]} is not on this node, so nothing can check the new content") from error
+        raise Rejected(
+            f"{wanted.path}: {argv[0]} is not on this node, so nothing can check the new content"
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise Rejected(f"{wanted.path}: {argv[0]} did not finish checking it within {VALIDATE_WITHIN} s") from error
+        raise Rejected(
+            f"{wanted.path}: {argv[0]} did not finish checking it within {VALIDATE_WITHIN} s"
+        ) from error
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().replace(temporary, wanted.path)
-        raise Rejected(f"{wanted.path}: {' '.join(wanted.validate[:2])} refuses the new content: {said[-600:]}")
+        raise Rejected(
+            f"{wanted.path}: {' '.join(wanted.validate[:2])} refuses the new content: {said[-600:]}"
+        )
 
 
 def install(changed: list[Wanted]) -> None:
@@ -156,11 +170,13 @@ def install(changed: list[Wanted]) -> None:
 
     Raises:
         Rejected: one did not pass, or its owner does not exist.
+
     """
     prepared: list[tuple[Wanted, str]] = []
     try:
         for wanted in changed:
-            prepared.append((wanted, _prepare(wanted)))
+            # One by one: what was written before a failure has to be removed.
+            prepared.append((wanted, _prepare(wanted)))  # noqa: PERF401
         for wanted, temporary in prepared:
             _validate(wanted, temporary)
         for wanted, temporary in prepared:
@@ -193,16 +209,16 @@ def ensure_folders(folders: list[dict[str, str]], *, check: bool) -> list[str]:
 
 
 def outdated(manifest: str | None, wanted: list[Wanted]) -> list[str]:
-    """Files that the manifest on the node names and the one to be installed does not: hactl put them there."""
+    """Files that the node's manifest names and the new one does not: hactl put them there."""
     if not manifest:
         return []
     new = next(w.content for w in wanted if w.path == manifest)
     try:
-        old = json.loads(Path(manifest).read_text())["files"]
-    except (OSError, ValueError, KeyError):
+        old = [entry["path"] for entry in json.loads(Path(manifest).read_text())["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
         return []
     kept = {entry["path"] for entry in json.loads(new)["files"]}
-    return sorted(entry["path"] for entry in old if entry["path"] not in kept and os.path.lexists(entry["path"]))
+    return sorted(path for path in old if path not in kept and os.path.lexists(path))
 
 
 def work(bundle: dict[str, Any], *, check: bool) -> dict[str, Any]:

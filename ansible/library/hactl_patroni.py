@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Speak with this node's Patroni: who is primary, dynamic configuration, switchover, restart, wait until in sync.
+"""Speak with this node's Patroni: who is primary, dynamic configuration, switchover, restart, in sync or not.
 
 Standard library only: it runs with the node's own Python, before anything of hactl is needed there.
 """
@@ -31,14 +31,18 @@ class Rest:
 
     def __init__(self, url: str, pki: str = PKI) -> None:
         self.url = url
-        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]  # never through a proxy
+        handlers: list[urllib.request.BaseHandler] = [
+            urllib.request.ProxyHandler({})
+        ]  # never through a proxy
         if url.startswith("https"):
             tls = ssl.create_default_context(cafile=f"{pki}/ca.crt")
             tls.load_cert_chain(f"{pki}/patroni.crt", f"{pki}/patroni.key")
             handlers.append(urllib.request.HTTPSHandler(context=tls))
         self.opener = urllib.request.build_opener(*handlers)
 
-    def ask(self, method: str, path: str, body: JSON | None = None, within: float = ANSWER_WITHIN) -> tuple[int, str]:
+    def ask(
+        self, method: str, path: str, body: JSON | None = None, within: float = ANSWER_WITHIN
+    ) -> tuple[int, str]:
         """Status and text. Raises NoAnswer when nothing came back."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}{path}", data=data, method=method)  # noqa: S310 - our own URL
@@ -64,7 +68,7 @@ class Rest:
 def difference(current: JSON, wanted: JSON, *, whole: bool = False) -> JSON:
     """The PATCH that turns `current` into `wanted`: values that differ, None for what must go.
 
-    Only the parameters of PostgreSQL are wholly the spec's (`whole`); elsewhere keys that hactl does not name stay.
+    PostgreSQL's parameters are wholly the spec's (`whole`); elsewhere keys that hactl does not name stay.
     """
     patch: JSON = {}
     for key, value in wanted.items():
@@ -88,7 +92,9 @@ def same(current: Any, wanted: Any) -> bool:
 def standing(cluster: JSON) -> tuple[str | None, list[str], list[str]]:
     """The primary, the standbys that are in sync, and what keeps the pair from being whole. Pure."""
     members = cluster.get("members", [])
-    primary = next((m["name"] for m in members if m.get("role") == "leader" and m.get("state") == "running"), None)
+    primary = next(
+        (m["name"] for m in members if m.get("role") == "leader" and m.get("state") == "running"), None
+    )
     timeline = next((m.get("timeline") for m in members if m["name"] == primary), None)
     synced, wrong = [], [] if primary else ["there is no primary"]
     for member in members:
@@ -127,12 +133,18 @@ class Acts:
         raise AssertionError
 
     def state(self) -> JSON:
-        """This member's role, and whether PostgreSQL waits for a restart. Never fails: absent is an answer."""
+        """The member's role, and whether PostgreSQL waits for a restart. Never fails: absent is an answer."""
         try:
             mine = self.rest.document("/patroni")
             primary, synced, wrong = standing(self.rest.document("/cluster"))
         except NoAnswer as error:
-            return {"changed": False, "role": "absent", "why": str(error), "pending_restart": False, "primary": ""}
+            return {
+                "changed": False,
+                "role": "absent",
+                "why": str(error),
+                "pending_restart": False,
+                "primary": "",
+            }
         return {
             "changed": False,
             "role": "primary" if mine.get("role") in {"primary", "master"} else "standby",
@@ -168,7 +180,9 @@ class Acts:
         body = {"leader": whole["primary"], "candidate": whole["synced"][0]}
         status, text = self.rest.ask("POST", "/switchover", body, within=60)
         if status != 200:
-            self.module.fail_json(msg=f"Patroni refuses the switchover to {body['candidate']}: {status} {text[:300]}")
+            self.module.fail_json(
+                msg=f"Patroni refuses the switchover to {body['candidate']}: {status} {text[:300]}"
+            )
         return {**self.until_whole(), "changed": True}
 
     def restart(self) -> JSON:
@@ -186,7 +200,11 @@ class Acts:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "act": {"type": "str", "required": True, "choices": ["state", "wait", "config", "switchover", "restart"]},
+            "act": {
+                "type": "str",
+                "required": True,
+                "choices": ["state", "wait", "config", "switchover", "restart"],
+            },
             "url": {"type": "str", "default": "https://127.0.0.1:8008"},
             "file": {"type": "path", "default": "/etc/patroni/dcs.json"},
             "members": {"type": "int", "default": 2},

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Bring a systemd unit to run, enabled, with the files that lie on the disk now.
 
-Whether it must be started, restarted or reloaded is not decided by what this deployment wrote, but by a record of
-what the unit was last started with. So a deployment that was interrupted between the two is mended by the next one.
+What the unit needs is not decided by what this deployment wrote, but by a record of what the unit was last
+started with. So a deployment that was interrupted in between is mended by the next.
 """
 
 from __future__ import annotations
@@ -47,11 +47,13 @@ def save(record: Path, now: dict[str, str]) -> None:
     scratch.replace(record)
 
 
-def decide(watch: dict[str, str], now: dict[str, str], before: dict[str, str] | None, *, active: bool, enabled: bool) -> Action:
+def decide(
+    watch: dict[str, str], now: dict[str, str], before: dict[str, str] | None, *, active: bool, enabled: bool
+) -> Action:
     """What the unit needs. `watch`: path -> restart, reload or none. Pure.
 
-    "start" also stands for a unit that runs, but never ran what hactl wants: on a node of a new cluster all such
-    units may be (re)started together, because nobody depends on them yet.
+    "start" also stands for a unit that runs, but never ran what hactl wants: in a new cluster all such units
+    may be (re)started together, because nobody depends on them yet.
     """
     if not active:
         return "start"
@@ -75,7 +77,9 @@ class Unit:
     def control(self, *words: str) -> None:
         code, out, err = self.module.run_command(["systemctl", *words])
         if code != 0:
-            self.module.fail_json(msg=f"systemctl {' '.join(words)}: {(err or out).strip()}\n{self.journal()}")
+            self.module.fail_json(
+                msg=f"systemctl {' '.join(words)}: {(err or out).strip()}\n{self.journal()}"
+            )
 
     def state(self) -> dict[str, str]:
         _, out, _ = self.module.run_command(
@@ -84,7 +88,9 @@ class Unit:
         return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
     def journal(self) -> str:
-        _, out, _ = self.module.run_command(["journalctl", "-u", self.name, "-n", "15", "--no-pager", "-o", "cat"])
+        _, out, _ = self.module.run_command(
+            ["journalctl", "-u", self.name, "-n", "15", "--no-pager", "-o", "cat"]
+        )
         return out.strip()
 
     def apply(self, action: Action) -> None:
@@ -132,7 +138,12 @@ def main() -> None:
     before = load(record)
     action = decide(watch, now, before, active=active, enabled=enabled)
     reasons = sorted(p for p in watch if (before or {}).get(p) != now[p] and watch[p] != "none")
-    result: dict[str, Any] = {"changed": action != "none", "action": action, "reasons": reasons, "active": active}
+    result: dict[str, Any] = {
+        "changed": action != "none",
+        "action": action,
+        "reasons": reasons,
+        "active": active,
+    }
     if module.check_mode or action == "none":
         if not module.check_mode and before != now:
             save(record, now)

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Switch a virtual environment to a set of wheels: built aside from a wheelhouse, without any network, then linked.
+"""Switch a virtual environment to a set of wheels: built aside, without any network, then linked.
 
-`/opt/hactl` is a link to `/opt/hactl-venvs/hactl-<stamp>`. The stamp names the wheels, so an equal link means that
-nothing is to do; a build that was interrupted is not linked and is made again. The one before is kept: a service
-that still runs from it goes on finding its files until it is restarted.
+`/opt/hactl` is a link to `/opt/hactl-venvs/hactl-<stamp>`. The stamp names the wheels, so an equal link means
+that nothing is to do; a build that was interrupted is not linked and is made again. The one before is kept: a
+service that still runs from it goes on finding its files until it is restarted.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class Build:
     def step(self, argv: list[str], environment: dict[str, str] | None = None) -> None:
         code, out, err = self.module.run_command(argv, environ_update=environment or {})
         if code != 0:
-            self.module.fail_json(msg=f"{' '.join(argv[:4])} ended with code {code}: {(err or out).strip()[-800:]}")
+            self.module.fail_json(
+                msg=f"{' '.join(argv[:4])} ended with code {code}: {(err or out).strip()[-800:]}"
+            )
 
     def run(self, tar: str, names: list[str]) -> None:
         pips = sorted(glob.glob(PIP_WHEELS))
@@ -64,8 +66,21 @@ class Build:
             self.step([PYTHON, "-m", "venv", "--without-pip", str(self.target)])
             python = str(self.target / "bin" / "python")
             # All wheels are named and pinned: nothing to resolve, nothing to ask anybody.
-            pip = [python, "-m", "pip", "--isolated", "install", "--no-index", "--no-deps", "--no-compile", "--no-cache-dir"]
-            self.step([*pip, "--quiet", "--root-user-action=ignore", *files], {"PYTHONPATH": pips[-1], "PYTHONDONTWRITEBYTECODE": "1"})
+            pip = [
+                python,
+                "-m",
+                "pip",
+                "--isolated",
+                "install",
+                "--no-index",
+                "--no-deps",
+                "--no-compile",
+                "--no-cache-dir",
+            ]
+            self.step(
+                [*pip, "--quiet", "--root-user-action=ignore", *files],
+                {"PYTHONPATH": pips[-1], "PYTHONDONTWRITEBYTECODE": "1"},
+            )
             self.step([python, "-m", "compileall", "-q", str(self.target / "lib")])
         finally:
             shutil.rmtree(wheels, ignore_errors=True)
@@ -110,7 +125,9 @@ def main() -> None:
         except (OSError, KeyError, tarfile.TarError) as error:
             module.fail_json(msg=f"{path}: {error}")
         sweep(path, {target, Path(before)})
-    module.exit_json(changed=True, path=path, stamp=stamp, diff={"before": f"{before}\n", "after": f"{target}\n"})
+    module.exit_json(
+        changed=True, path=path, stamp=stamp, diff={"before": f"{before}\n", "after": f"{target}\n"}
+    )
 
 
 if __name__ == "__main__":

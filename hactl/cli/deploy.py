@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 @click.option("--limit", metavar="NODE", help="Deploy this node only.")
 @click.option("--check", is_flag=True, help="Show what would change; change nothing.")
 @click.option("--force", is_flag=True, help="Deploy although the cluster is not healthy.")
-@click.option("--skip-packages", is_flag=True, help="Never ask a mirror; fail when a Debian package is missing.")
+@click.option(
+    "--skip-packages", is_flag=True, help="Never ask a mirror; fail when a Debian package is missing."
+)
 @click.pass_context
 def command(ctx: click.Context, limit: str | None, check: bool, force: bool, skip_packages: bool) -> None:
     """Bring every node to what the spec says.
 
-    The first deployment starts everything together. Later ones restart only what changed, one node at a time, the
-    standby before the primary, and refuse a cluster that is not healthy.
+    The first deployment starts everything together. Later ones restart only what changed, one node at a time,
+    the standby before the primary, and refuse a cluster that is not healthy.
     """
     from hactl.cli.context import enter_lab, open_context
     from hactl.cli.output import emit
@@ -48,7 +50,13 @@ def command(ctx: click.Context, limit: str | None, check: bool, force: bool, ski
         if context.site.lab is not None:
             enter_lab(context.site.lab)
         request = Request(
-            context.spec, context.site, wheels, limit=limit, check=check, force=force, packages=not skip_packages
+            context.spec,
+            context.site,
+            wheels,
+            limit=limit,
+            check=check,
+            force=force,
+            packages=not skip_packages,
         )
         result = deploy(request, tell)
     if context.output != "table":
@@ -65,7 +73,12 @@ def _summary(result: Result) -> str:
     if not result.changes:
         return f"nothing to change; {result.seconds:.0f} s"
     number = len(result.changes)
-    return f"{number} step{'s' if number != 1 else ''} {verb} {nodes} node{'s' if nodes != 1 else ''}; {result.seconds:.0f} s"
+    steps, places = _many(number, "step"), _many(nodes, "node")
+    return f"{steps} {verb} {places}; {result.seconds:.0f} s"
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _data(result: Result) -> dict[str, Any]:
@@ -73,7 +86,9 @@ def _data(result: Result) -> dict[str, Any]:
         "first": result.first,
         "check": result.check,
         "changed": len(result.changes),
-        "changes": [{"node": c.node, "task": c.task, "what": list(c.what), "diff": c.diff} for c in result.changes],
+        "changes": [
+            {"node": c.node, "task": c.task, "what": list(c.what), "diff": c.diff} for c in result.changes
+        ],
         "made": list(result.made),
         "seconds": round(result.seconds, 1),
     }
@@ -104,12 +119,21 @@ def _lines(verbose: int) -> AbstractContextManager[Listener]:
             return
         about = f"{progress.node}: " if progress.node else ""
         detail = f": {progress.detail}" if progress.detail and progress.kind != "task" else ""
-        click.echo(f"[{time.monotonic() - start:5.1f}] {_INDENT[progress.kind]}{about}{progress.text}{detail}", err=True)
+        click.echo(
+            f"[{time.monotonic() - start:5.1f}] {_INDENT[progress.kind]}{about}{progress.text}{detail}",
+            err=True,
+        )
 
     return contextlib.nullcontext(tell)
 
 
-_INDENT = {"play": "", "task": "  ", "changed": "    ", "failed": "    failed: ", "unreachable": "    unreachable: "}
+_INDENT = {
+    "play": "",
+    "task": "  ",
+    "changed": "    ",
+    "failed": "    failed: ",
+    "unreachable": "    unreachable: ",
+}
 
 
 def _live() -> AbstractContextManager[Listener]:

@@ -1,4 +1,4 @@
-"""What must be known before anything is touched: which nodes hactl deployed before. Asked over SSH, all at once."""
+"""What must be known before anything is touched: which nodes hactl deployed before. Asked over SSH."""
 
 from __future__ import annotations
 
@@ -30,7 +30,17 @@ class Answer:
 def _ask(spec: ClusterSpec, site: Site, node: str) -> Answer:
     key = ["-i", str(site.ssh_key)] if site.ssh_key else []
     target = f"{spec.ssh.deploy_user}@{spec.nodes[node].address}"
-    argv = ["ssh", *ssh_arguments(site), *key, "-o", "BatchMode=yes", "-p", str(spec.ssh.port), target, _QUESTION]
+    argv = [
+        "ssh",
+        *ssh_arguments(site),
+        *key,
+        "-o",
+        "BatchMode=yes",
+        "-p",
+        str(spec.ssh.port),
+        target,
+        _QUESTION,
+    ]
     try:
         done = run(argv, within=ANSWER_WITHIN, check=False)
     except Unreachable as error:

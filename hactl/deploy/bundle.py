@@ -1,4 +1,4 @@
-"""What one role of the playbook installs on one node, as one opaque string, and which files each unit watches. Pure."""
+"""What each role of the playbook installs on a node, as one opaque string; what a unit watches. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,27 @@ from hactl.spec.model import ClusterSpec, Role
 
 # The manifest is written last: it says that a node is deployed.
 FINAL = "final"
-COMPONENTS = ("base", "pki", "hactl", "etcd", "postgres", "keepalived", "orthanc", "nginx", "prometheus", FINAL)
+COMPONENTS = (
+    "base",
+    "pki",
+    "hactl",
+    "etcd",
+    "postgres",
+    "keepalived",
+    "orthanc",
+    "nginx",
+    "prometheus",
+    FINAL,
+)
 Folder = tuple[str, str, str]  # path, mode, owner (its group has the same name)
 
 # Debian's packages make the users; the folders of our own names are ours to make.
 FOLDERS: dict[str, tuple[Folder, ...]] = {
-    "base": ((str(layout.ETC), "0755", "root"), (str(layout.LIB), "0755", "root"), ("/var/lib/hactl-deploy", "0700", "root")),
+    "base": (
+        (str(layout.ETC), "0755", "root"),
+        (str(layout.LIB), "0755", "root"),
+        ("/var/lib/hactl-deploy", "0700", "root"),
+    ),
     "pki": ((str(layout.PKI), "0755", "root"),),
     "etcd": ((str(layout.ETCD_CONFIG.parent), "0755", "root"), (str(layout.ETCD_DATA), "0700", "etcd")),
     "postgres": ((str(layout.PATRONI_CONFIG.parent), "0755", "root"),),
@@ -36,7 +51,9 @@ def component_of(file: RenderedFile) -> str:
     return FINAL if file.path == str(layout.MANIFEST) else file.component
 
 
-def bundles(spec: ClusterSpec, node: str, files: Iterable[RenderedFile], mask: Sequence[str]) -> dict[str, str]:
+def bundles(
+    spec: ClusterSpec, node: str, files: Iterable[RenderedFile], mask: Sequence[str]
+) -> dict[str, str]:
     """Component -> bundle, for every component: one that has nothing on this node gets an empty one.
 
     `mask` holds the secrets that a diff must not show.
@@ -45,7 +62,9 @@ def bundles(spec: ClusterSpec, node: str, files: Iterable[RenderedFile], mask: S
     return {name: pack(_bundle(spec, node, name, mine, mask)) for name in COMPONENTS}
 
 
-def _bundle(spec: ClusterSpec, node: str, name: str, mine: list[RenderedFile], mask: Sequence[str]) -> dict[str, object]:
+def _bundle(
+    spec: ClusterSpec, node: str, name: str, mine: list[RenderedFile], mask: Sequence[str]
+) -> dict[str, object]:
     chosen = [f for f in mine if component_of(f) == name]
     roles = HAS_ROLE.get(name, frozenset(Role))
     folders = FOLDERS.get(name, ()) if not roles.isdisjoint(spec.nodes[node].roles) else ()
@@ -59,7 +78,8 @@ def _bundle(spec: ClusterSpec, node: str, name: str, mine: list[RenderedFile], m
 
 def _entry(file: RenderedFile) -> dict[str, object]:
     return {
-        "path": file.path, "content": file.content, "mode": file.mode, "owner": file.owner, "group": file.group,
+        "path": file.path, "content": file.content,
+        "mode": file.mode, "owner": file.owner, "group": file.group,
         "validate": list(file.validate) if file.validate else None, "secret": file.secret,
     }  # fmt: skip
 

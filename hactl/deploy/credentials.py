@@ -11,8 +11,8 @@ from hactl.pki.uses import OPS, certificates
 from hactl.render.targets import OnChange, RenderedFile
 from hactl.spec.model import ClusterSpec
 
-# etcd and Prometheus read their certificates at each handshake, libpq at each connection; Patroni hands a reload
-# on to PostgreSQL; Orthanc reads its own only when it starts.
+# etcd and Prometheus read their certificates at each handshake, libpq at each connection; Patroni hands a
+# reload on to PostgreSQL; Orthanc reads its own only when it starts.
 _NOTHING: tuple[None, OnChange] = (None, "none")
 ON_RENEWAL: dict[str, tuple[str, OnChange]] = {
     "patroni": ("patroni.service", "reload"),
@@ -20,7 +20,7 @@ ON_RENEWAL: dict[str, tuple[str, OnChange]] = {
     "orthanc": ("orthanc.service", "restart"),
     "nginx": ("nginx.service", "reload"),
 }
-# Whom a service trusts is read at its start by etcd and Orthanc; it changes only while a CA is being replaced.
+# Whom they trust, etcd and Orthanc read when they start; it changes only while a CA is being replaced.
 ON_NEW_CA: dict[str, OnChange] = {
     "etcd.service": "restart",
     "patroni.service": "reload",
@@ -37,7 +37,9 @@ def files(spec: ClusterSpec, store: Store) -> Iterator[RenderedFile]:
 
     """
     for node in spec.nodes:
-        yield RenderedFile(node=node, path=str(layout.PKI / "ca.crt"), content=store.ca.read_text(), component="pki")
+        yield RenderedFile(
+            node=node, path=str(layout.PKI / "ca.crt"), content=store.ca.read_text(), component="pki"
+        )
     for wanted in certificates(spec):
         if wanted.node == OPS:
             continue
@@ -45,7 +47,12 @@ def files(spec: ClusterSpec, store: Store) -> Iterator[RenderedFile]:
         unit, action = ON_RENEWAL.get(wanted.use, _NOTHING)
         place = layout.PKI / wanted.use
         yield RenderedFile(
-            node=wanted.node, path=f"{place}.crt", content=crt.read_text(), component="pki", on_change=action, unit=unit
+            node=wanted.node,
+            path=f"{place}.crt",
+            content=crt.read_text(),
+            component="pki",
+            on_change=action,
+            unit=unit,
         )
         # The action hangs on the certificate: a new key never comes without one.
         yield RenderedFile(

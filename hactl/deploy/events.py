@@ -1,4 +1,4 @@
-"""Ansible's events, turned into progress lines and a result. No Ansible here: plain dictionaries in, data out."""
+"""Ansible's events as progress lines and a result. No Ansible here: plain dictionaries in, data out."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Journal:
         return failure
 
     def error(self, code: int, tail: str = "") -> HactlError | None:
-        """What the run's end means: None when it went well. `tail`: Ansible's own last words, if it never began."""
+        """What the run's end means: None when it went well. `tail`: Ansible's own last words."""
         lost = [f for f in self.failures if f.kind == "unreachable"]
         if lost:
             nodes = ", ".join(dict.fromkeys(f.node for f in lost))
@@ -90,7 +90,10 @@ class Journal:
                 hint="mend the cause, then run hactl deploy again: it goes on where it stopped",
             )
         if code != 0:
-            return StepFailed(f"Ansible ended with code {code}: {tail.strip()[-_MESSAGE_LIMIT:]}", last_done=self.last_done or "none")
+            return StepFailed(
+                f"Ansible ended with code {code}: {tail.strip()[-_MESSAGE_LIMIT:]}",
+                last_done=self.last_done or "none",
+            )
         return None
 
 

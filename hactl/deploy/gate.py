@@ -1,4 +1,4 @@
-"""May this deployment touch the cluster? The first one always; later ones only a healthy cluster, unless forced."""
+"""May this deployment touch the cluster? The first one may; later ones need it healthy, unless forced."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from hactl.view import derive
 from hactl.wiring import status_ports
 
 
-def facts(spec: ClusterSpec, site: Site, answers: Sequence[Answer], limit: str | None, *, force: bool) -> Facts:
+def facts(
+    spec: ClusterSpec, site: Site, answers: Sequence[Answer], limit: str | None, *, force: bool
+) -> Facts:
     """What deployment starts from.
 
     Raises:
         UsageError: the limit names no node.
         Unreachable: a node that is to be deployed cannot be asked.
-        Refused: the cluster is not healthy and `force` is not set; or a first deployment was limited to one node.
+        Refused: the cluster is not healthy and `force` is not set; or a first deployment was limited.
 
     """
     if limit is not None and limit not in spec.nodes:

@@ -13,12 +13,17 @@ from hactl.render.targets import RenderedFile
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec, Role
 
-GROUPS = {"database": (Role.DATABASE,), "witness": (Role.WITNESS,), "archive": (Role.ARCHIVE,), "voters": (Role.DATABASE, Role.WITNESS)}
+GROUPS = {
+    "database": (Role.DATABASE,),
+    "witness": (Role.WITNESS,),
+    "archive": (Role.ARCHIVE,),
+    "voters": (Role.DATABASE, Role.WITNESS),
+}
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found out before: is this the first deployment, which nodes are new, who is primary (if known)."""
+    """What was found out before. `fresh`: it is the first deployment; `primary` None: nobody knows."""
 
     fresh: bool
     new: frozenset[str] = field(default_factory=frozenset)

@@ -1,7 +1,7 @@
 """hactl's own wheel, made from the files that run here: a checkout (editable install) or an installed wheel.
 
-Written by hand instead of by a build tool: nothing has to be fetched, and equal files give an equal wheel, byte by
-byte, so its hash tells whether the nodes have it.
+Written by hand instead of by a build tool: nothing has to be fetched, and equal files give an equal wheel,
+byte by byte, so its hash tells whether the nodes have it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def _distribution() -> metadata.Distribution:
     try:
         return metadata.distribution("hactl")
     except metadata.PackageNotFoundError as error:
-        raise Refused("hactl runs uninstalled, so its dependencies are unknown", hint="pip install -e '.[deploy]'") from error
+        raise Refused(
+            "hactl runs uninstalled, so its dependencies are unknown", hint="pip install -e '.[deploy]'"
+        ) from error
 
 
 def _tree(folder: Path, prefix: str) -> Iterator[tuple[str, bytes]]:

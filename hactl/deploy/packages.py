@@ -1,4 +1,4 @@
-"""Debian packages by role, as Debian 12 names them. Deploy installs those that are missing, from the site's mirror."""
+"""Debian 12's packages by role. Deploy installs those that are missing, from the site's mirror."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which packages travel to the nodes: exactly the versions that hactl runs with here, so that what was tested is used."""
+"""Which packages travel to the nodes: the very versions that hactl runs with here."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def _installed(name: str) -> metadata.Distribution:
     try:
         return metadata.distribution(name)
     except metadata.PackageNotFoundError as error:
-        raise Refused(f"the package {name} is not installed where hactl runs", hint="pip install 'hactl[deploy]'") from error
+        raise Refused(
+            f"the package {name} is not installed where hactl runs", hint="pip install 'hactl[deploy]'"
+        ) from error
 
 
 def _needed(dist: metadata.Distribution, extras: frozenset[str]) -> Iterator[Requirement]:

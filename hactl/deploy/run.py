@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hactl import resources
+from hactl.adapters.command import run
 from hactl.deploy import ask, gate
 from hactl.deploy.bundle import bundles
 from hactl.deploy.desired import Desired, desired
@@ -33,9 +34,9 @@ Listener = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Request:
-    """`limit`: this node only. `force`: also when the cluster is not healthy. `check`: look, change nothing.
+    """`limit`: this node only. `force`: even when the cluster is not healthy. `check`: change nothing.
 
-    `packages` False: never ask a mirror, also when packages are missing (then the deployment fails and says which).
+    `packages` False: never ask a mirror; when packages are missing the deployment fails and says which.
     """
 
     spec: ClusterSpec
@@ -102,10 +103,10 @@ def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Jour
             tell(progress)
         return False  # nothing of it is kept on disk
 
-    with _private(request.site.state) as private:
+    with _private(request.site.state) as private, _connections() as sockets:
         _write_bundles(request.spec, want, private)
         (private / "ansible.cfg").write_text("[defaults]\n")
-        run = ansible_runner.run(
+        play = ansible_runner.run(
             private_data_dir=str(private),
             project_dir=str(resources.folder("ansible")),
             playbook="site.yml",
@@ -115,7 +116,7 @@ def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Jour
                 "hactl_may_install": request.packages,
                 "hactl_fresh": facts.fresh,
             },
-            envvars=_environment(private),
+            envvars=_environment(private, sockets),
             settings={"idle_timeout": SILENT_AT_MOST, "job_timeout": WITHIN, "suppress_output_file": True},
             limit=request.limit,
             cmdline="--check --diff" if request.check else None,
@@ -124,7 +125,7 @@ def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Jour
             suppress_env_files=True,
         )
         tail = "" if journal.failures else _last_words(private)
-    if failure := journal.error(int(run.rc if run.rc is not None else 1), tail):
+    if failure := journal.error(int(play.rc if play.rc is not None else 1), tail):
         raise failure
     return journal
 
@@ -141,6 +142,23 @@ def _private(state: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def _connections() -> Iterator[Path]:
+    """A folder for the sockets of this run's SSH connections; they are closed at its end.
+
+    Never a shared one: two installations may use the same addresses (two labs do), and a connection that one left
+    open would carry the other's deployment to the wrong machines, past its pinned host keys. Not in the state
+    folder: a socket's path may have 107 characters at most.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="hactl-"))
+    try:
+        yield folder
+    finally:
+        for socket in folder.iterdir():
+            run(["ssh", "-F", "/dev/null", "-S", str(socket), "-O", "exit", "-"], within=5, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _write_bundles(spec: ClusterSpec, want: Desired, private: Path) -> None:
     for node in spec.nodes:
         folder = private / "bundles" / node
@@ -149,7 +167,7 @@ def _write_bundles(spec: ClusterSpec, want: Desired, private: Path) -> None:
             (folder / component).write_text(text)
 
 
-def _environment(private: Path) -> dict[str, str]:
+def _environment(private: Path, sockets: Path) -> dict[str, str]:
     """Ansible's settings, and an empty ansible.cfg: one in the caller's folder would be read otherwise."""
     ansible = resources.folder("ansible")
     return {
@@ -163,8 +181,7 @@ def _environment(private: Path) -> dict[str, str]:
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
-        # A socket's path may have 107 characters at most; the state folder's path may be longer.
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": _short_folder(),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
         "ANSIBLE_SSH_RETRIES": "2",
         "ANSIBLE_HOME": str(private / "home"),
         "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
@@ -173,12 +190,6 @@ def _environment(private: Path) -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "True",
         "ANSIBLE_DEPRECATION_WARNINGS": "False",
     }
-
-
-def _short_folder() -> str:
-    folder = Path(tempfile.gettempdir()) / f".hactl-ssh-{os.geteuid()}"
-    ensure_folder(folder)
-    return str(folder)
 
 
 def _last_words(private: Path) -> str:

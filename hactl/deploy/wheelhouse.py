@@ -26,10 +26,15 @@ from hactl.errors import StepFailed
 
 PYTHON = "3.11"
 # glibc of Debian 12 is 2.36; wheels for any glibc up to 2.34 exist and work there.
-PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64",
-             "manylinux_2_12_x86_64", "manylinux2010_x86_64", "linux_x86_64")  # fmt: skip
+PLATFORMS = (
+    "manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64",
+    "manylinux_2_12_x86_64", "manylinux2010_x86_64", "linux_x86_64",
+)  # fmt: skip
 FETCH_WITHIN = 600.0
-SOURCE_ONLY = ("python-etcd", "ydiff")  # published as source only; pure Python, so a wheel made here fits there
+SOURCE_ONLY = (
+    "python-etcd",
+    "ydiff",
+)  # published as source only; pure Python, so a wheel made here fits there
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,9 @@ def build(cache: Path, say: Callable[[str], None] = lambda _: None) -> Wheelhous
     everything = tuple(sorted({*for_hactl, *for_patroni}))
     own = ownwheel.fingerprint()
     wheels = _third_party(cache, everything, say)
-    names: dict[str, str] = {canonicalize_name(parse_wheel_filename(w.name)[0]): w.name for w in wheels.glob("*.whl")}
+    names: dict[str, str] = {
+        canonicalize_name(parse_wheel_filename(w.name)[0]): w.name for w in wheels.glob("*.whl")
+    }
     result = Wheelhouse(
         tar=cache / f"wheelhouse-{stamp(own, *map(str, everything))}.tar",
         hactl=_venv(str(layout.VENV), for_hactl, names, own),
@@ -119,12 +126,39 @@ def _fetch(folder: Path, chosen: tuple[Pin, ...]) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     source = [str(p) for p in chosen if p.name in SOURCE_ONLY]
     ready = [str(p) for p in chosen if p.name not in SOURCE_ONLY]
-    environment = {k: v for k, v in os.environ.items() if k.startswith("PIP_") or k.lower().endswith("_proxy")}
+    environment = {
+        k: v for k, v in os.environ.items() if k.startswith("PIP_") or k.lower().endswith("_proxy")
+    }
     if source:
-        run([*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), *source], within=FETCH_WITHIN, env=environment)
-    target = ["--implementation", "cp", "--python-version", PYTHON, "--abi", "cp311", "--abi", "abi3", "--abi", "none"]
+        run(
+            [*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), *source],
+            within=FETCH_WITHIN,
+            env=environment,
+        )
+    target = [
+        "--implementation",
+        "cp",
+        "--python-version",
+        PYTHON,
+        "--abi",
+        "cp311",
+        "--abi",
+        "abi3",
+        "--abi",
+        "none",
+    ]
     platforms = [word for name in PLATFORMS for word in ("--platform", name)]
-    argv = [*pip, "download", "--no-deps", "--only-binary=:all:", *target, *platforms, "--dest", str(folder), *ready]
+    argv = [
+        *pip,
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        *target,
+        *platforms,
+        "--dest",
+        str(folder),
+        *ready,
+    ]
     run(argv, within=FETCH_WITHIN, env=environment)
     strange = [w.name for w in folder.glob("*.whl") if "-none-any" not in w.name and "x86_64" not in w.name]
     if strange:

@@ -1,0 +1,36 @@
+"""Runs the modules of ansible/library in this process: arguments in, one JSON document out."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import sys
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ansible.module_utils.testing import patch_module_args
+
+LIBRARY = Path(__file__).parents[2] / "ansible" / "library"
+
+
+def load(name: str) -> ModuleType:
+    found = importlib.util.spec_from_file_location(name, LIBRARY / f"{name}.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module  # dataclasses look there for the types of their fields
+    found.loader.exec_module(module)
+    return module
+
+
+def run(module: ModuleType, arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
+    """The module's result; `failed` is set in it when the module failed."""
+    out = io.StringIO()
+    arguments = {**arguments, "_ansible_check_mode": check}
+    with patch_module_args(arguments), redirect_stdout(out), suppress(SystemExit):
+        module.main()
+    result: dict[str, Any] = json.loads(out.getvalue())
+    return result
