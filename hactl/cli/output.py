@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import click
@@ -14,7 +15,15 @@ def structured(data: Any, output: str) -> str:
         return json.dumps(data, indent=2, ensure_ascii=False)
     import yaml
 
-    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=False, default_flow_style=None, width=110)
+    class Dumper(yaml.SafeDumper):
+        """Quotes `1e3` too: PyYAML takes it for text, YAML 1.2 (and so every other reader) for a number."""
+
+    Dumper.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
+        list("-+.0123456789"),
+    )
+    text: str = yaml.dump(data, Dumper=Dumper, sort_keys=False, default_flow_style=None, width=110)
     return text.rstrip("\n")
 
 

@@ -50,12 +50,13 @@ class _Loader(yaml.SafeLoader):
         return found
 
 
-# YAML 1.2's numbers, as far as YAML 1.1 agrees: what we take for a number, other programs do too.
+# YAML 1.2's numbers, so that JSON is read as JSON; without its 0o17 and 0x1F, which are text here.
 _INT = ("tag:yaml.org,2002:int", re.compile(r"[-+]?(?:0|[1-9][0-9]*)$"))
 _FLOAT = (
     "tag:yaml.org,2002:float",
     re.compile(
-        r"(?:[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+        r"(?:[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
     ),
 )
 
