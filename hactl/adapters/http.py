@@ -61,6 +61,8 @@ class HttpsClient:
                     return _exchange(tls, host, (method, path, body, headers or {}))
             except http.client.HTTPException as error:
                 raise Unreachable(f"{host}:{port}: no proper HTTP answer ({type(error).__name__})") from error
+            except ssl.SSLError as error:
+                raise Unreachable(f"{host}:{port}: {_tls_problem(error)}") from error
 
 
 class _Connected(http.client.HTTPConnection):
@@ -77,6 +79,13 @@ def _exchange(tls: ssl.SSLSocket, host: str, request: tuple[str, str, bytes, Map
     connection.request(method, path, body=body or None, headers={"Connection": "close", **headers})
     response = connection.getresponse()
     return Reply(response.status, response.read(MAX_BODY))
+
+
+def _tls_problem(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    reason = (error.reason or str(error)).replace("_", " ").lower()
+    return f"TLS failed: {reason}"
 
 
 def _context(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:

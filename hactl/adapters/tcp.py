@@ -55,7 +55,10 @@ def accepts(address: str, port: int, *, within: float = CONNECT_WITHIN) -> Probe
 
 
 class SshBanner:
-    """Reachable: the SSH server greets. The kernel of a half-dead host still accepts connections."""
+    """Reachable: the SSH server greets. The kernel of a half-dead host still accepts connections.
+
+    The greeting is returned before leaving: sshd logs an error for whoever leaves without.
+    """
 
     def __init__(self, address: str, port: int, *, within: float = CONNECT_WITHIN) -> None:
         self._address, self._port, self._within = address, port, within
@@ -65,9 +68,10 @@ class SshBanner:
         try:
             with connect(self._address, self._port, within=self._within) as sock, translated(what):
                 sock.settimeout(self._within)
-                greeting = sock.recv(4)
+                greeting = sock.recv(256)
+                sock.sendall(b"SSH-2.0-hactl_status\r\n")
         except Unreachable as error:
             return Probe(State.FAILED, error.message)
-        if greeting != b"SSH-":
+        if not greeting.startswith(b"SSH-"):
             return Probe(State.FAILED, f"{what}: no SSH server answers there")
         return Probe(State.OK)

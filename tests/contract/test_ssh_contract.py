@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 
 from hactl.adapters.clock import SystemClock
 from hactl.adapters.ssh import Dispatcher
+from hactl.adapters.tcp import SshBanner
 from hactl.errors import StepFailed, Unreachable
 from hactl.pki import sshkey
 from hactl.ports import PortClosed
+from hactl.view.model import Probe, State
 from tests.support.archive_pair import free_port
 from tests.support.rendered import content
 from tests.support.servers import Daemon, program, wait_until
@@ -87,6 +90,19 @@ def test_a_node_tells_its_facts(node: Node) -> None:
     assert abs(facts.clock_offset) < 1
     assert "python" in facts.versions
     assert any(d.path == "/" and d.total.value > 0 for d in facts.disks)
+
+
+def test_a_greeting_makes_a_node_reachable_and_leaves_no_error_in_its_log(node: Node) -> None:
+    assert SshBanner("127.0.0.1", node.port).reachable() == Probe(State.OK)
+    wait_until("sshd has noticed", lambda: "preauth" in (node.folder / "log").read_text(), 10)
+    assert "error:" not in (node.folder / "log").read_text()
+
+
+def test_another_server_is_not_an_ssh_server() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert SshBanner("127.0.0.1", port, within=0.2).reachable().failed
+    assert SshBanner("127.0.0.1", port).reachable().why.endswith("connection refused")
 
 
 @pytest.mark.parametrize("sentence", ["rm -rf /tmp/x", "facts; id", "logs sshd.service 10", ""])
