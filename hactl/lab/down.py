@@ -9,7 +9,7 @@ from typing import Final
 
 from hactl.adapters.command import run
 from hactl.errors import StepFailed
-from hactl.lab import folder, image, machine, netns, network, scope
+from hactl.lab import folder, image, machine, netns, network, preflight, scope
 from hactl.lab.lock import held
 from hactl.lab.topology import prefix
 
@@ -46,6 +46,7 @@ def leftovers(name: str) -> list[str]:
     found = [f"scope {s}" for s in scope.scopes().names(begin)]
     found += [f"network namespace {n}" for n in netns.names(begin)]
     found += [f"mount {m}" for m in mounts_below(place.path)]
+    found += [f"file {f}" for f in preflight.left_folders(name)]
     found += [f"nspawn folder {n}" for n in machine.runtime_names(begin)]
     return found + ([f"folder {place.path}"] if place.path.exists() else [])
 
@@ -89,6 +90,8 @@ def _sweep(name: str) -> None:
         run(["umount", "--lazy", point], within=20)
     for one in machine.runtime_names(begin):
         machine.clear_runtime(one)
+    for left in preflight.left_folders(name):
+        remove(left)
 
 
 def _forget_netns_folder() -> None:

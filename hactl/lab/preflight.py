@@ -90,10 +90,19 @@ def _network(_lab: str) -> Iterator[str]:
         yield _SENTENCES[word]
 
 
-def _overlay(_lab: str) -> Iterator[str]:
+def left_folders(lab: str) -> list[Path]:
+    """What a trial of this lab's that was killed left beside the labs' folder."""
+    return [folder for place in (LABS, LABS.parent) for folder in place.glob(f"{_trial_prefix(lab)}*")]
+
+
+def _trial_prefix(lab: str) -> str:
+    return f".hactl-lab-trial.{lab}."
+
+
+def _overlay(lab: str) -> Iterator[str]:
     """Tried where the machines' disks will be: an overlay cannot lie on every file system."""
     place = _existing(LABS)
-    with tempfile.TemporaryDirectory(prefix=".hactl-trial-", dir=place) as folder:
+    with tempfile.TemporaryDirectory(prefix=_trial_prefix(lab), dir=place) as folder:
         tried = run(["unshare", "--mount", "sh", "-c", _OVERLAY, "trial", folder], within=20, check=False)
     if tried.code != 0:
         why = (tried.err.strip() or "mount failed").splitlines()[-1]

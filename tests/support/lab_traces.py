@@ -63,5 +63,5 @@ def _processes(name: str) -> list[str]:
 
 def _files(name: str) -> list[str]:
     places = [Path("/var/lib/hactl-lab") / name, *Path("/run/systemd/nspawn").glob(f"*/*{_mark(name)}*")]
-    places += Path("/var/lib").glob(".hactl-trial-*")
+    places += Path("/var/lib").glob(f".hactl-lab-trial.{name}.*")
     return [f"file {place}" for place in places if place.exists()]
