@@ -146,9 +146,9 @@ def _private(state: Path) -> Iterator[Path]:
 def _connections() -> Iterator[Path]:
     """A folder for the sockets of this run's SSH connections; they are closed at its end.
 
-    Never a shared one: two installations may use the same addresses (two labs do), and a connection that one left
-    open would carry the other's deployment to the wrong machines, past its pinned host keys. Not in the state
-    folder: a socket's path may have 107 characters at most.
+    Never a shared one: two installations may use the same addresses (two labs do), and a connection that one
+    left open would carry the other's deployment to the wrong machines, past its pinned host keys. Not in the
+    state folder: a socket's path may have 107 characters at most.
     """
     folder = Path(tempfile.mkdtemp(prefix="hactl-"))
     try:
