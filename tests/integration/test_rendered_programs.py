@@ -31,7 +31,7 @@ def ok(done: subprocess.CompletedProcess[str]) -> str:
 
 @pytest.mark.parametrize("node", HOLDERS)
 def test_keepalived(trees: dict[str, Path], node: str) -> None:
-    """keepalived 2.2.7 -t kills itself when the scripts' account is not root, so the checked copy says root."""
+    """keepalived 2.2.7 -t kills itself when the scripts' account is not root: the checked copy says root."""
     path = program("keepalived", "keepalived")
     copy = trees[node] / "etc/keepalived/checked.conf"
     copy.write_text(

@@ -32,7 +32,7 @@ node=$1; user=$2; shift 2
 for folder in etc usr/local opt; do
     mount -t overlay overlay -o "lowerdir=$node/tree/$folder:/$folder" "/$folder"
 done
-for folder in var/lib/postgresql var/lib/etcd run/postgresql; do
+for folder in run var/lib/postgresql var/lib/etcd; do
     mkdir -p "/$folder"
     mount --bind "$node/$folder" "/$folder"
 done
@@ -79,14 +79,12 @@ class Mini:
         )
 
     def start(self, node: str, argv: Sequence[str], *, user: str = "root") -> subprocess.Popen[bytes]:
-        log = (self.folder / node / f"{Path(argv[0]).name}.log").open("ab")
-        daemon = subprocess.Popen(
-            self.argv(node, argv, user),
-            stdout=log,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        name = f"{Path(argv[0]).name}.log"
+        with (self.folder / node / name).open("ab") as log:
+            daemon = subprocess.Popen(
+                self.argv(node, argv, user), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )  # fmt: skip
         self.running.append(daemon)
         return daemon
 
@@ -94,31 +92,22 @@ class Mini:
         return (self.folder / node / f"{name}.log").read_text(errors="replace")[-3000:]
 
     def stop(self) -> None:
-        for daemon in reversed(self.running):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(daemon.pid, signal.SIGTERM)
-        for daemon in self.running:
-            try:
-                daemon.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(daemon.pid, signal.SIGKILL)
-                daemon.wait(10)
+        """Cut the power: nothing of it is needed any more."""
         for node in ("sw", "ops", *sample().nodes):
-            for pid in subprocess.run(
-                ["/usr/sbin/ip", "netns", "pids", self.netns(node)],
-                capture_output=True,
-                text=True,
-                timeout=10,
-                check=False,
-            ).stdout.split():
+            for pid in self._pids(node):
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-            subprocess.run(
-                ["/usr/sbin/ip", "netns", "del", self.netns(node)],
-                capture_output=True,
-                timeout=10,
-                check=False,
-            )
+                    os.kill(pid, signal.SIGKILL)
+        for daemon in self.running:
+            daemon.kill()
+            daemon.wait(20)
+        for node in ("sw", "ops", *sample().nodes):
+            argv = ["/usr/sbin/ip", "netns", "del", self.netns(node)]
+            subprocess.run(argv, capture_output=True, timeout=10, check=False)
+
+    def _pids(self, node: str) -> list[int]:
+        argv = ["/usr/sbin/ip", "netns", "pids", self.netns(node)]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
+        return [int(word) for word in done.stdout.split()]
 
 
 def _network(mini: Mini) -> None:
