@@ -30,6 +30,10 @@ class PortClosed(Unreachable):
     """The address answers, but nothing listens on this port."""
 
 
+class Untrusted(Unreachable):
+    """Somebody answers, but one side does not believe the other's certificate: nothing else is known."""
+
+
 @dataclass(frozen=True)
 class Reply:
     status: int

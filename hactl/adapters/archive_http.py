@@ -10,7 +10,7 @@ from collections.abc import Callable
 from hactl.adapters.tcp import accepts
 from hactl.errors import Unreachable
 from hactl.layout import PORT_DICOM_TLS, PORT_HTTPS
-from hactl.ports import Http, Reply, Silent
+from hactl.ports import Http, Reply, Silent, Untrusted
 from hactl.view.model import Probe, State
 from hactl.view.parse import orthanc as parse
 
@@ -54,6 +54,8 @@ class OrthancHttp:
     def _probe(self, path: str, understand: Callable[[bytes], object]) -> Probe:
         try:
             reply = self._get(path)
+        except Untrusted as error:
+            return Probe(State.UNKNOWN, error.message)
         except Unreachable as error:
             return Probe(State.FAILED, error.message)
         if reply.status in {401, 403}:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from hactl.adapters.tcp import CONNECT_WITHIN, connect, translated
 from hactl.errors import Unreachable
-from hactl.ports import Reply
+from hactl.ports import Reply, Untrusted
 
 MAX_BODY = 4 * 1024 * 1024  # far above any answer asked for; a server gone mad must not fill the memory
 
@@ -62,7 +62,7 @@ class HttpsClient:
             except http.client.HTTPException as error:
                 raise Unreachable(f"{host}:{port}: no proper HTTP answer ({type(error).__name__})") from error
             except ssl.SSLError as error:
-                raise Unreachable(f"{host}:{port}: {_tls_problem(error)}") from error
+                raise _tls_problem(f"{host}:{port}", error) from error
 
 
 class _Connected(http.client.HTTPConnection):
@@ -81,11 +81,13 @@ def _exchange(tls: ssl.SSLSocket, host: str, request: tuple[str, str, bytes, Map
     return Reply(response.status, response.read(MAX_BODY))
 
 
-def _tls_problem(error: ssl.SSLError) -> str:
+def _tls_problem(what: str, error: ssl.SSLError) -> Unreachable:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    reason = (error.reason or str(error)).replace("_", " ").lower()
-    return f"TLS failed: {reason}"
+        return Untrusted(f"{what}: its certificate is not trusted: {error.verify_message}")
+    reason = (error.reason or "the connection was closed").replace("_", " ").lower()
+    if "alert" in reason:  # the other side says why it hung up
+        return Untrusted(f"{what}: it refuses this machine's certificate: {reason}")
+    return Unreachable(f"{what}: TLS failed: {reason}")
 
 
 def _context(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:

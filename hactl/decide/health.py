@@ -10,7 +10,7 @@ from hactl.decide import health_archive, health_database, health_etcd
 from hactl.decide.codes import Finding, Severity, finding
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
-from hactl.view.model import ClusterView, State
+from hactl.view.model import ClusterView, State, Unknown
 
 
 class Health(enum.StrEnum):
@@ -38,8 +38,22 @@ def unreachable_nodes(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
             yield finding("SOURCE_UNKNOWN", name, f"whether {name} is up: {probe.why}")
 
 
+def untrusted(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    """Once per node, whatever runs there."""
+    for name in view.nodes:
+        asked: list[object] = []
+        if name in view.patroni:
+            asked.append(view.patroni[name].itself)
+        if name in view.etcd:
+            asked.append(view.etcd[name].status)
+        whys = [a.why for a in asked if isinstance(a, Unknown) and a.untrusted]
+        if whys:
+            yield finding("TLS_UNTRUSTED", name, whys[0])
+
+
 CHECKS: tuple[Check, ...] = (
     unreachable_nodes,
+    untrusted,
     *health_database.CHECKS,
     *health_etcd.CHECKS,
     *health_archive.CHECKS,

@@ -39,8 +39,9 @@ def _why(view: ClusterView, node: str) -> str:
 def supervised(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     for name, seen in view.patroni.items():
         node = view.nodes.get(name)
-        if isinstance(seen.itself, Unknown) and node is not None and node.ok:
-            yield finding("PATRONI_DOWN", name, seen.itself.why)
+        silent = isinstance(seen.itself, Unknown) and not seen.itself.untrusted
+        if silent and node is not None and node.ok:
+            yield finding("PATRONI_DOWN", name, _why(view, name))
 
 
 def standby_streams(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:

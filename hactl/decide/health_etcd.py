@@ -20,7 +20,7 @@ def quorum(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
 
 def members_answer(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     for name, seen in view.etcd.items():
-        if isinstance(seen.status, Unknown):
+        if isinstance(seen.status, Unknown) and not seen.status.untrusted:
             yield finding("ETCD_MEMBER_DOWN", name, seen.status.why)
 
 

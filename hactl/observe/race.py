@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from hactl.errors import HactlError
-from hactl.ports import Clock
+from hactl.ports import Clock, Untrusted
 from hactl.view.model import Unknown
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class Pending(Generic[T]):
         try:
             self._settle(ask())
         except HactlError as error:
-            self._settle(Unknown(error.message))
+            self._settle(Unknown(error.message, untrusted=isinstance(error, Untrusted)))
         finally:
             self._done.set()
 

@@ -14,9 +14,13 @@ from hactl.units import Bytes, Lsn
 
 @dataclass(frozen=True)
 class Unknown:
-    """Nobody answered, or not in time, or not what was asked. `why` is a sentence for users."""
+    """Nobody answered, or not in time, or not what was asked. `why` is a sentence for users.
+
+    `untrusted`: somebody does answer, but certificates do not match.
+    """
 
     why: str
+    untrusted: bool = False
 
 
 class State(enum.StrEnum):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import pytest
 
 from hactl import wiring
+from hactl.adapters.etcd import EtcdGateway
 from hactl.adapters.http import HttpsClient
 from hactl.errors import Unreachable
-from hactl.ports import Etcd
+from hactl.ports import Etcd, Untrusted
 from hactl.view.model import DcsKeys, EtcdStatus
 from tests.fakes.ports import FakeEtcd, FakeEtcdWorld
 from tests.support.servers import VOTERS, etcd_cluster, loopback, put_key, wait_until
@@ -61,6 +62,18 @@ def test_patronis_keys_are_read_from_every_member(world: World) -> None:
         keys = port.keys()
         assert (keys.leader, keys.sync_standbys) == ("db1", ("db2",))
         assert keys.revision > 0
+
+
+def test_a_client_of_another_ca_is_refused_and_told_so() -> None:
+    with loopback() as net, loopback() as stranger, etcd_cluster(net, ("db1",)):
+        own, other = net.site(), stranger.site()
+        base = f"https://{net.address('db1')}:2379"
+        for http, why in (
+            (HttpsClient(own.ca, other.cert, other.key), "refuses this machine's certificate"),
+            (HttpsClient(other.ca, own.cert, own.key), "its certificate is not trusted"),
+        ):
+            with pytest.raises(Untrusted, match=why):
+                EtcdGateway(http, base, "/service/demo/").status()
 
 
 def test_members_fall_one_by_one(world: World) -> None:

@@ -137,6 +137,10 @@ def etcd_lost(name: str) -> Change:
     return lambda v: _with(v, "etcd", name, EtcdView(LOST, LOST, LOST))
 
 
+def etcd_says(name: str, said: EtcdStatus | Unknown) -> Change:
+    return lambda v: _with(v, "etcd", name, dataclasses.replace(v.etcd[name], status=said))
+
+
 def etcd_leader_on(leader: str) -> Change:
     return lambda v: dataclasses.replace(v, etcd={n: _etcd(n, leader) for n in v.etcd})
 

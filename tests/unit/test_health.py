@@ -15,6 +15,7 @@ from tests.support.views import (
     demo_spec,
     etcd_leader_on,
     etcd_lost,
+    etcd_says,
     etcd_without_quorum,
     host_lost,
     keys,
@@ -32,6 +33,7 @@ HEALTHY, DEGRADED, FAILED = Health.HEALTHY, Health.DEGRADED, Health.FAILED
 ALL_LOST = [host_lost(n) for n in SPEC.nodes]
 INDEX_LOST = Probe(State.FAILED, "no answer in time")
 REFUSED = Probe(State.UNKNOWN, "refuses hactl's certificate")
+FOREIGN = Unknown("its certificate is not trusted", untrusted=True)
 STARTING = primary("db1", role=DbRole.UNKNOWN, state="starting")
 
 ROWS = [
@@ -184,6 +186,12 @@ ROWS = [
         id="an archive node that refuses hactl is unknown, not down",
     ),
     pytest.param([archive_lost("arc2")], DEGRADED, {"ARCHIVE_NODE_DOWN"}, id="Orthanc is down on one node"),
+    pytest.param(
+        [patroni_says("db2", FOREIGN), etcd_says("db2", FOREIGN)],
+        DEGRADED,
+        {"TLS_UNTRUSTED", "STANDBY_LOST"},
+        id="a node with certificates of another CA is untrusted once, not down twice",
+    ),
     pytest.param(
         [node_unreachable(n) for n in SPEC.nodes],
         DEGRADED,
