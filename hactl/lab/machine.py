@@ -6,6 +6,7 @@ A machine is a full system booted by systemd-nspawn from an overlay, in its own 
 from __future__ import annotations
 
 import enum
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,8 @@ class LabMachine:
 
     def exec_argv(self, argv: Sequence[str]) -> list[str]:
         """What runs `argv` as root inside the machine, even when its network is cut."""
-        clean = ["env", "-i", "HOME=/root", "LANG=C.UTF-8", f"PATH={BASE_ENV['PATH']}"]
+        terminal = f"TERM={os.environ.get('TERM', 'dumb')}"
+        clean = ["env", "-i", "HOME=/root", "LANG=C.UTF-8", f"PATH={BASE_ENV['PATH']}", terminal]
         return ["nsenter", "-t", str(self.init()), "-m", "-u", "-i", "-n", "-p", "-C", "--", *clean, *argv]
 
     def exec(

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,8 @@ TOOLS: Final = {
 # Measured: five machines with everything deployed 2.1 GiB, and data grows; the image 0.9, more while built.
 LAB_SPACE: Final = 4 * 1024**3
 IMAGE_SPACE: Final = 2 * 1024**3
+WATCHES: Final = 45  # seven a machine were seen, and some for what is deployed
+_INOTIFY: Final = Path("/proc/sys/fs/inotify/max_user_instances")
 NO_LAB: Final = "-preflight"  # no lab can be called so
 
 # In namespaces that vanish with the shell. Each line that fails says so by its number on standard output.
@@ -56,8 +59,11 @@ _SENTENCES: Final = {
 }
 
 
-def lacks(lab: str = NO_LAB, *, needs_image: bool = True) -> list[str]:
-    """What is missing, one sentence each; empty when the lab can be made here. What can be tried is tried."""
+def lacks(lab: str = NO_LAB, *, needs_image: bool = True, boots: bool = True) -> list[str]:
+    """What is missing, one sentence each; empty when the lab can be made here. What can be tried is tried.
+
+    `needs_image`: the image must be built; `boots`: its machines do not run yet.
+    """
     if os.geteuid() != 0:
         return ["the lab needs root: it makes namespaces, mounts and cgroups"]
     absent = {tool for tool in TOOLS if not shutil.which(tool)}
@@ -66,12 +72,12 @@ def lacks(lab: str = NO_LAB, *, needs_image: bool = True) -> list[str]:
     for needed, trial in _TRIALS:
         if absent.isdisjoint(needed):
             found += trial(lab)
-    return [*found, *_space(needs_image=needs_image)]
+    return [*found, *(_watches() if boots else ()), *_space(needs_image=needs_image)]
 
 
-def require(lab: str, *, needs_image: bool = True) -> None:
+def require(lab: str, *, needs_image: bool = True, boots: bool = True) -> None:
     """Raises Refused with everything that is missing."""
-    if missing := lacks(lab, needs_image=needs_image):
+    if missing := lacks(lab, needs_image=needs_image, boots=boots):
         raise Refused("this machine cannot make the lab", missing)
 
 
@@ -123,6 +129,18 @@ def _cgroup(lab: str) -> Iterator[str]:
         where.remove(name)
     except (HactlError, OSError) as error:
         yield f"cgroups cannot be made here: {error}"
+
+
+def _watches() -> Iterator[str]:
+    """systemd in a machine that gets no inotify instance does not boot; the kernel's default is 128 a user."""
+    limit = int(_INOTIFY.read_text(encoding="ascii"))
+    used = 0
+    for handle in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # it was closed meanwhile
+            used += str(handle.readlink()) == "anon_inode:inotify"
+    if limit - used < WATCHES:
+        advice = f"sysctl -w fs.inotify.max_user_instances={max(512, 2 * limit)}"
+        yield f"{used} of {limit} inotify instances are in use, a lab needs about {WATCHES}: {advice}"
 
 
 def _space(*, needs_image: bool) -> Iterator[str]:

@@ -37,8 +37,9 @@ def up(name: str, spec_text: str, source: str, say: Say) -> Lab:
     topology, place = plan(name, spec), folder.folder_of(name)
     recipe = image.recipe()
     say("looking at this machine")
-    preflight.require(name, needs_image=not image.ready(recipe))
+    preflight.require(name, needs_image=not image.ready(recipe), boots=not place.file.exists())
     with held(place.path, f"the lab {name}"):
+        place.path.chmod(0o700)  # machines' disks hold keys, and accounts on them are other accounts here
         _settle(place, topology, recipe, spec_text)
         say("image")
         _ensure_image(place, recipe, name, say)

@@ -181,7 +181,7 @@ def test_everything_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         preflight, "_TRIALS", (({"ip"}, lambda _: ["no veth"]), ({"nft"}, lambda _: ["not tried"]))
     )
-    found = preflight.lacks(needs_image=False)
+    found = preflight.lacks(needs_image=False, boots=False)
     assert "nft is not installed: apt-get install nftables" in found
     assert "systemd-nspawn is not installed: apt-get install systemd-container" in found
     assert found[-3:] == [
@@ -189,6 +189,17 @@ def test_everything_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPa
         "no veth",
         "the file system of /var/lib/hactl-lab has 1.0 GiB free, 4 are needed",
     ]
+
+
+def test_too_few_inotify_instances_are_told_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = tmp_path / "max_user_instances"
+    monkeypatch.setattr(preflight, "_INOTIFY", limit)
+    limit.write_text("20\n", encoding="ascii")
+    assert "sysctl -w fs.inotify.max_user_instances=512" in "".join(preflight._watches())
+    limit.write_text("1000000\n", encoding="ascii")
+    assert list(preflight._watches()) == []
 
 
 def test_only_root_may(monkeypatch: pytest.MonkeyPatch) -> None:
