@@ -6,6 +6,7 @@ Standard library only: it runs with the node's own Python, before anything of ha
 
 from __future__ import annotations
 
+import functools
 import json
 import ssl
 import time
@@ -30,15 +31,17 @@ class Rest:
     """Patroni's REST interface on one node, with the node's own certificate."""
 
     def __init__(self, url: str, pki: str = PKI) -> None:
-        self.url = url
-        handlers: list[urllib.request.BaseHandler] = [
-            urllib.request.ProxyHandler({})
-        ]  # never through a proxy
-        if url.startswith("https"):
-            tls = ssl.create_default_context(cafile=f"{pki}/ca.crt")
-            tls.load_cert_chain(f"{pki}/patroni.crt", f"{pki}/patroni.key")
+        self.url, self.pki = url, pki
+
+    @functools.cached_property
+    def opener(self) -> urllib.request.OpenerDirector:
+        # Never through a proxy.
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+        if self.url.startswith("https"):
+            tls = ssl.create_default_context(cafile=f"{self.pki}/ca.crt")
+            tls.load_cert_chain(f"{self.pki}/patroni.crt", f"{self.pki}/patroni.key")
             handlers.append(urllib.request.HTTPSHandler(context=tls))
-        self.opener = urllib.request.build_opener(*handlers)
+        return urllib.request.build_opener(*handlers)
 
     def ask(
         self, method: str, path: str, body: JSON | None = None, within: float = ANSWER_WITHIN

@@ -1,0 +1,118 @@
+"""The same deployment again changes nothing; another one touches what changed, in the right order."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.labs import Site
+
+DEPLOY_WITHIN = 600.0  # seconds; a deployment that restarts everything, on a busy machine
+UNITS = {
+    "database": ("etcd.service", "patroni.service", "keepalived.service"),
+    "witness": ("etcd.service", "prometheus.service"),
+    "archive": ("orthanc.service", "nginx.service", "keepalived.service"),
+}
+
+
+def deploy(spec: Path, *options: str, code: int = 0) -> dict[str, Any]:
+    """`hactl -o json deploy`; a process of its own, as a user has it."""
+    argv = [sys.executable, "-m", "hactl", "--spec", str(spec), "-o", "json", "deploy", *options]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=DEPLOY_WITHIN, check=False)
+    assert done.returncode == code, done.stderr[-3000:]
+    result: dict[str, Any] = json.loads(done.stdout) if done.stdout else {"stderr": done.stderr}
+    return result
+
+
+def starts(site: Site) -> dict[str, dict[str, str]]:
+    """Node -> unit -> id of its present run: another one after a restart, the same after a reload."""
+    found: dict[str, dict[str, str]] = {}
+    for name, node in site.lab.spec.nodes.items():
+        units = [unit for role in node.roles for unit in UNITS[role.value]]
+        argv = ["systemctl", "show", "--property=InvocationID", "--value", *units]
+        ids = site.lab.exec(name, argv, within=30).out.split()
+        found[name] = dict(zip(units, ids, strict=True))
+    return found
+
+
+def test_a_second_deployment_changes_nothing_and_restarts_nothing(site: Site) -> None:
+    deploy(site.lab.folder.spec)  # this very tree, whatever brought the lab up
+    before, primary = starts(site), site.primary
+    result = deploy(site.lab.folder.spec)
+    assert result["changes"] == []
+    assert result["first"] is False
+    assert starts(site) == before
+    assert site.primary == primary
+
+
+def test_renewed_certificates_are_taken_over_without_a_restart_of_the_database(site: Site) -> None:
+    before = starts(site)
+    argv = [sys.executable, "-m", "hactl", "--spec", str(site.lab.folder.spec), "pki", "renew", "--force"]
+    subprocess.run(argv, check=True, capture_output=True, timeout=120)
+    deploy(site.lab.folder.spec)
+    after = starts(site)
+    restarted = {(n, u) for n, units in after.items() for u, run in units.items() if run != before[n][u]}
+    assert restarted == {(node, "orthanc.service") for node in site.lab.spec.archives}
+    site.healthy()
+
+
+def test_a_parameter_that_needs_a_restart_reaches_the_standby_first(site: Site) -> None:
+    """The primary gives its role away before it restarts, so somebody always serves."""
+    file = site.lab.folder.spec
+    original, old_primary = file.read_text(), site.primary
+    document = yaml.safe_load(original)
+    document["database"]["parameters"] = {"max_connections": 220}
+    try:
+        file.write_text(yaml.safe_dump(document))
+        shown = deploy(file, "--check")
+        assert any("max_connections" in change["diff"] for change in shown["changes"])
+        assert show(site, "max_connections") == "200"
+        deploy(file)
+        assert show(site, "max_connections") == "220"
+        assert site.primary != old_primary
+        site.healthy()
+    finally:
+        file.write_text(original)
+        deploy(file)
+    assert show(site, "max_connections") == "200"
+
+
+def show(site: Site, parameter: str) -> str:
+    argv = ["runuser", "-u", "postgres", "--", "psql", "-XAtc", f"SHOW {parameter}"]
+    return site.lab.exec(site.primary, argv, within=30).out.strip()
+
+
+def test_an_unhealthy_cluster_is_refused_with_its_findings(site: Site) -> None:
+    standby = site.standby
+    site.lab.exec(standby, ["systemctl", "stop", "patroni.service"], within=90)
+    try:
+        site.until("degraded", lambda status: bool(status["verdict"] != "healthy"))
+        said = deploy(site.lab.folder.spec, code=3)["stderr"]
+        assert "the cluster is not healthy" in said
+        assert standby in said
+        assert "--force" in said
+    finally:
+        site.lab.exec(standby, ["systemctl", "start", "patroni.service"], within=90)
+
+
+def test_a_node_that_cannot_be_asked_is_named(site: Site) -> None:
+    site.lab.power_off("arc2")
+    try:
+        assert "arc2" in deploy(site.lab.folder.spec, code=4)["stderr"]
+    finally:
+        site.lab.power_on("arc2")
+
+
+def test_a_witness_with_an_empty_disk_joins_again(site: Site) -> None:
+    """A replaced machine: nothing of hactl's on it, its name still among etcd's members."""
+    lab = site.lab
+    lab.exec("wit1", ["systemctl", "stop", "etcd.service", "prometheus.service"], within=60)
+    lab.exec("wit1", ["rm", "-rf", "/var/lib/etcd/hactl", "/var/lib/hactl-deploy", "/etc/hactl"], within=60)
+    deploy(lab.folder.spec, "--limit", "wit1")
+    assert site.healthy()["etcd"]["healthy"] == 3
+    assert deploy(lab.folder.spec)["changes"] == []

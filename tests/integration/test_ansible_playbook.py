@@ -1,0 +1,100 @@
+"""Ansible itself reads the playbook; Debian's Python builds an environment from a wheelhouse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from hactl import resources
+from hactl.deploy import ownwheel
+from hactl.deploy.inventory import Facts, inventory
+from hactl.deploy.wheelhouse import Venv, Wheelhouse
+from hactl.site import find
+from tests.support import ansible_modules
+from tests.support.specs import sample
+
+ANSIBLE = resources.folder("ansible")
+
+
+def test_ansible_reads_the_whole_playbook(tmp_path: Path) -> None:
+    site = find(tmp_path / "cluster.yaml", "demo", environ={"HACTL_STATE": str(tmp_path)})
+    wheels = Wheelhouse(tmp_path / "w.tar", Venv("/opt/hactl", "a", ()), Venv("/opt/patroni", "b", ()))
+    (tmp_path / "hosts.json").write_text(json.dumps(inventory(sample(), site, Facts(fresh=True), (), wheels)))
+    environment = {
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_LIBRARY": str(ANSIBLE / "library"),
+        "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
+        "ANSIBLE_HOME": str(tmp_path),
+    }
+    argv = [str(Path(sys.executable).with_name("ansible-playbook")), "--syntax-check"]
+    argv += ["-i", str(tmp_path / "hosts.json"), "-e", "hactl_fresh=true", str(ANSIBLE / "site.yml")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_but_ansibles_own_modules_and_ours_is_used() -> None:
+    ours = {path.stem for path in (ANSIBLE / "library").glob("*.py")}
+    words = {
+        "name",
+        "when",
+        "vars",
+        "block",
+        "loop",
+        "loop_control",
+        "register",
+        "changed_when",
+        "failed_when",
+    }
+    words |= {"check_mode", "run_once", "delegate_to", "environment"}
+    import yaml
+
+    for file in (ANSIBLE / "roles").glob("*/tasks/*.yml"):
+        tasks = yaml.safe_load(file.read_text())
+        tasks += [inner for task in tasks for inner in task.get("block", ())]
+        for task in tasks:
+            modules = set(task) - words
+            assert all(m in ours or m.startswith("ansible.builtin.") for m in modules), (file, modules)
+
+
+def test_an_environment_is_built_switched_and_left_alone(tmp_path: Path) -> None:
+    module = ansible_modules.load("hactl_venv")
+    wheel = ownwheel.build(tmp_path)
+    with tarfile.open(tmp_path / "house.tar", "w") as archive:
+        archive.add(wheel, arcname=wheel.name)
+    place = tmp_path / "opt" / "hactl"
+    place.parent.mkdir()
+    given = {"path": str(place), "stamp": "one", "tar": str(tmp_path / "house.tar"), "wheels": [wheel.name]}
+    assert ansible_modules.run(module, given, check=True)["changed"]
+    assert not place.exists()
+    first = ansible_modules.run(module, given)
+    assert first["changed"], first
+    look = "from hactl import resources; print(resources.folder('ansible'), resources.checkout())"
+    said = subprocess.run(
+        [place / "bin" / "python", "-I", "-c", look], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.startswith(f"{place.parent}/hactl-venvs/hactl-one/")
+    assert said.stdout.rstrip().endswith("_data/ansible None")
+    assert not ansible_modules.run(module, given)["changed"]
+    assert ansible_modules.run(module, {**given, "stamp": "two"})["changed"]
+    assert {p.name for p in (place.parent / "hactl-venvs").iterdir()} == {"hactl-one", "hactl-two"}
+
+
+def test_a_wheel_that_did_not_travel_is_named(tmp_path: Path) -> None:
+    module = ansible_modules.load("hactl_venv")
+    with tarfile.open(tmp_path / "house.tar", "w"):
+        pass
+    given = {
+        "path": str(tmp_path / "v"),
+        "stamp": "x",
+        "tar": str(tmp_path / "house.tar"),
+        "wheels": ["a.whl"],
+    }
+    result = ansible_modules.run(module, given)
+    assert result["failed"]
+    assert "a.whl" in result["msg"]
+    assert not (tmp_path / "v").is_symlink()
