@@ -132,7 +132,7 @@ def _cgroup(lab: str) -> Iterator[str]:
 
 
 def _watches() -> Iterator[str]:
-    """systemd in a machine that gets no inotify instance does not boot; the kernel's default is 128 a user."""
+    """A machine whose systemd gets no inotify instance does not boot; the kernel's default is 128 a user."""
     limit = int(_INOTIFY.read_text(encoding="ascii"))
     used = 0
     for handle in Path("/proc").glob("[0-9]*/fd/*"):
