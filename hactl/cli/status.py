@@ -101,7 +101,7 @@ def _watch_live(look: Callable[[], dict[str, Any]], interval: float) -> None:
 
     from hactl.cli.status_table import screen
 
-    with Live(auto_refresh=False, screen=False, vertical_overflow="visible") as live:
+    with Live(auto_refresh=False) as live:
         _repeat(look, interval, lambda data: live.update(screen(data), refresh=True))
 
 
