@@ -208,3 +208,17 @@ def test_a_killed_patroni_leaves_postgresql_to_the_next_one(mini: Mini) -> None:
     mini.start(node, [patroni, str(layout.PATRONI_CONFIG)], user="postgres")
     wait_until("Patroni leads again", lambda: members(mini).get(node) == "leader", 30)
     assert psql(mini, node, "select pg_postmaster_start_time()").stdout == started
+
+
+def test_only_a_patroni_that_did_not_stop_in_time_leaves_postgresql_to_be_stopped(mini: Mini) -> None:
+    node, script = standby(mini), "/usr/local/lib/hactl/stop-leftover"
+    for daemon in mini.running:
+        if daemon.args[-1] == str(layout.PATRONI_CONFIG) and mini.netns(node) in daemon.args[1]:
+            daemon.kill()
+            daemon.wait(10)
+    for why in ("success", "signal"):
+        assert mini.exec(node, ["env", f"SERVICE_RESULT={why}", script], user="postgres").returncode == 0
+        assert psql(mini, node, "select 1").stdout == "1\n"
+    done = mini.exec(node, ["env", "SERVICE_RESULT=timeout", script], user="postgres")
+    assert done.returncode == 0, done.stderr
+    assert psql(mini, node, "select 1").returncode == 2
