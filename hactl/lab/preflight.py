@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -133,14 +133,16 @@ def _cgroup(lab: str) -> Iterator[str]:
 
 def _watches() -> Iterator[str]:
     """A machine whose systemd gets no inotify instance does not boot; the kernel's default is 128 a user."""
-    limit = int(_INOTIFY.read_text(encoding="ascii"))
-    used = 0
-    for handle in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError):  # it was closed meanwhile
-            used += str(handle.readlink()) == "anon_inode:inotify"
-    if limit - used < WATCHES:
+    libc = ctypes.CDLL(None, use_errno=True)
+    handles: list[int] = []
+    while len(handles) < WATCHES and (handle := libc.inotify_init1(os.O_CLOEXEC)) >= 0:
+        handles.append(handle)
+    for handle in handles:
+        os.close(handle)
+    if len(handles) < WATCHES:
+        limit = int(_INOTIFY.read_text(encoding="ascii"))
         advice = f"sysctl -w fs.inotify.max_user_instances={max(512, 2 * limit)}"
-        yield f"{used} of {limit} inotify instances are in use, a lab needs about {WATCHES}: {advice}"
+        yield f"only {len(handles)} more inotify instances can be had, a lab needs about {WATCHES}: {advice}"
 
 
 def _space(*, needs_image: bool) -> Iterator[str]:
