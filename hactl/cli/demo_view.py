@@ -68,10 +68,9 @@ class Screen:
         self._begin = time.monotonic()
         self.plain = not console.is_terminal
 
-    def say(self, text: str) -> None:
-        self._console.print(
-            f"{time.monotonic() - self._begin:7.1f} s  {text}", highlight=False, markup=False, soft_wrap=True
-        )
+    def say(self, text: str, at: float | None = None) -> None:
+        since = (time.monotonic() if at is None else at) - self._begin
+        self._console.print(f"{since:7.1f} s  {text}", highlight=False, markup=False, soft_wrap=True)
 
     def show(self, thing: RenderableType) -> None:
         self._console.print(thing, soft_wrap=self.plain)
@@ -79,7 +78,7 @@ class Screen:
     def hear(self, line: Line) -> None:
         """For a board's `told`: in plain mode each line of the story is printed when it happens."""
         if self.plain:
-            self.say(line.text)
+            self.say(line.text, line.at)
 
     @contextmanager
     def live(self, board: Board) -> Iterator[None]:

@@ -20,9 +20,15 @@ def lines(verdict: Judgment) -> Iterator[str]:
     yield f"{acked} writes acknowledged, {failed} failed, {unknown} of unknown outcome; {count['rows']} rows"
     yield f"{count['images']} images acknowledged; {count['looks']} looks at who carries the VIPs"
     if verdict.clean:
-        yield "nothing acknowledged is missing; one writer at a time; no VIP on two nodes"
+        yield from _proved(count["images"])
     for finding in verdict.findings:
         yield str(finding)
+
+
+def _proved(images: int) -> Iterator[str]:
+    pictures = ", every image came back with its pixels" if images else ""
+    yield f"nothing acknowledged is missing: every row is there once, in order, on both nodes{pictures}"
+    yield "one writer at a time; timelines only grew; no VIP was on two nodes"
 
 
 def _outage(verdict: Judgment) -> Iterator[str]:
