@@ -23,7 +23,7 @@ from tests.support.rendered import rendered, sample, secrets
 from tests.support.spec_strategy import documents, valid
 
 RELAXED = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 passwords = st.text(string.ascii_letters + string.digits + string.punctuation + " ", min_size=1, max_size=24)
 ADDRESS = re.compile(r"\b\d+\.\d+\.\d+\.\d+(/\d+)?")
