@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -103,7 +105,7 @@ def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Jour
             tell(progress)
         return False  # nothing of it is kept on disk
 
-    with _private(request.site.state) as private, _connections() as sockets:
+    with _private(request.site.state) as private, _connections() as sockets, _signals():
         _write_bundles(request.spec, want, private)
         (private / "ansible.cfg").write_text("[defaults]\n")
         play = ansible_runner.run(
@@ -117,14 +119,17 @@ def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Jour
                 "hactl_fresh": facts.fresh,
             },
             envvars=_environment(private, sockets),
-            settings={"idle_timeout": SILENT_AT_MOST, "job_timeout": WITHIN, "suppress_output_file": True},
+            settings={"idle_timeout": SILENT_AT_MOST, "job_timeout": WITHIN},
             limit=request.limit,
             cmdline="--check --diff" if request.check else None,
             event_handler=hear,
             quiet=True,
             suppress_env_files=True,
         )
-        tail = "" if journal.failures else _last_words(private)
+        late = f"no sign of life for {SILENT_AT_MOST} s" if play.status == "timeout" else ""
+        tail = late or _last_words(private)
+    if play.status == "canceled":
+        raise KeyboardInterrupt
     if failure := journal.error(int(play.rc if play.rc is not None else 1), tail):
         raise failure
     return journal
@@ -157,6 +162,18 @@ def _connections() -> Iterator[Path]:
         for socket in folder.iterdir():
             run(["ssh", "-F", "/dev/null", "-S", str(socket), "-O", "exit", "-"], within=5, check=False)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """ansible-runner takes Ctrl-C and SIGTERM for itself and keeps them; the caller gets them back here."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _write_bundles(spec: ClusterSpec, want: Desired, private: Path) -> None:

@@ -52,7 +52,17 @@ def test_a_second_deployment_changes_nothing_and_restarts_nothing(site: Site) ->
 
 def test_renewed_certificates_are_taken_over_without_a_restart_of_the_database(site: Site) -> None:
     before = starts(site)
-    argv = [sys.executable, "-m", "hactl", "--spec", str(site.lab.folder.spec), "pki", "renew", "--force"]
+    argv = [
+        sys.executable,
+        "-m",
+        "hactl",
+        "--spec",
+        str(site.lab.folder.spec),
+        "pki",
+        "renew",
+        "--all",
+        "--yes",
+    ]
     subprocess.run(argv, check=True, capture_output=True, timeout=120)
     deploy(site.lab.folder.spec)
     after = starts(site)
