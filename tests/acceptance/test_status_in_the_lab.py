@@ -16,7 +16,6 @@ from hactl.lab.lab import Lab
 from tests.support.labs import Site
 
 LOOK = 2.0  # seconds that the slowest source may take
-PROCESS = 1.5  # what a busy machine takes to start Python and to end it
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,10 @@ def test_status_knows_every_node_by_name(site: Site) -> None:
 @pytest.mark.parametrize("kind", ["freeze", "isolate"])
 def test_a_lost_host_delays_nobody(site: Site, kind: str) -> None:
     """Frozen it still has its address and takes connections; isolated it answers nothing at all."""
-    standby = site.standby
+    standby, usual = site.standby, hactl(site.lab, "status", "-o", "json").took
     with faults.injected(site.lab, kind, standby):
         seen = hactl(site.lab, "status", "-o", "json")
-    assert seen.took < LOOK + PROCESS
+    assert seen.took < max(2 * usual, 0.5) + LOOK  # a busy machine takes long to start Python
     assert seen.data["took_seconds"] < LOOK + 0.3
     assert seen.data["verdict"] != "healthy"
     assert {("NODE_UNREACHABLE", standby), ("ETCD_MEMBER_DOWN", standby)} <= codes(seen.data)
