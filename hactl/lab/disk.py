@@ -11,10 +11,17 @@ from hactl.lab.folder import MachineFolder, replace
 
 HOST_KEY = Path("etc/ssh/ssh_host_ed25519_key")
 # They cover the image's, so they must have the image's owners and modes.
-_FOLDERS = (("", 0o755), ("etc", 0o755), ("etc/ssh", 0o755), ("root", 0o700), ("root/.ssh", 0o700))
+_FOLDERS = (
+    ("", 0o755),
+    ("etc", 0o755),
+    ("etc/ssh", 0o755),
+    ("etc/ssh/sshd_config.d", 0o755),
+    ("root", 0o700),
+    ("root/.ssh", 0o700),
+)
 
 
-def prepare(folder: MachineFolder, name: str, hosts: str, authorized_key: str) -> None:
+def prepare(folder: MachineFolder, name: str, hosts: str, authorized_key: str, ssh_port: int) -> None:
     """Make the disk if there is none. It appears whole or not at all, whenever `lab up` is killed."""
     for path in (folder.path, folder.work, folder.root):
         path.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -31,6 +38,7 @@ def prepare(folder: MachineFolder, name: str, hosts: str, authorized_key: str) -
     # With an id of its own the machine does not take this for a first boot, which would preset its services.
     replace(new / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
     replace(new / "root/.ssh/authorized_keys", authorized_key, 0o600)
+    replace(new / "etc/ssh/sshd_config.d/hactl-lab-port.conf", f"Port {ssh_port}\n")
     run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"root@{name}", "-f", str(new / HOST_KEY)],
         within=20,

@@ -147,7 +147,9 @@ class LabMachine:
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network",
             "systemd-nspawn", "--quiet", "--boot", f"--directory={disk.root}",
             f"--machine={self.machine.scope}", f"--hostname={self.name}",
-            "--register=no", "--keep-unit", "--capability=all", "--console=pipe",
+            "--register=no", "--keep-unit", "--console=pipe",
+            # All of a machine's rights but those over this machine's kernel and clock.
+            "--capability=all", "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE,CAP_SYS_RAWIO",
             f"--network-namespace-path={netns.RUN / self.machine.netns}", *bind,
             "--link-journal=no", "--resolv-conf=off", "--timezone=off",
         ]  # fmt: skip

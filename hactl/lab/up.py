@@ -87,7 +87,7 @@ def _ensure_disks(lab: Lab) -> None:
     hosts = lab.folder.hosts.read_text(encoding="utf-8")
     for m in lab.machines.values():
         home = lab.folder.machine(m.name)
-        disk.prepare(home, m.name, hosts, authorized)
+        disk.prepare(home, m.name, hosts, authorized, lab.spec.ssh.port)
         kind, blob = disk.host_key(home).split()
         store.trust(str(m.machine.node.address), lab.spec.ssh.port, HostKey(kind, blob), replace=True)
     if not lab.folder.storage.is_dir():
