@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hactl.errors import Unreachable
+from hactl.errors import Refused, Unreachable
 from hactl.units import Seconds
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def up_command(ctx: click.Context, name: str, spec_file: Path | None, deploy: bo
     from hactl.lab.folder import check_name
     from hactl.lab.up import up
 
+    _need_root()
     source = spec_file or resources.folder("templates") / "lab" / "cluster.yaml"
     with _progress("lab up") as say:
         lab = up(check_name(name), source.read_text(encoding="utf-8"), str(source), say)
@@ -68,6 +69,7 @@ def down_command(name: str, with_image: bool) -> None:
     from hactl.lab.down import down
     from hactl.lab.folder import check_name
 
+    _need_root()
     with _progress("lab down") as say:
         was_there = down(check_name(name), say)
         if with_image:
@@ -135,10 +137,19 @@ def heal_command(name: str | None) -> None:
         click.echo(sentence)
 
 
+def _need_root() -> None:
+    if os.geteuid() != 0:
+        raise Refused(
+            "the lab needs root: it makes namespaces, mounts and cgroups",
+            hint="run the same command with sudo",
+        )
+
+
 def _open(name: str | None) -> Lab:
     from hactl.lab.folder import LABS, check_name
     from hactl.lab.lab import Lab, only_lab
 
+    _need_root()
     return Lab.open(only_lab(LABS, check_name(name) if name else None))
 
 

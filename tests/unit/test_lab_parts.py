@@ -221,3 +221,15 @@ def test_lab_json_is_what_the_spec_lookup_reads(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "lab.json").read_text(encoding="utf-8")) == {
         "ops_netns": "hactl-lab.demo.ops"
     }
+
+
+@pytest.mark.parametrize("words", [["up"], ["down"], ["status"], ["exec", "db1", "--", "true"], ["heal"]])
+def test_without_root_every_command_is_refused(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Refused, match="needs root"):
+        command.main(words, standalone_mode=False)
+
+
+def test_help_needs_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert CliRunner().invoke(command, ["up", "--help"]).exit_code == 0
