@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from hactl.adapters.command import run
+from hactl.adapters.command import BASE_ENV, run
 from hactl.errors import HactlError, Refused
 from hactl.lab import image, scope
 from hactl.lab.folder import LABS
@@ -66,7 +66,7 @@ def lacks(lab: str = NO_LAB, *, needs_image: bool = True, boots: bool = True) ->
     """
     if os.geteuid() != 0:
         return ["the lab needs root: it makes namespaces, mounts and cgroups"]
-    absent = {tool for tool in TOOLS if not shutil.which(tool)}
+    absent = {tool for tool in TOOLS if not shutil.which(tool, path=BASE_ENV["PATH"])}
     found = [f"{tool} is not installed: apt-get install {TOOLS[tool]}" for tool in TOOLS if tool in absent]
     found += _release()
     for needed, trial in _TRIALS:
