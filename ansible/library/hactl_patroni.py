@@ -19,6 +19,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 PKI = "/etc/hactl/pki"
 POLL = 0.5  # seconds
+SETTLE = 4  # seconds in which Patroni sees after a restart that nothing waits any more
 ANSWER_WITHIN = 5  # seconds for one request; /switchover and /restart take longer and have their own
 JSON = dict[str, Any]
 
@@ -189,15 +190,25 @@ class Acts:
         return {**self.until_whole(), "changed": True}
 
     def restart(self) -> JSON:
-        """Restart PostgreSQL through Patroni when it waits for it, then wait until the pair is whole."""
+        """Restart PostgreSQL through Patroni when it waits for it, then wait until the pair is whole.
+
+        `still` in the result: it waits for a restart again. A standby must not have less max_connections (and
+        the like) than its primary, so a lower value reaches it only after the primary's restart.
+        """
         if not self.state()["pending_restart"]:
-            return {"changed": False}
-        if not self.module.check_mode:
-            status, text = self.rest.ask("POST", "/restart", {"restart_pending": True}, within=90)
-            if status not in {200, 202}:
-                self.module.fail_json(msg=f"Patroni could not restart PostgreSQL: {status} {text[:300]}")
-            self.until_whole()
-        return {"changed": True}
+            return {"changed": False, "still": False}
+        if self.module.check_mode:
+            return {"changed": True, "still": False}
+        status, text = self.rest.ask("POST", "/restart", {"restart_pending": True}, within=90)
+        if status not in {200, 202}:
+            self.module.fail_json(msg=f"Patroni could not restart PostgreSQL: {status} {text[:300]}")
+        self.until_whole()
+        settled = time.monotonic() + SETTLE
+        while still := bool(self.state()["pending_restart"]):
+            if time.monotonic() > settled:
+                break
+            time.sleep(POLL)
+        return {"changed": True, "still": still}
 
 
 def main() -> None:

@@ -92,6 +92,8 @@ class FakePatroni(BaseHTTPRequestHandler):
                 member("db1", "sync_standby", "streaming", 4),
                 member("db2", "leader", "running", 4),
             ]
+        if self.path == "/restart" and "stays" not in state:
+            state["/patroni"]["pending_restart"] = False
         self._answer(state.get("code", 200), {})
 
     def _answer(self, code: int, document: dict[str, Any]) -> None:
@@ -182,8 +184,18 @@ def test_only_a_pending_restart_restarts(patroni: tuple[str, dict[str, Any]]) ->
     url, state = patroni
     assert not act(url, "restart")["changed"]
     state["/patroni"]["pending_restart"] = True
-    assert act(url, "restart")["changed"]
+    result = act(url, "restart")
+    assert (result["changed"], result["still"]) == (True, False)
     assert [path for _, path, _ in state["sent"]] == ["/restart"]
+
+
+def test_a_standby_that_still_waits_after_its_restart_is_told(
+    patroni: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, state = patroni
+    monkeypatch.setattr(MODULE, "SETTLE", 0.1)
+    state["/patroni"]["pending_restart"] = state["stays"] = True
+    assert act(url, "restart")["still"]
 
 
 def test_an_absent_patroni_is_an_answer() -> None:
