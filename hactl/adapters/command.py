@@ -22,7 +22,7 @@ class Result:
     err: str
 
 
-def run(  # noqa: PLR0913 - the shape of subprocess.run, of which it is the safe half
+def run(
     argv: Sequence[str],
     *,
     within: float,
@@ -36,6 +36,7 @@ def run(  # noqa: PLR0913 - the shape of subprocess.run, of which it is the safe
     Raises:
         StepFailed: it ended with another code than 0 and `check` is set; the message has its last lines.
         Unreachable: the program is missing, or the time was up (it is killed then).
+
     """
     environment = {**BASE_ENV, "HOME": os.environ.get("HOME", "/"), **(env or {})}
     try:
@@ -44,7 +45,8 @@ def run(  # noqa: PLR0913 - the shape of subprocess.run, of which it is the safe
             encoding="utf-8", errors="replace", env=environment, cwd=cwd,
         )  # fmt: skip
     except FileNotFoundError as error:
-        raise Unreachable(f"{argv[0]} is not installed", hint=f"apt-get install the package that has {argv[0]}") from error
+        hint = f"apt-get install the package that has {argv[0]}"
+        raise Unreachable(f"{argv[0]} is not installed", hint=hint) from error
     except subprocess.TimeoutExpired as error:
         raise Unreachable(f"{' '.join(argv[:3])} gave no answer within {within:g} s") from error
     result = Result(tuple(argv), done.returncode, done.stdout, done.stderr)
