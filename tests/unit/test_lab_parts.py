@@ -175,7 +175,7 @@ def test_a_host_key_is_type_and_key(tmp_path: Path) -> None:
 def test_everything_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     present = {"ip", "mount", "unshare"}
-    monkeypatch.setattr(preflight.shutil, "which", lambda tool, path: tool if tool in present else None)
+    monkeypatch.setattr(preflight.shutil, "which", lambda tool, **_: tool if tool in present else None)
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1024**3}))
     monkeypatch.setattr(preflight, "_release", lambda: ["not Debian 12"])
     monkeypatch.setattr(
