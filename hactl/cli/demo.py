@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -36,7 +37,8 @@ def command(ctx: click.Context, name: str, count: int, keep: bool) -> None:
     """
     from hactl.cli import lab as lab_commands
 
-    ctx.invoke(lab_commands.up_command, name=name, spec_file=None, deploy=True)
+    with contextlib.redirect_stdout(sys.stderr) if _data(ctx) else contextlib.nullcontext():
+        ctx.invoke(lab_commands.up_command, name=name, spec_file=None, deploy=True)
     lab = _open(name)
     verdict = _play(ctx, lab, count)
     if keep:
@@ -44,6 +46,11 @@ def command(ctx: click.Context, name: str, count: int, keep: bool) -> None:
     else:
         ctx.invoke(lab_commands.down_command, name=name, with_image=False)
     _end(verdict)
+
+
+def _data(ctx: click.Context) -> bool:
+    """Whether standard output belongs to a program: then the story goes to standard error."""
+    return bool((ctx.find_root().obj or {}).get("output", "table") != "table")
 
 
 def _open(name: str) -> Lab:
@@ -60,18 +67,19 @@ def _play(ctx: click.Context, lab: Lab, count: int) -> Judgment:
     from hactl.cli.demo_story import Story
     from hactl.cli.demo_view import Screen
     from hactl.cli.labdrill import lab_ground
+    from hactl.cli.output import emit
     from hactl.cli.status import looker
     from hactl.cli.status_table import screen as status_screen
     from hactl.drill import report
     from hactl.drill.history import History
     from hactl.drill.session import Session
 
-    output = (ctx.find_root().obj or {}).get("output", "table")
+    signal.signal(signal.SIGTERM, _interrupted)  # by default it would end us with a machine switched off
     enter_lab(lab.folder.path)
     run = f"demo-{int(time.time())}"
     history = History.create(lab.folder.path / "drills" / f"{run}.jsonl")
-    screen = Screen(Console(stderr=output != "table"))
-    status = looker(Context(lab.spec, lab.folder.spec, lab.site, output, 0))
+    screen = Screen(Console(stderr=_data(ctx)))
+    status = looker(Context(lab.spec, lab.folder.spec, lab.site, "json", 0))
     story = Story(lab, Session(lab_ground(lab), history, run), screen, status)
     story.healthy()
     screen.show(status_screen(status()))
@@ -81,10 +89,13 @@ def _play(ctx: click.Context, lab: Lab, count: int) -> Judgment:
     screen.verdict(verdict)
     saved = report.save(verdict, history.path)
     screen.say(f"history {history.path}, verdict {saved}")
-    if output != "table":
-        json.dump(report.document(verdict), sys.stdout, indent=2)
-        click.echo()
+    if _data(ctx):
+        emit(report.document(verdict), ctx.find_root().obj["output"])
     return verdict
+
+
+def _interrupted(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _end(verdict: Judgment) -> None:
