@@ -63,7 +63,7 @@ def test_nothing_but_ansibles_own_modules_and_ours_is_used() -> None:
 
 def test_an_environment_is_built_switched_and_left_alone(tmp_path: Path) -> None:
     module = ansible_modules.load("hactl_venv")
-    wheel = ownwheel.build(tmp_path)
+    wheel, fingerprint = ownwheel.build(tmp_path), ownwheel.fingerprint()
     with tarfile.open(tmp_path / "house.tar", "w") as archive:
         archive.add(wheel, arcname=wheel.name)
     place = tmp_path / "opt" / "hactl"
@@ -79,6 +79,12 @@ def test_an_environment_is_built_switched_and_left_alone(tmp_path: Path) -> None
     )
     assert said.stdout.startswith(f"{place.parent}/hactl-venvs/hactl-one/")
     assert said.stdout.rstrip().endswith("_data/ansible None")
+    # hactl that was installed from this wheel makes the very same wheel.
+    again = "from hactl.deploy import ownwheel; print(ownwheel.fingerprint())"
+    made = subprocess.run(
+        [place / "bin" / "python", "-I", "-c", again], capture_output=True, text=True, check=True
+    )
+    assert made.stdout.strip() == fingerprint
     assert not ansible_modules.run(module, given)["changed"]
     assert ansible_modules.run(module, {**given, "stamp": "two"})["changed"]
     assert {p.name for p in (place.parent / "hactl-venvs").iterdir()} == {"hactl-one", "hactl-two"}
