@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hactl.render.targets import RenderedFile
 
@@ -24,9 +26,13 @@ _PGPASS_LINE = re.compile(r"(?m)^(([^:\n]*:){4}).+$")
 
 @dataclass(frozen=True)
 class Found:
-    """A file as the dispatcher reports it; None in its place when there is no plain file."""
+    """A file as the dispatcher reports it; None in its place when there is no plain file.
 
-    content: str
+    `content` is None where the file holds secrets: nodes tell only the SHA-256 of those.
+    """
+
+    sha256: str
+    content: str | None
     mode: str
     owner: str
     group: str
@@ -56,11 +62,12 @@ def parse_files(body: bytes) -> dict[str, Found | None]:
         raise ValueError(f"not a dispatcher's list of files: {error}") from error
 
 
-def _found(entry: Mapping[str, str] | None) -> Found | None:
+def _found(entry: Mapping[str, Any] | None) -> Found | None:
     if entry is None:
         return None
-    content = base64.b64decode(entry["content"], validate=True).decode("utf-8", "replace")
-    return Found(content, entry["mode"], entry["owner"], entry["group"])
+    sent = entry["content"]
+    content = None if sent is None else base64.b64decode(sent, validate=True).decode("utf-8", "replace")
+    return Found(entry["sha256"], content, entry["mode"], entry["owner"], entry["group"])
 
 
 def compare(
@@ -81,7 +88,7 @@ def _differences(
                 yield Difference(node, path, "left over", "")
         elif there is None:
             yield Difference(node, path, "missing", "")
-        elif there.content != file.content:
+        elif there.sha256 != hashlib.sha256(file.content.encode()).hexdigest():
             yield Difference(node, path, "differs", _diff(file, there, secrets))
         elif (rights := f"{there.mode} {there.owner}:{there.group}") != _rights(file):
             yield Difference(node, path, "rights", f"-{rights}\n+{_rights(file)}\n")
@@ -92,6 +99,8 @@ def _rights(file: RenderedFile) -> str:
 
 
 def _diff(file: RenderedFile, there: Found, secrets: Sequence[str]) -> str:
+    if there.content is None:
+        return "(holds secrets: only its digest was compared; hactl deploy --check shows what differs)\n"
     old, new = (masked(text, file, secrets) for text in (there.content, file.content))
     if old == new:
         return "(only secrets differ)\n"

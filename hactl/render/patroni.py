@@ -221,6 +221,7 @@ def local(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> dict[str, Any
             ],
         },
         "postgresql": _postgresql(spec, node, secrets),
-        # Where the machine has a watchdog: it resets 8 s after Patroni's last sign of life as leader.
-        "watchdog": {"mode": "automatic", "device": "/dev/watchdog", "safety_margin": 12},
+        # Where the machine has a watchdog: it resets 12 s after Patroni's last sign of life as leader. Not
+        # sooner: a healthy cycle may take loop_wait + 2 * retry_timeout = 11 s while etcd is slow.
+        "watchdog": {"mode": "automatic", "device": "/dev/watchdog", "safety_margin": 8},
     }

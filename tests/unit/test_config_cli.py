@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,11 @@ def answer(node: str, **changed: str) -> bytes:
     """A node that has everything as rendered, except the files named by their last part."""
     entries = {
         f.path: {
-            "sha256": "-",
-            "content": base64.b64encode(changed.get(Path(f.path).stem, f.content).encode()).decode(),
+            "sha256": hashlib.sha256(content).hexdigest(), "content": base64.b64encode(content).decode(),
             "mode": f.mode, "owner": f.owner, "group": f.group,
         }
         for f in files_of(node)
+        for content in [changed.get(Path(f.path).stem, f.content).encode()]
     }  # fmt: skip
     return json.dumps(entries).encode()
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
@@ -15,9 +17,10 @@ SECRETS = secrets(sample()).values()
 
 
 def found(file: RenderedFile, **changes: str) -> c.Found:
-    return c.Found(
-        **{"content": file.content, "mode": file.mode, "owner": file.owner, "group": file.group} | changes
-    )
+    content = changes.pop("content", file.content)
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    rights = {"mode": file.mode, "owner": file.owner, "group": file.group} | changes
+    return c.Found(sha256=digest, content=content, **rights)
 
 
 def as_rendered(node: str) -> dict[str, c.Found | None]:
@@ -40,7 +43,8 @@ def test_a_missing_file_a_strange_one_and_other_rights() -> None:
     del there[path]
     assert only("db1", there).what == "missing"
     there = as_rendered("db1")
-    assert only("db1", there | {"/etc/hactl/old": c.Found("x", "0644", "root", "root")}).what == "left over"
+    strange = c.Found("", "x", "0644", "root", "root")
+    assert only("db1", there | {"/etc/hactl/old": strange}).what == "left over"
     assert c.compare("db1", rendered(), there | {"/etc/hactl/old": None}, SECRETS) == ()
     file = next(f for f in files_of("db1") if f.path == path)
     difference = only("db1", there | {path: found(file, mode="0666")})
@@ -76,8 +80,26 @@ def test_the_dispatcher_s_answer() -> None:
         "owner": "root",
         "group": "root",
     }
-    parsed = c.parse_files(json.dumps({"/a": entry, "/b": None}).encode())
-    assert parsed == {"/a": c.Found("x", "0644", "root", "root"), "/b": None}
+    parsed = c.parse_files(json.dumps({"/a": entry, "/b": None, "/s": entry | {"content": None}}).encode())
+    assert parsed == {
+        "/a": c.Found("", "x", "0644", "root", "root"),
+        "/b": None,
+        "/s": c.Found("", None, "0644", "root", "root"),
+    }
+
+
+def test_of_a_secret_file_the_digest_is_enough() -> None:
+    file = next(f for f in files_of("db1") if f.path == "/etc/hactl/pgpass")
+    there = as_rendered("db1")
+    assert c.compare("db1", rendered(), there | {file.path: told(found(file))}, SECRETS) == ()
+    other = told(found(file, content=file.content + "more\n"))
+    difference = only("db1", there | {file.path: other})
+    assert (difference.what, "digest" in difference.diff) == ("differs", True)
+
+
+def told(entry: c.Found) -> c.Found:
+    """As a node tells of a file with secrets."""
+    return dataclasses.replace(entry, content=None)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"/a": 1}', b'{"/a": {"content": "*"}}', b"\xff"])

@@ -178,6 +178,26 @@ def test_a_silent_patroni_is_given_up_before_its_lease_ends_and_before_keepalive
     assert longest < keepalived.PRIMARY.timeout < patroni.dynamic(SPEC)["ttl"]
 
 
+def test_a_watchdog_is_slower_than_the_longest_healthy_cycle_and_faster_than_the_lease() -> None:
+    settings, watchdog = patroni.dynamic(SPEC), patroni.local(SPEC, "db1", SECRETS)["watchdog"]
+    fires = settings["ttl"] - watchdog["safety_margin"]
+    assert settings["loop_wait"] + 2 * settings["retry_timeout"] < fires < settings["ttl"]
+
+
+def test_no_check_goes_through_a_proxy_that_a_site_set_for_all_services() -> None:
+    for node in ("db1", "arc1"):
+        for file in files_of(node):
+            lines = [line for line in file.content.splitlines() if "curl " in line]
+            assert all("curl -q --noproxy '*' " in line for line in lines), file.path
+
+
+def test_debian_s_own_packet_filter_brings_back_what_it_empties() -> None:
+    unit = content("db1", "/etc/systemd/system/hactl-rules.service")
+    assert "After=local-fs.target nftables.service\n" in unit
+    assert "PartOf=nftables.service\n" in unit
+    assert "ReloadPropagatedFrom=nftables.service\n" in unit
+
+
 def allowed(node: str, port: int) -> tuple[str, ...] | None:
     return next((rule.allow for rule in base.rules(SPEC, node) if rule.port == port), None)
 

@@ -176,7 +176,8 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "folder").mkdir()
     (tmp_path / "server.key").write_text("PRIVATE")
     names = ("plain", "link", "folder", "absent", "server.key")
-    files = [{"path": str(tmp_path / name)} for name in names] + [{"path": "/etc/hactl/pki/../pki/x"}]
+    files = [{"path": str(tmp_path / name), "secret": False} for name in names]
+    files.append({"path": "/etc/hactl/pki/../pki/x", "secret": False})
     (tmp_path / "manifest.json").write_text(json.dumps({"files": files}))
     return tmp_path
 
@@ -200,6 +201,17 @@ def test_files_of_the_manifest_are_read_but_no_links_and_never_keys(
     assert {name for name, entry in said.items() if entry is None} == {
         str(tree / name) for name in ("link", "folder", "absent")
     }
+
+
+@pytest.mark.parametrize("mark", [{"secret": True}, {}])
+def test_of_a_file_with_secrets_only_the_digest_is_told(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, mark: dict[str, bool]
+) -> None:
+    place = tree / "plain"
+    (tree / "manifest.json").write_text(json.dumps({"files": [{"path": str(place), **mark}]}))
+    said = read_files(tree / "manifest.json", monkeypatch)[str(place)]
+    assert said["content"] is None
+    assert said["sha256"] == hashlib.sha256(b"content\n").hexdigest()
 
 
 def test_a_node_without_a_manifest_has_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
