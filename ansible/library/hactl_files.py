@@ -26,8 +26,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 VALIDATE_WITHIN = 30  # seconds; nginx -t and patroni --validate-config take about one
 MASK = "********"
-# Secrets that were replaced are not in the mask any more: hide what such words introduce, too.
-_SECRET_LINE = re.compile(r"(?i)((?:password|passwd|secret|scram-sha-256)[^\s:=]*[\s:=]+).*")
+# Secrets that were replaced are not in the mask any more, and an encoded one never was: hide what such words
+# introduce, what the generator makes (letters of both kinds and digits, 16 or more), the end of pgpass lines.
+_SECRET_LINE = re.compile(
+    r"(?i)((?:password|passwd|secret|basic|hactl_admin|hactl_ops|scram-sha-256)[^\s:=$]*[\s\"':=$]+).+"
+)
+_GENERATED = re.compile(r"\b(?=\w*[a-z])(?=\w*[A-Z])(?=\w*[0-9])[A-Za-z0-9]{16,}={0,2}")
+_PGPASS_LINE = re.compile(r"(?m)^(([^:\n]*:){4}).+$")
 
 
 class Rejected(Exception):  # noqa: N818 - a sentence for the user, not a programming error
@@ -99,10 +104,13 @@ def differs(wanted: Wanted, found: Found) -> bool:
     )
 
 
-def masked(text: str, secrets: list[str]) -> str:
+def masked(path: str, text: str, secrets: list[str]) -> str:
+    """As hactl/render/compare.py does it, from which a module on a node cannot import."""
     for secret in secrets:
         text = text.replace(secret, MASK)
-    return _SECRET_LINE.sub(rf"\1{MASK}", text)
+    if path.endswith("pgpass"):
+        text = _PGPASS_LINE.sub(rf"\1{MASK}", text)
+    return _GENERATED.sub(MASK, _SECRET_LINE.sub(rf"\1{MASK}", text))
 
 
 def diff_of(wanted: Wanted, found: Found, mask: list[str]) -> dict[str, str]:
@@ -112,7 +120,7 @@ def diff_of(wanted: Wanted, found: Found, mask: list[str]) -> dict[str, str]:
     if wanted.path.endswith(".key"):
         before, after = (f"{word} private key\n" for word in ("the old", "the new"))
     elif wanted.secret:
-        before, after = masked(before, mask), masked(after, mask)
+        before, after = (masked(wanted.path, text, mask) for text in (before, after))
     return {
         "before_header": f"{wanted.path} ({found.attributes})",
         "after_header": f"{wanted.path} ({wanted.mode} {wanted.owner}:{wanted.group})",

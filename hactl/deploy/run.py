@@ -202,7 +202,9 @@ def _environment(private: Path, sockets: Path) -> dict[str, str]:
         "ANSIBLE_SSH_RETRIES": "2",
         "ANSIBLE_HOME": str(private / "home"),
         "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
-        "ANSIBLE_REMOTE_TEMP": "/tmp/.ansible-${USER}",  # noqa: S108 - on the node; Ansible makes it 0700
+        # In the account's own home. Below /tmp any local account could own the folder before we come, and
+        # swap what root is about to read from it.
+        "ANSIBLE_REMOTE_TEMP": "~/.ansible/tmp",
         "ANSIBLE_RETRY_FILES_ENABLED": "False",
         "ANSIBLE_NOCOLOR": "True",
         "ANSIBLE_DEPRECATION_WARNINGS": "False",

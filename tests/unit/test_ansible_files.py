@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import getpass
 import grp
 import json
@@ -11,8 +12,11 @@ from typing import Any
 import pytest
 
 from hactl.deploy.bundle import pack
+from hactl.render.targets import RenderedFile
 from tests.support import ansible_modules
+from tests.support.rendered import rendered, sample, secrets
 
+SECRETS = secrets(sample())
 MODULE = ansible_modules.load("hactl_files")
 ME = getpass.getuser()
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
@@ -117,6 +121,21 @@ def test_secrets_are_masked_in_the_difference_also_old_ones(tmp_path: Path) -> N
     assert "fresh" not in shown
     assert "outdated" not in shown
     assert "port: 2" in shown
+
+
+@pytest.mark.parametrize("file", [f for f in rendered() if f.secret], ids=lambda f: f"{f.node}:{f.path}")
+def test_a_rendered_file_shows_no_secret_the_present_one_or_the_one_before(
+    file: RenderedFile, tmp_path: Path
+) -> None:
+    mask = list(SECRETS.values())
+    place = tmp_path / Path(file.path).name
+    old, hidden = file.content, [*mask, *(base64.b64encode(f"hactl_ops:{s}".encode()).decode() for s in mask)]
+    for value in hidden:
+        old = old.replace(value, value.swapcase())
+    place.write_text(old + "added\n")
+    shown = json.dumps(install(wanted(place, file.content, secret=True), check=True, mask=mask)["diff"])
+    assert "added" in shown
+    assert not [v for v in hidden if v in shown or v.swapcase() in shown]
 
 
 def test_a_private_key_is_never_shown(tmp_path: Path) -> None:
