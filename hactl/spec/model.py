@@ -201,7 +201,7 @@ class Access(Model):
 
     operators: tuple[Network, ...] = Field(
         default=(),
-        description="Where `hactl` is run: SSH, Patroni, etcd, Prometheus.",
+        description="Where `hactl` is run: Patroni, etcd, Prometheus. SSH stays as the site has it.",
     )
     clients: tuple[Network, ...] = Field(
         default=(),

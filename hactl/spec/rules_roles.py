@@ -10,8 +10,11 @@ from hactl.spec.facts import Facts
 from hactl.spec.model import Role
 from hactl.spec.shown import dotted
 
-# "ops" is the operator's place in hactl's own files, the others are names every machine has for itself.
-RESERVED: Final = {"ops", "localhost", "ip6-localhost", "ip6-loopback"}
+# "ops" is the operator's place in hactl's own files; localhost and like every machine has for itself. A
+# node's name is also the one in its certificates, and there the others open doors: nginx takes them for
+# hactl's own, PostgreSQL for its replication roles.
+RESERVED: Final = {"ops", "localhost", "ip6-localhost", "ip6-loopback", "prometheus", "replicator", "rewind"}
+RESERVED_BEGIN: Final = "hactl-"
 MAX_VOTES: Final = 7  # etcd's own advice: more voters make each write slower and hardly safer
 
 _TOGETHER: Final = {
@@ -26,9 +29,9 @@ _TOGETHER: Final = {
 
 
 def node_names(facts: Facts) -> Iterator[Problem]:
-    """A node is not called `ops`, `localhost` or like, and its name does not end with a hyphen."""
+    """A node is not called `ops`, `prometheus`, `localhost`; no name begins `hactl-` or ends with `-`."""
     for name in facts.nodes:
-        if name in RESERVED:
+        if name in RESERVED or name.startswith(RESERVED_BEGIN):
             yield Problem(
                 dotted(("nodes", name)), name, "this name is taken by hactl or by every machine itself"
             )

@@ -44,6 +44,8 @@ VIP = "192.0.2.100/24"
         ({"nodes.db1.roles": ["database", "database"]}, "nodes.db1.roles", "a role twice"),
         ({"nodes.localhost": node("192.0.2.30", "archive")}, "nodes.localhost", "taken"),
         ({"nodes.ops": node("192.0.2.30", "archive")}, "nodes.ops", "taken by hactl"),
+        ({"nodes.prometheus": node("192.0.2.30", "archive")}, "nodes.prometheus", "taken by hactl"),
+        ({"nodes.hactl-db1": node("192.0.2.30", "archive")}, "nodes.hactl-db1", "taken by hactl"),
         ({"nodes.arc-": node("192.0.2.30", "archive")}, "nodes.arc-", "does not end with a hyphen"),
         # addresses
         ({"nodes.db2.address": "192.0.2.11"}, "nodes.db2.address", "db1 has this address already"),
