@@ -123,7 +123,8 @@ def _third_party(cache: Path, chosen: tuple[Pin, ...], say: Callable[[str], None
 
 
 def _fetch(folder: Path, chosen: tuple[Pin, ...]) -> None:
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    # -P: a module of the caller's working folder must not pass for one of pip's.
+    pip = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--quiet"]
     source = [str(p) for p in chosen if p.name in SOURCE_ONLY]
     ready = [str(p) for p in chosen if p.name not in SOURCE_ONLY]
     environment = {

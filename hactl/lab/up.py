@@ -105,7 +105,7 @@ def _ensure_bmcs(lab: Lab) -> None:
     for m in lab.topology.machines:
         if m.bmc and not lab.runs(m.bmc.scope):
             inside = ["nsenter", f"--net={netns.RUN / m.bmc.scope}", "--"]
-            argv = [*inside, sys.executable, "-m", "hactl.lab.bmc", str(lab.folder.path), m.name]
+            argv = [*inside, sys.executable, "-P", "-m", "hactl.lab.bmc", str(lab.folder.path), m.name]
             lab.scopes.remove(m.bmc.scope)
             lab.scopes.start(m.bmc.scope, argv, lab.folder.path / f"bmc-{m.name}.log")
 
