@@ -81,6 +81,8 @@ def ensure(made: Recipe, lab_scope: str, on_line: Callable[[str], None]) -> Path
             if not ready(made):
                 _build(made, lab_scope, on_line)
                 _forget_others(image)
+    # Old programs with setuid bits are in it: no other account of this machine may come to them.
+    image.chmod(0o700)
     return image
 
 
@@ -135,6 +137,7 @@ def _build(made: Recipe, lab_scope: str, on_line: Callable[[str], None]) -> None
         )
     (work / "apt.conf").unlink()
     (work / "root").chmod(0o755)
+    work.chmod(0o700)
     work.rename(path_of(made))
 
 

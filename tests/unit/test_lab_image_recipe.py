@@ -161,6 +161,13 @@ def test_what_the_nodes_need_is_in_the_image() -> None:
     )
 
 
+def test_no_other_account_comes_to_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Recipe("bookworm", "amd64", DEBIAN)
+    monkeypatch.setattr(image, "CACHE", tmp_path)
+    image.root_of(image.path_of(made)).mkdir(parents=True, mode=0o755)
+    assert image.ensure(made, "no-scope", lambda _: None).stat().st_mode & 0o077 == 0
+
+
 def test_old_images_go_unless_a_lab_stands_on_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, labs = tmp_path / "cache", tmp_path / "labs"
     monkeypatch.setattr(image, "CACHE", cache)
