@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hactl import layout
+from hactl.errors import Refused
 from hactl.render.engine import json_document
 from hactl.render.targets import RenderedFile
 
@@ -48,8 +49,15 @@ def write(files: Iterable[RenderedFile], out: Path) -> tuple[Path, ...]:
     """Write `<out>/<node>/manifest.json` and `<out>/<node>/files/...`; returns the folders of the nodes.
 
     Of what was there, only `files/` of the nodes in `files` is replaced: `out` may be a folder a user named.
+
+    Raises:
+        Refused: others can write into `out`, so they could have the passwords sent elsewhere by a link.
+
     """
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = out.stat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o002:
+        raise Refused(f"{out} belongs to another account or is open to all", hint="name a folder of your own")
     nodes: dict[str, list[RenderedFile]] = {}
     for file in files:
         nodes.setdefault(file.node, []).append(file)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hactl.errors import Refused
 from hactl.render import compare as c
 from hactl.render.manifest import write
 from hactl.render.targets import RenderedFile
@@ -106,6 +107,13 @@ def told(entry: c.Found) -> c.Found:
 def test_another_answer_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         c.parse_files(body)
+
+
+def test_passwords_are_not_written_where_others_may_put_links(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    with pytest.raises(Refused, match="open to all"):
+        write(rendered(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_written_tree_is_private_and_complete(tmp_path: Path) -> None:
