@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -10,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,8 +161,16 @@ def _connections() -> Iterator[Path]:
         yield folder
     finally:
         for socket in folder.iterdir():
-            run(["ssh", "-F", "/dev/null", "-S", str(socket), "-O", "exit", "-"], within=5, check=False)
+            _close(socket)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _close(socket: Path) -> None:
+    """End the connection behind a socket. `-O exit` would let it wait for what still runs on the node."""
+    said = run(["ssh", "-F", "/dev/null", "-S", str(socket), "-O", "check", "-"], within=5, check=False)
+    if master := re.search(r"pid=(\d+)", said.err + said.out):
+        with suppress(ProcessLookupError):
+            os.kill(int(master[1]), signal.SIGTERM)
 
 
 @contextmanager
