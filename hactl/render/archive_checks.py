@@ -33,6 +33,7 @@ def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:
 def _values(spec: ClusterSpec, node: str) -> dict[str, Any]:
     return {
         "node": node, "cluster": spec.cluster, "address": spec.nodes[node].address, "lib": layout.LIB,
+        "others": [other.address for name, other in spec.archives.items() if name != node],
         "storage": spec.archive.storage, "marker": f"{spec.archive.storage}/{layout.STORAGE_MARKER}",
         "http_port": layout.PORT_ORTHANC_HTTP, "dicom_port": layout.PORT_DICOM_TLS,
         "https_port": layout.PORT_HTTPS, "ca": layout.PKI / "ca.crt",

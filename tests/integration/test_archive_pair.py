@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import ssl
 import stat
 import subprocess
@@ -20,6 +21,7 @@ from pynetdicom import AE
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove
 
 from hactl import layout
+from hactl.render import keepalived
 from tests.support import archive_pair
 from tests.support.archive_pair import HTTPS, ArchivePair
 from tests.support.dcmtk import Client, image, tls_options
@@ -234,22 +236,49 @@ def test_the_storage_check_sees_a_foreign_or_missing_storage(pair: ArchivePair) 
 
 
 def test_a_database_outage_is_waited_out(pair: ArchivePair, tmp_path: Path) -> None:
-    """The index check fails within its time, the VIP's check does not; both Orthancs come back alone."""
+    """No check moves the VIP, as no node does better; both Orthancs come back alone."""
     picture = image(tmp_path)
     pair.daemons["postgres"].kill()
     try:
+        assert not reaches_its_index(pair, "arc1")
         began = time.monotonic()
-        assert pair.check("arc1", "check-archive-index").returncode != 0
-        assert time.monotonic() - began < 4
+        assert pair.check("arc1", "check-archive-index").returncode == 0
+        assert time.monotonic() - began < keepalived.INDEX.timeout
         assert pair.check("arc1", "check-archive").returncode == 0
     finally:
         archive_pair.start_database(pair)
     for node in ("arc1", "arc2"):
-        wait_until(f"{node} is back", lambda n=node: pair.check(n, "check-archive-index").returncode == 0, 15)
+        wait_until(f"{node} is back", lambda n=node: reaches_its_index(pair, n), 15)
     done = dicom(pair, "arc2").call("storescu", str(picture.path))
     assert done.returncode == 0, done.stderr
     status, _ = ask(pair, f"/dicom-web/studies/{picture.study}/metadata", user=OPERATOR)
     assert status == 200
+
+
+def reaches_its_index(pair: ArchivePair, node: str) -> bool:
+    credentials = base64.b64encode(":".join(OPERATOR).encode()).decode()
+    connection = http.client.HTTPConnection("127.0.0.1", pair.places[node].http, timeout=2)
+    try:
+        connection.request("GET", "/changes?last", headers={"Authorization": f"Basic {credentials}"})
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def test_an_orthanc_that_hangs_while_the_other_does_not_loses_the_vip(pair: ArchivePair) -> None:
+    daemon = pair.daemons["orthanc-arc1"]
+    assert daemon.process is not None
+    assert pair.check("arc1", "check-archive-index").returncode == 0
+    os.killpg(daemon.process.pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert "another node's does" in pair.check("arc1", "check-archive-index").stderr
+        assert time.monotonic() - began < keepalived.INDEX.timeout
+        assert pair.check("arc2", "check-archive-index").returncode == 0
+    finally:
+        os.killpg(daemon.process.pid, signal.SIGCONT)
 
 
 def test_orthanc_that_does_not_listen_loses_the_vip(pair: ArchivePair) -> None:

@@ -109,7 +109,8 @@ class ArchivePair:
         ports = {"8042": place.http, "2762": place.dicom, "11112": self.destination}
         text = re.sub(r"\b(8042|2762|11112)\b", lambda m: str(ports[m[0]]), text)
         text = re.sub(r"\b192\.0\.2\.(13|21|22|100|101)\b", rf"{self.prefix}.\1", text)
-        text = text.replace(f"{place.address}:443", f"{place.address}:{HTTPS}")
+        for one in self.places.values():
+            text = text.replace(f"{one.address}:443", f"{one.address}:{HTTPS}")
         return text.replace("192.0.2.2", "127.0.0.1")  # the modality `ops` is a program of this machine
 
     def install(self, file: RenderedFile) -> Path:

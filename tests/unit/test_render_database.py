@@ -188,7 +188,7 @@ def test_no_check_goes_through_a_proxy_that_a_site_set_for_all_services() -> Non
     for node in ("db1", "arc1"):
         for file in files_of(node):
             lines = [line for line in file.content.splitlines() if "curl " in line]
-            assert all("curl -q --noproxy '*' " in line for line in lines), file.path
+            assert all("curl -q --noproxy '*' --silent " in line for line in lines), file.path
 
 
 def test_debian_s_own_packet_filter_brings_back_what_it_empties() -> None:
