@@ -1,13 +1,13 @@
 """The one exception tree: a class says what its caller should do next.
 
-    HactlError                1   a bug, or something nobody foresaw
-    ├── SpecError             2   edit the spec; carries every problem found
-    ├── UsageError            2   call it differently
-    ├── Refused               3   a guard vetoed; carries every veto
-    ├── Unreachable           4   could not look or speak; try again
-    ├── StepFailed            5   look: names the last step that was done
-    ├── LockHeld              6   another operation is under way
-    └── NotHealthy            7   the question was "is it healthy?" and the answer is no
+HactlError                1   a bug, or something nobody foresaw
+├── SpecError             2   edit the spec; carries every problem found
+├── UsageError            2   call it differently
+├── Refused               3   a guard vetoed; carries every veto
+├── Unreachable           4   could not look or speak; try again
+├── StepFailed            5   look: names the last step that was done
+├── LockHeld              6   another operation is under way
+└── NotHealthy            7   the question was "is it healthy?" and the answer is no
 """
 
 from __future__ import annotations

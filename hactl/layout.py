@@ -1,4 +1,4 @@
-"""Where everything lies on a node, and which ports it uses. One place, so that render, deploy and observe agree."""
+"""Where everything lies on a node, and which ports it uses: for render, deploy and observe to agree."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ PORT_PROMETHEUS: Final = 9090
 ETCD_NAMESPACE: Final = "/service"  # Patroni's own default; its keys are /service/<cluster>/...
 HACTL_NAMESPACE: Final = "/hactl"
 
-DCS_CONFIG: Final = PurePosixPath("/etc/patroni/dcs.json")  # what `deploy` compares with Patroni's GET /config
+DCS_CONFIG: Final = PurePosixPath(
+    "/etc/patroni/dcs.json"
+)  # what `deploy` compares with Patroni's GET /config
 ROLES_SQL: Final = ETC / "roles.sql"  # applied by `deploy` on the primary, as postgres, over the local socket
 AUTHORIZED_KEYS: Final = ETC / "authorized_keys"
 STORAGE_MARKER: Final = ".hactl-storage"  # in the image storage: proves that the right disk is mounted

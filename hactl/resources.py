@@ -12,6 +12,7 @@ def folder(name: str) -> Path:
 
     Raises:
         FileNotFoundError: neither the wheel's data nor a checkout holds it (a broken installation).
+
     """
     for candidate in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
         if candidate.is_dir():

@@ -35,7 +35,7 @@ _GENERATED = re.compile(r"\b(?=\w*[a-z])(?=\w*[A-Z])(?=\w*[0-9])[A-Za-z0-9]{16,}
 _PGPASS_LINE = re.compile(r"(?m)^(([^:\n]*:){4}).+$")
 
 
-class Rejected(Exception):  # noqa: N818 - a sentence for the user, not a programming error
+class Rejected(Exception):
     """A file cannot be installed; says which one and why."""
 
 

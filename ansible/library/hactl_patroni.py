@@ -24,7 +24,7 @@ ANSWER_WITHIN = 5  # seconds for one request; /switchover and /restart take long
 JSON = dict[str, Any]
 
 
-class NoAnswer(Exception):  # noqa: N818 - Patroni is asked again until the time is up
+class NoAnswer(Exception):
     """Patroni did not answer, or not as expected; the text says what came."""
 
 

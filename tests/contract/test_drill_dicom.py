@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import ssl
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +18,15 @@ from tests.support.loopback_orthanc import PASSWORD, USER, Orthanc, orthanc
 from tests.support.loopback_postgres import free_port
 from tests.support.tls import TestCa
 
+# pynetdicom leaves the socket of a failed association to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
+
 
 @pytest.fixture(autouse=True)
 def collected() -> Iterator[None]:
-    """pynetdicom leaves the socket of a failed association to the garbage collector."""
+    """Before the next test, which may not expect such a warning."""
     yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

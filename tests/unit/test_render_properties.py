@@ -95,9 +95,7 @@ def reads_back(spec: ClusterSpec, mine: RenderSecrets, file: RenderedFile) -> No
 
 
 @RELAXED
-@given(
-    st.fixed_dictionaries(dict.fromkeys(("replicator", "rewind", "app", "monitor", "probe"), passwords))
-)
+@given(st.fixed_dictionaries(dict.fromkeys(("replicator", "rewind", "app", "monitor", "probe"), passwords)))
 def test_a_password_set_by_hand_may_be_any_printable_text(chosen: dict[str, str]) -> None:
     mine = RenderSecrets(orthanc_admin="a", orthanc_ops="b", bmc="c", scram=secrets(SAMPLE).scram, **chosen)
     by_path = {(f.node, f.path): f.content for f in render(SAMPLE, mine)}
