@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from hactl import layout
@@ -14,6 +15,7 @@ from hactl.spec.model import ClusterSpec
 DISPATCH: Final = layout.LIB / "dispatch"
 READ_FILES: Final = layout.LIB / "read-files"
 SSH_UNIT: Final = "ssh.service"
+COMMAND: Final = PurePosixPath("/usr/local/bin/hactl")  # on everybody's PATH: hints say `hactl ...`
 OWNER: Final = "hactl"  # the services' account; the account for SSH is the spec's and may have another name
 
 
@@ -87,6 +89,7 @@ def _operations(spec: ClusterSpec, node: str, secrets: RenderSecrets, head: Quot
     scripts = {
         DISPATCH: text("hactl/dispatch.j2", header=head, read_files=READ_FILES, **_facts(spec, node)),
         READ_FILES: text("hactl/read-files.j2", header=head, manifest=layout.MANIFEST, pki=layout.PKI),
+        COMMAND: text("hactl/hactl.j2", header=head, program=layout.VENV / "bin/hactl"),
     }
     for path, content in scripts.items():
         yield RenderedFile(node=node, path=str(path), content=content, component="hactl", mode="0755")
