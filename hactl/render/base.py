@@ -27,6 +27,11 @@ class Rule:
 # Each node of the installation, and its operators: they hold certificates, and see no more than those allow.
 _INSIDE: Final = ("ip saddr @nodes", "ip saddr @operators")
 
+# From archive nodes only these accounts speak to etcd and Patroni: a taken-over Orthanc or nginx does not. Root goes by
+# its number; hactl, which has one of its own on each node, by its name: the role `base` makes it before these files.
+_KEPT: Final = (layout.PORT_ETCD_CLIENT, layout.PORT_ETCD_PEER, layout.PORT_PATRONI)
+_ACCOUNTS: Final = ("0", "hactl")
+
 
 def rules(spec: ClusterSpec, node: str) -> tuple[Rule, ...]:
     """The rules of one node, by its roles."""
@@ -87,6 +92,8 @@ def _files(spec: ClusterSpec, node: str) -> Iterator[RenderedFile]:
             sets=sets(spec, node),
             rules=mine,
             ports=[rule.port for rule in mine],
+            kept=_KEPT if node in spec.archives else (),
+            accounts=_ACCOUNTS,
         ),
         component="base",
         validate=("/usr/sbin/nft", "-c", "-f", "%s"),

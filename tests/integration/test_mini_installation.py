@@ -179,6 +179,16 @@ def test_who_gets_through_the_packet_filter(mini: Mini, node: str, target: str, 
     assert (done.returncode == 0) is open_
 
 
+def test_on_archive_nodes_only_hactl_and_root_speak_to_etcd_and_patroni(mini: Mini) -> None:
+    assert mini.exec("arc1", [program("nft", "nftables"), "-f", str(layout.NFT_RULES)]).returncode == 0
+    for port in (layout.PORT_ETCD_CLIENT, layout.PORT_PATRONI):
+        reach = ["timeout", "2", "bash", "-c", f"exec 3<>/dev/tcp/192.0.2.11/{port}"]
+        for user, fine in (("hactl", True), ("root", True), ("orthanc", False), ("www-data", False)):
+            assert (mini.exec("arc1", reach, user=user).returncode == 0) is fine, (user, port)
+    with_certificate = [*CURL, "https://192.0.2.11:8008/cluster"]
+    assert mini.exec("arc1", with_certificate, user="hactl").returncode == 0
+
+
 def test_a_switchover_takes_the_address_along(mini: Mini) -> None:
     old, new = primary(mini), standby(mini)
     body = json.dumps({"leader": old, "candidate": new})

@@ -58,6 +58,7 @@ def test_nftables_takes_the_rules_again_and_again(trees: dict[str, Path], node: 
     )
     assert listed.count("table inet hactl") == 1
     assert listed.count("chain input") == 1
+    assert listed.count("chain output") == (node == "arc1")
 
 
 @pytest.mark.parametrize("node", NODES)

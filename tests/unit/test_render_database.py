@@ -232,6 +232,13 @@ def test_ssh_and_ports_of_others_are_not_touched() -> None:
     assert "policy accept" in content("db1", str(layout.NFT_RULES))
 
 
+def test_archive_nodes_keep_their_services_from_etcd_and_patroni() -> None:
+    kept = "tcp dport { 2379, 2380, 8008 } meta skuid != { 0, hactl } reject with tcp reset\n"
+    for node in SPEC.nodes:
+        rules = content(node, str(layout.NFT_RULES))
+        assert (kept in rules) is ("chain output" in rules) is (node in SPEC.archives)
+
+
 def test_a_spec_without_clients_opens_the_virtual_ips_networks_and_without_operators_nothing() -> None:
     spec = sample(access={})
     assert base.sets(spec, "db1")["clients"] == ["192.0.2.0/24"]
