@@ -51,6 +51,7 @@ def _roles(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[Step]:
         yield _password(role, secrets.scram[role])
     for role in (app, layout.ROLE_PROBE):
         yield _durable(role)
+        yield _durable_everywhere(role)
     yield Step(
         f"role {layout.ROLE_MONITOR} reads statistics",
         Quoted(f"GRANT pg_monitor TO {sql_name(layout.ROLE_MONITOR)}"),
@@ -90,6 +91,20 @@ def _durable(role: str) -> Step:
     )
     statement = f"ALTER ROLE {sql_name(role)} SET synchronous_commit = 'on'"
     return Step(f"role {role} commits synchronously", Quoted(statement), Quoted(done))
+
+
+def _durable_everywhere(role: str) -> Step:
+    """A setting for one database, which a role may make for itself, would win over the one for all."""
+    found = (
+        "FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole"
+        f" JOIN pg_database d ON d.oid = s.setdatabase WHERE rolname = {sql_literal(role)} AND EXISTS"
+        " (SELECT FROM unnest(s.setconfig) c WHERE split_part(c, '=', 1) = 'synchronous_commit')"
+    )
+    reset = "format('ALTER ROLE %I IN DATABASE %I RESET synchronous_commit', rolname, datname)"
+    loop = f"FOR reset IN SELECT {reset} {found} LOOP EXECUTE reset; END LOOP"
+    statement = f"DO {sql_literal(f'DECLARE reset text; BEGIN {loop}; END')}"
+    what = f"role {role} commits synchronously in each database"
+    return Step(what, Quoted(statement), Quoted(f"NOT EXISTS (SELECT {found})"))
 
 
 def _databases(spec: ClusterSpec) -> Iterator[Step]:

@@ -103,6 +103,20 @@ def test_the_roles_file_changes_what_is_missing_and_then_nothing(mini: Mini) -> 
     assert second.stdout == ""
 
 
+def test_the_roles_file_takes_back_what_a_role_set_for_a_database(mini: Mini) -> None:
+    """The application's role may set for itself what its commits wait for; only `on` survives a failover."""
+    node, name, file = primary(mini), sample().database.name, str(layout.ROLES_SQL)
+    for database in (name, layout.DATABASE_HACTL):
+        for setting in ("synchronous_commit = off", "work_mem = '8MB'"):
+            sql = f'alter role "{name}" in database "{database}" set {setting}'
+            assert psql(mini, node, sql).returncode == 0
+    first, second = (mini.exec(node, ["psql", "-X", "-f", file], user="postgres").stdout for _ in range(2))
+    assert first == f"changed: role {name} commits synchronously in each database\n"
+    assert second == ""
+    left = psql(mini, node, "select setconfig from pg_db_role_setting where setdatabase > 0").stdout
+    assert left == "{work_mem=8MB}\n" * 2
+
+
 def test_replication_is_synchronous_and_encrypted(mini: Mini) -> None:
     sql = "select application_name, sync_state, ssl from pg_stat_replication join pg_stat_ssl using (pid)"
     assert psql(mini, primary(mini), sql).stdout == f"{standby(mini)}|sync|t\n"
