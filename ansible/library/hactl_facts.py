@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import sys
@@ -26,6 +27,11 @@ def uid_of(user: str) -> int | None:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
         return None
+
+
+def groups_of(user: str) -> list[str]:
+    """The groups that /etc/group puts an account into."""
+    return [group.gr_name for group in grp.getgrall() if user in group.gr_mem]
 
 
 def link(path: str) -> str:
@@ -63,6 +69,7 @@ def main() -> None:
     facts: dict[str, Any] = {
         "missing_packages": missing_packages(module, given["packages"]),
         "uids": {user: uid_of(user) for user in given["users"]},
+        "groups": {user: groups_of(user) for user in given["users"]},
         "links": {path: link(path) for path in given["links"]},
         "exists": {path: Path(path).exists() for path in given["exists"]},
         "marker": read(given["marker"]) if given["marker"] else None,
