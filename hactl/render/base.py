@@ -27,8 +27,8 @@ class Rule:
 # Each node of the installation, and its operators: they hold certificates, and see no more than those allow.
 _INSIDE: Final = ("ip saddr @nodes", "ip saddr @operators")
 
-# From archive nodes only these accounts speak to etcd and Patroni: a taken-over Orthanc or nginx does not. Root goes by
-# its number; hactl, which has one of its own on each node, by its name: the role `base` makes it before these files.
+# From archive nodes only these accounts speak to etcd and Patroni: a taken-over Orthanc or nginx does not.
+# Root goes by its number; hactl's differs from node to node: by its name, which `base` makes known before.
 _KEPT: Final = (layout.PORT_ETCD_CLIENT, layout.PORT_ETCD_PEER, layout.PORT_PATRONI)
 _ACCOUNTS: Final = ("0", "hactl")
 
