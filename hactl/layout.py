@@ -38,7 +38,6 @@ PORT_HTTPS: Final = 443
 PORT_PROMETHEUS: Final = 9090
 
 ETCD_NAMESPACE: Final = "/service"  # Patroni's own default; its keys are /service/<cluster>/...
-HACTL_NAMESPACE: Final = "/hactl"
 
 DCS_CONFIG: Final = PurePosixPath(
     "/etc/patroni/dcs.json"
