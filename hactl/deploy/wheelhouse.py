@@ -12,7 +12,7 @@ import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -136,34 +136,20 @@ def _fetch(folder: Path, chosen: tuple[Pin, ...]) -> None:
             within=FETCH_WITHIN,
             env=environment,
         )
-    target = [
-        "--implementation",
-        "cp",
-        "--python-version",
-        PYTHON,
-        "--abi",
-        "cp311",
-        "--abi",
-        "abi3",
-        "--abi",
-        "none",
-    ]
-    platforms = [word for name in PLATFORMS for word in ("--platform", name)]
-    argv = [
-        *pip,
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        *target,
-        *platforms,
-        "--dest",
-        str(folder),
-        *ready,
-    ]
+    argv = [*pip, "download", "--no-deps", "--only-binary=:all:", *_target(), "--dest", str(folder), *ready]
     run(argv, within=FETCH_WITHIN, env=environment)
     strange = [w.name for w in folder.glob("*.whl") if "-none-any" not in w.name and "x86_64" not in w.name]
     if strange:
         raise StepFailed(f"these wheels do not fit the nodes: {', '.join(strange)}")
+
+
+def _target() -> Iterator[str]:
+    """Pip's options for the nodes' interpreter."""
+    yield from ("--implementation", "cp", "--python-version", PYTHON)
+    for abi in ("cp311", "abi3", "none"):
+        yield from ("--abi", abi)
+    for platform in PLATFORMS:
+        yield from ("--platform", platform)
 
 
 def _pack(tar: Path, wheels: Path) -> None:

@@ -48,18 +48,23 @@ def _files(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> Iterator[Ren
         secret=True,
     )
     yield _script(spec, node, head)
-    yield RenderedFile(
+    yield _unit(spec, node, head)
+
+
+def _unit(spec: ClusterSpec, node: str, head: str) -> RenderedFile:
+    content = text(
+        "postgres/patroni.service.j2",
+        header=head,
         node=node,
-        path=f"/etc/systemd/system/{UNIT}",
-        content=text(
-            "postgres/patroni.service.j2",
-            header=head,
-            node=node,
-            cluster=spec.cluster,
-            venv=layout.PATRONI_VENV,
-            config=layout.PATRONI_CONFIG,
-            lib=layout.LIB,
-        ),
+        cluster=spec.cluster,
+        venv=layout.PATRONI_VENV,
+        config=layout.PATRONI_CONFIG,
+        lib=layout.LIB,
+    )
+    return RenderedFile(
+        node=node,
+        path=str(layout.SYSTEMD / UNIT),
+        content=content,
         component="postgres",
         on_change="restart",
         unit=UNIT,

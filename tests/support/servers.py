@@ -297,6 +297,15 @@ class PatroniPair:
         return f"logs in {self.net.folder}"
 
 
+_BOOTSTRAP: dict[str, Any] = {
+    "dcs": {
+        "ttl": 20, "loop_wait": 1, "retry_timeout": 5, "primary_start_timeout": 0,
+        "synchronous_mode": True, "postgresql": {"use_pg_rewind": True},
+    },
+    "initdb": ["data-checksums", {"encoding": "UTF8"}, {"auth-local": "trust"}, "no-sync"],
+}  # fmt: skip
+
+
 def _patroni_config(net: Loopback, node: str, etcd_names: tuple[str, ...], pg_bin: Path) -> dict[str, Any]:
     address, cert = net.address(node), str(net.cert.cert)
     key, ca, folder = str(net.cert.key), str(net.ca.crt), net.folder
@@ -315,13 +324,7 @@ def _patroni_config(net: Loopback, node: str, etcd_names: tuple[str, ...], pg_bi
             "hosts": [f"{net.address(n)}:{layout.PORT_ETCD_CLIENT}" for n in etcd_names],
             "protocol": "https", "cacert": ca, "cert": cert, "key": key,
         },
-        "bootstrap": {
-            "dcs": {
-                "ttl": 20, "loop_wait": 1, "retry_timeout": 5, "primary_start_timeout": 0,
-                "synchronous_mode": True, "postgresql": {"use_pg_rewind": True},
-            },
-            "initdb": ["data-checksums", {"encoding": "UTF8"}, {"auth-local": "trust"}, "no-sync"],
-        },
+        "bootstrap": _BOOTSTRAP,
         "postgresql": {
             "listen": f"{address}:{layout.PORT_POSTGRES}",
             "connect_address": f"{address}:{layout.PORT_POSTGRES}",
