@@ -67,12 +67,13 @@ def _host_loss() -> float:
     return _demo()[1]
 
 
+# In this order each finds what it needs: from `deploy` on a lab is up and deployed.
 MEASURES = {
     "help": Measure("`hactl --help`", "≤ 0.15 s", 20, _help),
-    "status": Measure("`hactl status`, healthy lab", "≤ 0.5 s", 20, _status),
-    "deploy-again": Measure("`hactl deploy`, nothing to do", "none", 3, _second_deploy),
     "lab-up": Measure("`hactl lab up --no-deploy`, image cached", "≤ 90 s", 3, _lab_up_warm),
     "deploy": Measure("`hactl deploy` into five new machines", "≤ 150 s", 3, _first_deploy),
+    "deploy-again": Measure("`hactl deploy`, nothing to do", "none", 3, _second_deploy),
+    "status": Measure("`hactl status`, healthy lab", "≤ 0.5 s", 20, _status),
     "demo": Measure("`hactl demo`, image and wheels cached, no lab before", "none", 3, _demo_warm),
     "host-loss": Measure("outage when the primary's host loses power", "about 25 s", 5, _host_loss),
 }

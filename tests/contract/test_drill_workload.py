@@ -74,7 +74,7 @@ def test_a_killed_postmaster_in_the_middle_of_the_load(one: Server, history: His
     wait_until(history, Outcome.OK, 60)
     history.doing("fault", "one", one.kill)
     wait_until(history, Outcome.FAIL, 5)
-    time.sleep(0.5)  # its backends need a moment to notice and to let go of the shared memory
+    one.await_end()
     (one.data / "postmaster.pid").unlink()
     one.start()
     before = len(writes(history, Outcome.OK))

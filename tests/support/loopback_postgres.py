@@ -8,6 +8,7 @@ import pwd
 import shutil
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,13 @@ class Server:
         """SIGKILL to the postmaster, as a crash would: its backends see it and end by themselves."""
         os.kill(int((self.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
 
+    def await_end(self, within: float = 10) -> None:
+        """After `kill`: until the last backend has noticed, and so let go of the shared memory."""
+        deadline = time.monotonic() + within
+        while self.data in _working_folders():
+            assert time.monotonic() < deadline, f"backends outlive their postmaster by {within:g} s"
+            time.sleep(0.02)
+
     @property
     def running(self) -> bool:
         return (self.data / "postmaster.pid").exists()
@@ -83,6 +91,15 @@ class Server:
             source = f"host=127.0.0.1 port={self.port} user=postgres application_name={name}"
             out.write(f"primary_conninfo = '{source}'\n")
         return other
+
+
+def _working_folders() -> set[Path]:
+    """Of all processes; those of PostgreSQL work in its data folder."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):  # it ended meanwhile, or is another account's
+            found.add(link.readlink())
+    return found
 
 
 @contextlib.contextmanager

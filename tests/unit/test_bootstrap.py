@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -59,3 +61,27 @@ def test_only_services_that_came_with_the_packages_are_disabled(tmp_path: Path) 
 def _held_back(folder: Path, command: str = "", fakes: str = "enabled_services() { :; }") -> str:
     places = f"HACTL_POLICY={folder}/policy HACTL_CREATECLUSTER={folder}/createcluster.conf"
     return f"{fakes}\n{places}\nwithout_services {command or f'cat {folder}/policy'}"
+
+
+@pytest.mark.parametrize(
+    ("tests", "variable", "code"),
+    [(0, "", 0), (0, "CI=true", 1), (0, "HACTL_REQUIRE_LAB=1", 1), (3, "", 3), (3, "CI=true", 3)],
+)
+def test_without_the_lab_the_rest_runs_and_what_did_not_is_said_last(
+    tmp_path: Path, tests: int, variable: str, code: int
+) -> None:
+    fakes = f'lab_lacks() {{ echo "- no root"; false; }}\nin_venv() {{ echo "$*"; return {tests}; }}'
+    done = shell(tmp_path, f"unset CI HACTL_REQUIRE_LAB\n{variable}\n{fakes}\nrun_tests")
+    first, *_, said, why = done.stdout.splitlines()
+    assert done.returncode == code
+    assert first.startswith("pytest -m not lab ")
+    assert said.startswith("NOT RUN: tests/acceptance")
+    assert why == "- no root"
+
+
+def test_with_the_lab_everything_runs_and_its_failure_is_the_exit_code(tmp_path: Path) -> None:
+    done = shell(tmp_path, 'lab_lacks() { :; }\nin_venv() { echo "$*"; return 4; }\nrun_tests')
+    assert done.returncode == 4
+    assert done.stdout.startswith("pytest tests/unit ")
+    assert "tests/acceptance" in done.stdout
+    assert "not lab" not in done.stdout
