@@ -6,8 +6,10 @@ Standard library only: it runs with the node's own Python, before anything of ha
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
+import re
 import ssl
 import time
 import urllib.error
@@ -18,21 +20,41 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 PKI = "/etc/hactl/pki"
+CONFIG = "/etc/patroni/hactl.yml"
 POLL = 0.5  # seconds
 SETTLE = 4  # seconds in which Patroni sees after a restart that nothing waits any more
 ANSWER_WITHIN = 5  # seconds for one request; /switchover and /restart take longer and have their own
+TAKEN_OVER = 15  # seconds for a Patroni that was told of a new password; it looks once a cycle
 JSON = dict[str, Any]
+_LOGIN = re.compile(
+    r"^restapi:\n(?: .*\n)*?  authentication:\n    username: (.+)\n    password: (.+)\n", re.MULTILINE
+)
 
 
 class NoAnswer(Exception):
     """Patroni did not answer, or not as expected; the text says what came."""
 
 
+def login(config: str) -> str | None:
+    """`name:password` of the REST interface, from Patroni's own file as hactl renders it; None without one.
+
+    A node's Python may have no YAML. Rendered are printable words on one line, plain or quoted.
+    """
+    found = _LOGIN.search(config)
+    return ":".join(_scalar(word) for word in found.groups()) if found else None
+
+
+def _scalar(word: str) -> str:
+    if word.startswith("'"):
+        return word[1:-1].replace("''", "'")
+    return str(json.loads(word)) if word.startswith('"') else word
+
+
 class Rest:
     """Patroni's REST interface on one node, with the node's own certificate."""
 
-    def __init__(self, url: str, pki: str = PKI) -> None:
-        self.url, self.pki = url, pki
+    def __init__(self, url: str, config: str = CONFIG, pki: str = PKI) -> None:
+        self.url, self.config, self.pki = url, config, pki
 
     @functools.cached_property
     def opener(self) -> urllib.request.OpenerDirector:
@@ -50,6 +72,8 @@ class Rest:
         """Status and text. Raises NoAnswer when nothing came back."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}{path}", data=data, method=method)  # noqa: S310 - our own URL
+        if method != "GET" and (found := login(Path(self.config).read_text())):
+            request.add_header("Authorization", f"Basic {base64.b64encode(found.encode()).decode()}")
         try:
             with self.opener.open(request, timeout=within) as answer:
                 return int(answer.status), answer.read().decode()
@@ -117,8 +141,19 @@ class Acts:
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module, self.given = module, module.params
-        self.rest = Rest(module.params["url"])
+        self.rest = Rest(module.params["url"], module.params["config"])
         self.end = time.monotonic() + float(module.params["within"])
+
+    def send(self, method: str, path: str, body: JSON, within: float = ANSWER_WITHIN) -> tuple[int, str]:
+        """As `Rest.ask`. A Patroni that still has the password before this deployment's is told to look."""
+        end = time.monotonic() + TAKEN_OVER
+        status, text = self.rest.ask(method, path, body, within)
+        if status == 401:
+            self.module.run_command(["systemctl", "reload", "patroni.service"])
+        while status == 401 and time.monotonic() < end:
+            time.sleep(POLL)
+            status, text = self.rest.ask(method, path, body, within)
+        return status, text
 
     def until_whole(self) -> JSON:
         """Wait until there is a primary and `members` members, all standbys in sync."""
@@ -166,7 +201,7 @@ class Acts:
         if patch:
             result["diff"] = {"before": "", "after": json.dumps(patch, indent=2, sort_keys=True) + "\n"}
         if patch and not self.module.check_mode:
-            status, text = self.rest.ask("PATCH", "/config", patch)
+            status, text = self.send("PATCH", "/config", patch)
             if status != 200:
                 self.module.fail_json(msg=f"Patroni refuses the configuration: {status} {text[:400]}")
             # Members take it over in their next cycle and only then know whether they need a restart.
@@ -182,7 +217,7 @@ class Acts:
         if self.module.check_mode:
             return {"changed": True, "primary": whole["primary"]}
         body = {"leader": whole["primary"], "candidate": whole["synced"][0]}
-        status, text = self.rest.ask("POST", "/switchover", body, within=60)
+        status, text = self.send("POST", "/switchover", body, within=60)
         if status != 200:
             self.module.fail_json(
                 msg=f"Patroni refuses the switchover to {body['candidate']}: {status} {text[:300]}"
@@ -199,7 +234,7 @@ class Acts:
             return {"changed": False, "still": False}
         if self.module.check_mode:
             return {"changed": True, "still": False}
-        status, text = self.rest.ask("POST", "/restart", {"restart_pending": True}, within=90)
+        status, text = self.send("POST", "/restart", {"restart_pending": True}, within=90)
         if status not in {200, 202}:
             self.module.fail_json(msg=f"Patroni could not restart PostgreSQL: {status} {text[:300]}")
         self.until_whole()
@@ -221,6 +256,7 @@ def main() -> None:
             },
             "url": {"type": "str", "default": "https://127.0.0.1:8008"},
             "file": {"type": "path", "default": "/etc/patroni/dcs.json"},
+            "config": {"type": "path", "default": CONFIG},
             "members": {"type": "int", "default": 2},
             "within": {"type": "float", "default": 60},
         },

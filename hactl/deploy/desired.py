@@ -29,6 +29,7 @@ def render_secrets(store: Store) -> RenderSecrets:
         app=found.app.value,
         monitor=found.monitor.value,
         probe=found.probe.value,
+        patroni_rest=found.patroni_rest.value,
         orthanc_admin=found.orthanc_admin.value,
         orthanc_ops=found.orthanc_ops.value,
         bmc=found.bmc.value,

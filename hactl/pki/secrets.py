@@ -51,6 +51,7 @@ class Secrets:
     app: Secret
     monitor: Secret
     probe: Secret
+    patroni_rest: Secret
     orthanc_admin: Secret
     orthanc_ops: Secret
     bmc: Secret

@@ -14,6 +14,7 @@ from hactl.render.secrets import RenderSecrets
 from hactl.spec.model import ClusterSpec
 
 _PKI: Final = str(layout.PKI)
+REST_USER: Final = "hactl"
 
 # Parameters for all members. The spec's own are merged over them.
 PARAMETERS: Final[dict[str, Any]] = {
@@ -139,7 +140,7 @@ def _login(role: str, password: str) -> dict[str, str]:
     }
 
 
-def _restapi(spec: ClusterSpec, node: str) -> dict[str, Any]:
+def _restapi(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> dict[str, Any]:
     allowed = [*access.hosts(spec.voters), "127.0.0.1/32", *access.operators(spec)]
     return {
         "listen": f"0.0.0.0:{layout.PORT_PATRONI}",  # also on the VIP: who holds it is asked through it
@@ -149,6 +150,8 @@ def _restapi(spec: ClusterSpec, node: str) -> dict[str, Any]:
         "cafile": f"{_PKI}/ca.crt",
         "verify_client": "required",
         "allowlist": _once(allowed),  # of those who have a certificate, only these may change anything
+        # And only with this password, which no other node has. Members and patronictl take it from here too.
+        "authentication": {"username": REST_USER, "password": secrets.patroni_rest},
     }
 
 
@@ -203,7 +206,7 @@ def local(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> dict[str, Any
         "namespace": layout.ETCD_NAMESPACE,
         "name": node,
         "log": {"format": "%(levelname)s: %(message)s"},  # the journal adds the time
-        "restapi": _restapi(spec, node),
+        "restapi": _restapi(spec, node, secrets),
         "ctl": {
             "cacert": f"{_PKI}/ca.crt",
             "certfile": f"{_PKI}/patroni.crt",

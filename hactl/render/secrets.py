@@ -15,6 +15,7 @@ class RenderSecrets:
     app: str = field(repr=False)
     monitor: str = field(repr=False)
     probe: str = field(repr=False)
+    patroni_rest: str = field(repr=False)
     orthanc_admin: str = field(repr=False)
     orthanc_ops: str = field(repr=False)
     bmc: str = field(repr=False)
@@ -24,5 +25,5 @@ class RenderSecrets:
     def values(self) -> tuple[str, ...]:
         """Everything that must never be shown, longest first, for masking."""
         clear = (self.replicator, self.rewind, self.app, self.monitor, self.probe)
-        other = (self.orthanc_admin, self.orthanc_ops, self.bmc)
+        other = (self.patroni_rest, self.orthanc_admin, self.orthanc_ops, self.bmc)
         return tuple(sorted({v for v in (*clear, *other, *self.scram.values()) if v}, key=len, reverse=True))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from hactl import layout
 from tests.support.mini import Mini, mini_installation
@@ -94,6 +95,13 @@ def outside(
     return mini.exec(node, argv, user="hactl")
 
 
+def login(mini: Mini) -> list[str]:
+    """curl's options with the password of Patroni's REST interface, from where deploy reads it."""
+    config = yaml.safe_load(mini.exec("db1", ["cat", str(layout.PATRONI_CONFIG)]).stdout)
+    found = config["restapi"]["authentication"]
+    return ["--user", f"{found['username']}:{found['password']}"]
+
+
 def test_the_roles_file_changes_what_is_missing_and_then_nothing(mini: Mini) -> None:
     argv = ["psql", "-X", "-f", str(layout.ROLES_SQL)]
     first, second = (mini.exec(primary(mini), argv, user="postgres") for _ in range(2))
@@ -136,7 +144,7 @@ def test_the_dynamic_configuration_is_the_rendered_file(mini: Mini) -> None:
     assert json.loads(said) == wanted
 
 
-def test_the_rest_api_is_closed_without_a_certificate_and_read_only_for_archive_nodes(mini: Mini) -> None:
+def test_the_rest_api_wants_a_certificate_and_for_changes_a_password_and_no_archive_node(mini: Mini) -> None:
     bare = ["curl", "-q", "--silent", "--max-time", "2", "--cacert", "/etc/hactl/pki/ca.crt"]
     assert mini.exec("wit1", [*bare, "https://192.0.2.11:8008/cluster"]).returncode != 0
     patch = [
@@ -150,8 +158,9 @@ def test_the_rest_api_is_closed_without_a_certificate_and_read_only_for_archive_
         "/dev/null",
     ]
     url = "https://192.0.2.11:8008/config"
-    assert mini.exec("arc1", [*CURL, *patch, url], user="hactl").stdout == "403"
-    assert mini.exec("wit1", [*CURL, *patch, url], user="hactl").stdout == "200"
+    assert mini.exec("arc1", [*CURL, *login(mini), *patch, url], user="hactl").stdout == "403"
+    assert mini.exec("wit1", [*CURL, *patch, url], user="hactl").stdout == "401"
+    assert mini.exec("wit1", [*CURL, *login(mini), *patch, url], user="hactl").stdout == "200"
 
 
 def test_only_the_primary_may_hold_the_address(mini: Mini) -> None:
@@ -206,7 +215,7 @@ def test_on_archive_nodes_only_hactl_and_root_speak_to_etcd_and_patroni(mini: Mi
 def test_a_switchover_takes_the_address_along(mini: Mini) -> None:
     old, new = primary(mini), standby(mini)
     body = json.dumps({"leader": old, "candidate": new})
-    argv = [*CURL, "--max-time", "30", "--data", body, "https://192.0.2.11:8008/switchover"]
+    argv = [*CURL, *login(mini), "--max-time", "30", "--data", body, "https://192.0.2.11:8008/switchover"]
     said = mini.exec("wit1", argv, user="hactl", within=40).stdout
     assert "Successfully switched over" in said
     wait_until("the old primary streams", lambda: members(mini) == {new: "leader", old: "sync_standby"}, 60)
@@ -218,6 +227,14 @@ def test_a_switchover_takes_the_address_along(mini: Mini) -> None:
         return {n for n, text in addresses.items() if f"inet {VIP}/24" in text}
 
     wait_until("the address is at the new primary", lambda: holders() == {new}, 15)
+
+
+def test_patronictl_finds_the_password_in_patronis_own_file(mini: Mini) -> None:
+    """A reload is asked of each member by POST."""
+    ctl = [str(Path(sys.executable).parent / "patronictl"), "-c", str(layout.PATRONI_CONFIG)]
+    done = mini.exec("db1", [*ctl, "reload", "demo", "--force"], user="postgres")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Reload request received for member") == 2, done.stdout
 
 
 def test_a_killed_patroni_leaves_postgresql_to_the_next_one(mini: Mini) -> None:

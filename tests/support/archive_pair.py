@@ -36,7 +36,7 @@ SAMPLE = Path(__file__).parent.parent / "samples" / "cluster.yaml"
 HTTPS = 10443  # no test needs root for a port
 SECRETS = RenderSecrets(
     replicator="replicator-pw", rewind="rewind-pw", app="app:p\\w/%", monitor="monitor-pw", probe="probe-pw",
-    orthanc_admin="admin-pw", orthanc_ops="ops-pw", bmc="bmc-pw", scram={},
+    patroni_rest="rest-pw", orthanc_admin="admin-pw", orthanc_ops="ops-pw", bmc="bmc-pw", scram={},
 )  # fmt: skip
 
 

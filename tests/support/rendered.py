@@ -46,7 +46,8 @@ def secrets(spec: ClusterSpec) -> RenderSecrets:
     roles = ("replicator", "rewind", spec.database.name, "hactl_monitor", "hactl_probe")
     return RenderSecrets(
         replicator="Secret1replicator", rewind="Secret2rewind", app="Secret3app", monitor="Secret4monitor",
-        probe="Secret5probe", orthanc_admin="Secret6admin", orthanc_ops="Secret7ops", bmc="Secret8bmc",
+        probe="Secret5probe", patroni_rest="Secret9rest", orthanc_admin="Secret6admin",
+        orthanc_ops="Secret7ops", bmc="Secret8bmc",
         scram={role: verifier.format(f"{n}=") for n, role in enumerate(roles)},
         ssh_public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAhactlhactlhactlhactlhactl hactl@demo",
     )  # fmt: skip

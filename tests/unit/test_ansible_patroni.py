@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,23 @@ def member(name: str, role: str, state: str, timeline: int = 3) -> dict[str, Any
 
 
 PRIMARY = member("db1", "leader", "running")
+CONFIG = """\
+restapi:
+  listen: 0.0.0.0:8008
+  allowlist:
+  - 192.0.2.11/32
+  authentication:
+    username: hactl
+    password: 'it''s: one'
+ctl:
+  cacert: /etc/hactl/pki/ca.crt
+postgresql:
+  authentication:
+    replication:
+      username: replicator
+      password: another
+"""
+LOGIN = "Basic " + base64.b64encode(b"hactl:it's: one").decode()
 
 
 @pytest.mark.parametrize(
@@ -85,6 +103,11 @@ class FakePatroni(BaseHTTPRequestHandler):
     def _take(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         state = self.server.state  # type: ignore[attr-defined]
+        state["refused"] += (refused := self.headers["Authorization"] != state["login"])
+        if refused:
+            state["login"] = state["next_login"]
+            self._answer(401, {})
+            return
         state["sent"].append((self.command, self.path, body))
         if self.path == "/switchover":
             state["/patroni"]["role"] = "replica"
@@ -107,13 +130,17 @@ class FakePatroni(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def patroni() -> Iterator[tuple[str, dict[str, Any]]]:
+def patroni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, Any]]]:
+    (tmp_path / "hactl.yml").write_text(CONFIG)
+    monkeypatch.setattr(MODULE, "CONFIG", str(tmp_path / "hactl.yml"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), FakePatroni)
     server.state = {  # type: ignore[attr-defined]
         "/patroni": {"role": "primary", "state": "running"},
         "/cluster": {"members": [PRIMARY, member("db2", "sync_standby", "streaming")]},
         "/config": {"ttl": 30, "loop_wait": 0},
         "sent": [],
+        "login": LOGIN,
+        "refused": 0,
     }
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -170,6 +197,43 @@ def test_no_switchover_to_a_standby_that_is_not_in_sync(patroni: tuple[str, dict
     assert result["failed"]
     assert "db2 is replica" in result["msg"]
     assert state["sent"] == []
+
+
+def test_a_patroni_with_the_password_before_this_one_is_told_to_look(
+    patroni: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, state = patroni
+    ran: list[list[str]] = []
+    monkeypatch.setattr(MODULE.AnsibleModule, "run_command", lambda _self, argv: ran.append(argv))
+    state.update(login="Basic old", next_login=LOGIN)
+    assert act(url, "switchover")["changed"]
+    assert ran == [["systemctl", "reload", "patroni.service"]]
+    assert (state["refused"], len(state["sent"])) == (1, 1)
+
+
+def test_another_password_is_refused_in_the_end(
+    patroni: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, state = patroni
+    monkeypatch.setattr(MODULE.AnsibleModule, "run_command", lambda _self, _argv: None)
+    monkeypatch.setattr(MODULE, "TAKEN_OVER", 0.1)
+    state.update(login="Basic other", next_login="Basic other")
+    result = act(url, "switchover")
+    assert "401" in result["msg"]
+    assert "one" not in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        pytest.param(CONFIG, "hactl:it's: one", id="quoted"),
+        pytest.param(CONFIG.replace("'it''s: one'", "plain"), "hactl:plain", id="plain"),
+        pytest.param(CONFIG.replace("'it''s: one'", r'"a\"b"'), 'hactl:a"b', id="double"),
+        pytest.param(CONFIG[CONFIG.index("ctl:") :], None, id="another section's"),
+    ],
+)
+def test_where_the_password_comes_from(config: str, found: str | None) -> None:
+    assert MODULE.login(config) == found
 
 
 def test_a_refusal_is_told(patroni: tuple[str, dict[str, Any]]) -> None:

@@ -65,7 +65,7 @@ def test_init_says_what_it_made_then_that_there_is_nothing_to_do(run: Run, state
 def test_init_prints_no_secret(run: Run, state: Path) -> None:
     printed = "".join(run(*argv, output=o).output for o in ("table", "yaml") for argv in (["init"], ["show"]))
     passwords = json.loads((state / "secrets.json").read_text())["passwords"]
-    assert len(passwords) == 8
+    assert len(passwords) == 9
     assert not any(p in printed for p in passwords.values())
 
 

@@ -19,7 +19,7 @@ def generated() -> dict[str, Any]:
 def test_everything_is_generated_once() -> None:
     first = generated()
     assert secrets.generate(first, "orthanc") == first
-    assert len(set(first["passwords"].values())) == len(secrets.PASSWORDS) == 8
+    assert len(set(first["passwords"].values())) == len(secrets.PASSWORDS) == 9
     assert len(set(first["scram_salts"].values())) == 5
     assert generated() != first
 

@@ -179,7 +179,7 @@ def test_nothing_breaks_out_of_a_rendered_file(
         "modalities": {name: {"aet": aet, "address": "192.0.2.9", "port": 104, "tls": False}},
     }
     spec = ClusterSpec.model_validate(raw)
-    secrets = RenderSecrets(app, app, app, app, app, admin, app, app, {})
+    secrets = RenderSecrets(app, app, app, app, app, app, admin, app, app, {})
     found = config(spec, "arc1", secrets)
     assert found["DicomAet"] == aet
     assert found["DicomModalities"][name]["AET"] == aet

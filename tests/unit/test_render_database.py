@@ -114,9 +114,10 @@ def test_nothing_in_etcd_can_make_postgresql_run_a_program(parameter: str) -> No
     assert PATRONI["postgresql"]["create_replica_methods"] == ["basebackup"]
 
 
-def test_the_rest_api_wants_a_certificate_and_a_known_address() -> None:
+def test_the_rest_api_wants_a_certificate_a_password_and_a_known_address() -> None:
     rest = PATRONI["restapi"]
     assert rest["verify_client"] == "required"
+    assert rest["authentication"] == {"username": "hactl", "password": "Secret9rest"}
     assert "192.0.2.21/32" not in rest["allowlist"]
     assert {"192.0.2.11/32", "192.0.2.12/32", "192.0.2.13/32", "192.0.2.2/32"} <= set(rest["allowlist"])
 

@@ -19,9 +19,11 @@ from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
 from hactl.spec.load import load
 from hactl.spec.model import ClusterSpec
+from tests.support import ansible_modules
 from tests.support.rendered import rendered, sample, secrets
 from tests.support.spec_strategy import documents, valid
 
+PATRONI_MODULE = ansible_modules.load("hactl_patroni")
 RELAXED = settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
@@ -94,12 +96,17 @@ def reads_back(spec: ClusterSpec, mine: RenderSecrets, file: RenderedFile) -> No
         assert isinstance(yaml.safe_load(file.content), dict)
 
 
+_CLEAR = ("replicator", "rewind", "app", "monitor", "probe", "patroni_rest")
+
+
 @RELAXED
-@given(st.fixed_dictionaries(dict.fromkeys(("replicator", "rewind", "app", "monitor", "probe"), passwords)))
+@given(st.fixed_dictionaries(dict.fromkeys(_CLEAR, passwords)))
 def test_a_password_set_by_hand_may_be_any_printable_text(chosen: dict[str, str]) -> None:
     mine = RenderSecrets(orthanc_admin="a", orthanc_ops="b", bmc="c", scram=secrets(SAMPLE).scram, **chosen)
     by_path = {(f.node, f.path): f.content for f in render(SAMPLE, mine)}
-    config = yaml.safe_load(by_path["db1", str(layout.PATRONI_CONFIG)])
+    text = by_path["db1", str(layout.PATRONI_CONFIG)]
+    assert PATRONI_MODULE.login(text) == f"hactl:{chosen['patroni_rest']}"
+    config = yaml.safe_load(text)
     assert config["postgresql"]["authentication"]["rewind"]["password"] == chosen["rewind"]
     lines = by_path["arc1", str(layout.PGPASS)].splitlines()
     assert len(lines) == 3 * 3
