@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from hactl import layout
 from hactl.render import engine
+from hactl.render.patroni import PARAMETERS
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec, Modality
@@ -94,7 +95,7 @@ def connection_uri(spec: ClusterSpec, node: str) -> str:
 def index_connections(spec: ClusterSpec) -> int:
     """Connections per archive node: all nodes together leave the reserve of max_connections free."""
     try:
-        limit = int(spec.database.parameters.get("max_connections", 100))
+        limit = int(spec.database.parameters.get("max_connections", PARAMETERS["max_connections"]))
     except ValueError:
         limit = 100  # PostgreSQL will refuse the text; nothing of ours depends on it
     fair = (limit - RESERVED_CONNECTIONS) // max(1, len(spec.archives))
