@@ -116,7 +116,7 @@ def answers(archive: dicom_net.Archive) -> bool:
 
 
 def streams(status: dict[str, Any], node: str) -> bool:
-    """Whether status calls the node a synchronous standby without lag to speak of."""
+    """Whether status calls the node a synchronous standby."""
     members = {m["name"]: m for m in status["database"]["members"]}
     member = members.get(node, {})
     return bool(
