@@ -8,9 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from patroni.api import RestApiHandler, RestApiServer
 
 from hactl.pki.store import Store, utc_now
+from tests.support.patroni_api import RestApiHandler, RestApiServer
 from tests.support.pki import Clock, client_context, database_spec, ready
 
 SPEC = database_spec()
