@@ -80,6 +80,8 @@ class Dispatcher:
         channel.settimeout(within)
         channel.exec_command(sentence)
         out, err = channel.makefile("rb").read(MAX_OUTPUT), channel.makefile_stderr("rb").read(4096)
+        if not channel.status_event.wait(within):  # recv_exit_status alone waits for ever
+            raise TimeoutError
         code = channel.recv_exit_status()
         if code != 0:
             said = " / ".join(err.decode(errors="replace").strip().splitlines()[-3:])
