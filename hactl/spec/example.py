@@ -43,13 +43,14 @@ archive:
 
 # How a lost primary is kept from serving. `lease`: how long it may serve at most when it is cut off.
 # A fence agent switches the machine off; its password stands in a file that only root may read.
+# This version of hactl checks these values, and fences nothing yet.
 fencing:
   lease: 3s
   agents:
     db1: {agent: fence_ipmilan, options: {ip: 198.51.100.11, username: hactl, password_file: /etc/hactl/bmc}}
     db2: {agent: fence_ipmilan, options: {ip: 198.51.100.12, username: hactl, password_file: /etc/hactl/bmc}}
 
-# Who is told when something happens.
+# Who is told when something happens. This version checks it, and tells nobody yet.
 notify: []
 # - webhook: https://alerts.example.org/hactl
 # - email: oncall@example.org

@@ -217,8 +217,13 @@ class ClusterSpec(Model):
     vips: Vips = Field(description="The virtual IPs.")
     database: Database = Field(default_factory=Database, description="The PostgreSQL pair.")
     archive: Archive = Field(default_factory=Archive, description="The archive nodes.")
-    fencing: Fencing = Field(default_factory=Fencing, description="How a lost primary is kept from serving.")
-    notify: tuple[Notice, ...] = Field(default=(), description="Who is told.")
+    fencing: Fencing = Field(
+        default_factory=Fencing,
+        description="How a lost primary is kept from serving. This version checks it, and fences nothing yet.",
+    )
+    notify: tuple[Notice, ...] = Field(
+        default=(), description="Who is told. This version checks it, and tells nobody yet."
+    )
     ssh: Ssh = Field(default_factory=Ssh, description="How hactl reaches the nodes.")
     access: Access = Field(default_factory=Access, description="Who may reach the installation from outside.")
 
