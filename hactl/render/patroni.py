@@ -1,6 +1,6 @@
 """Patroni's configuration as data: the dynamic part in etcd, and the local part that wins over it.
 
-Sources of the numbers: the project's reliability research (docs/architecture.md names the measurements).
+The numbers were found by measurement: host loss, partition and freeze on a pair with synchronous replication.
 """
 
 from __future__ import annotations
