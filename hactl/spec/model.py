@@ -219,10 +219,10 @@ class ClusterSpec(Model):
     archive: Archive = Field(default_factory=Archive, description="The archive nodes.")
     fencing: Fencing = Field(
         default_factory=Fencing,
-        description="How a lost primary is kept from serving. This version checks it, and fences nothing yet.",
+        description="How a lost primary is kept from serving. Checked, but not used by this version.",
     )
     notify: tuple[Notice, ...] = Field(
-        default=(), description="Who is told. This version checks it, and tells nobody yet."
+        default=(), description="Who is told. Checked, but not used by this version."
     )
     ssh: Ssh = Field(default_factory=Ssh, description="How hactl reaches the nodes.")
     access: Access = Field(default_factory=Access, description="Who may reach the installation from outside.")
