@@ -8,6 +8,7 @@ from typing import Final
 ETC: Final = PurePosixPath("/etc/hactl")
 SPEC: Final = ETC / "cluster.yaml"
 PKI: Final = ETC / "pki"
+DICOM_CA: Final = PKI / "dicom-ca.crt"  # archive nodes: whom they trust on the DICOM port
 MANIFEST: Final = ETC / "manifest.json"
 PGPASS: Final = ETC / "pgpass"
 LIB: Final = PurePosixPath("/usr/local/lib/hactl")  # check scripts and the dispatcher, root-owned 0755

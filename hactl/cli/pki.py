@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ from hactl.units import Seconds
 
 if TYPE_CHECKING:
     from hactl.cli.context import Context
+    from hactl.pki.due import CertInfo
     from hactl.pki.known_hosts import HostKey
     from hactl.pki.store import Store
 
+STEPS = ("start", "switch", "finish")
 FETCH_WITHIN = 5.0  # seconds for a host key; sshd answers in milliseconds, a busy one in two or three seconds
 
 
@@ -74,12 +77,21 @@ def show(ctx: click.Context, within: timedelta, names: bool) -> None:
     pki_view.infos(context.output, context.spec.cluster, title, found, names=names)
     if bad := [i for i in found if not i.fine]:
         worst = bad[0]
-        authority = all(i.use == "ca" for i in bad)
         raise NotHealthy(
             f"{len(bad)} of {len(found)} certificates need attention; "
             f"worst: {worst.node} {worst.use} {worst.state}",
-            hint="hactl pki renew --ca start" if authority else "hactl pki renew, then hactl deploy",
+            hint=_next_step(bad),
         )
+
+
+def _next_step(bad: Sequence[CertInfo]) -> str:
+    from hactl.pki.due import State
+    from hactl.pki.uses import CA_KINDS
+
+    if any(i.state is State.MISSING and i.use in {k.use for k in CA_KINDS} for i in bad):
+        return "hactl pki init, then hactl deploy"
+    kinds = [k for k in CA_KINDS if all(i.use == k.use for i in bad)]
+    return f"hactl pki renew {kinds[0].option} start" if kinds else "hactl pki renew, then hactl deploy"
 
 
 @command.command("renew")
@@ -87,7 +99,8 @@ def show(ctx: click.Context, within: timedelta, names: bool) -> None:
 @click.option("--use", "uses", multiple=True, metavar="USE", help="Only this use; may be repeated.")
 @click.option("--before", type=_Span(), default="30d", show_default=True, help="Renew what ends sooner.")
 @click.option("--all", "force", is_flag=True, help="Renew all that is named, due or not.")
-@click.option("--ca", "step", type=click.Choice(["start", "switch", "finish"]), help="Replace the CA itself.")
+@click.option("--ca", "step", type=click.Choice(STEPS), help="Replace the CA itself.")
+@click.option("--dicom-ca", "dicom_step", type=click.Choice(STEPS), help="Replace the CA for DICOM.")
 @click.option("--dry-run", is_flag=True, help="Say what would be renewed, change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
@@ -98,17 +111,19 @@ def renew(  # noqa: PLR0913, PLR0917 - click hands each option as an argument
     before: timedelta,
     force: bool,
     step: str | None,
+    dicom_step: str | None,
     dry_run: bool,
     yes: bool,
 ) -> None:
     """Issue certificates again; `hactl deploy` then brings them to the nodes, without an outage."""
     from hactl.cli import pki_view
 
-    if step and (nodes or uses or force or dry_run):
-        raise UsageError("--ca replaces the whole CA; it goes with no other option but --yes")
+    asked = step or dicom_step
+    if (asked and (nodes or uses or force or dry_run)) or (step and dicom_step):
+        raise UsageError("--ca and --dicom-ca replace a whole CA; each goes with no other option but --yes")
     context, store = _open(ctx)
-    if step:
-        _replace_authority(context, store, step, yes=yes)
+    if asked:
+        _replace_authority(context, store, asked, dicom=bool(dicom_step), yes=yes)
         return
     found = store.renew(context.spec, nodes=nodes, uses=uses, before=before, force=force, dry_run=dry_run)
     title = "would be renewed, as found" if dry_run else "renewed; as found before"
@@ -125,23 +140,30 @@ _QUESTIONS = {
     "switch": "Has `hactl deploy` reached every node since the start? Nodes without it refuse the others",
     "finish": "Has `hactl deploy` reached every node since the switch? Nodes without it are refused",
 }
+_MODALITIES = {
+    "start": "",
+    "switch": ". Do all modalities trust both CAs (dicom-ca.crt)? Those that do not refuse the archive",
+    "finish": ". Has every modality a certificate of the new CA? Those without one are refused",
+}
 _NEXT = {
-    "start": "hactl deploy, then hactl pki renew --ca switch",
-    "switch": "hactl deploy, then hactl pki renew --ca finish",
+    "start": "hactl deploy, then hactl pki renew {option} switch",
+    "switch": "hactl deploy, then hactl pki renew {option} finish",
     "finish": "hactl deploy",
 }
 
 
-def _replace_authority(context: Context, store: Store, step: str, *, yes: bool) -> None:
+def _replace_authority(context: Context, store: Store, step: str, *, dicom: bool, yes: bool) -> None:
     from hactl.cli import pki_view
+    from hactl.pki.uses import CLUSTER_CA, DICOM_CA
 
+    kind = DICOM_CA if dicom else CLUSTER_CA
     if not yes:
-        click.confirm(_QUESTIONS[step], abort=True, err=True)
-    issued = store.replace_authority(context.spec, step)
+        click.confirm(_QUESTIONS[step] + (_MODALITIES[step] if dicom else ""), abort=True, err=True)
+    issued = store.replace_authority(context.spec, step, kind)
     if context.output != "table":
         pki_view.infos(context.output, context.spec.cluster, "issued again", issued)
     click.echo(f"CA replacement: {step} done, {len(issued)} certificates issued again", err=True)
-    click.echo(f"next: {_NEXT[step]}", err=True)
+    click.echo(f"next: {_NEXT[step].format(option=kind.option)}", err=True)
 
 
 @command.command("trust")

@@ -20,11 +20,11 @@ ON_RENEWAL: dict[str, tuple[str, OnChange]] = {
     "orthanc": ("orthanc.service", "restart"),
     "nginx": ("nginx.service", "reload"),
 }
-# Whom they trust, etcd and Orthanc read when they start; it changes only while a CA is being replaced.
+# Whom it trusts, etcd reads when it starts; it changes only while a CA is being replaced. Orthanc's database
+# plugin reads it at each connection.
 ON_NEW_CA: dict[str, OnChange] = {
     "etcd.service": "restart",
     "patroni.service": "reload",
-    "orthanc.service": "restart",
     "nginx.service": "reload",
 }
 
@@ -40,6 +40,11 @@ def files(spec: ClusterSpec, store: Store) -> Iterator[RenderedFile]:
         yield RenderedFile(
             node=node, path=str(layout.PKI / "ca.crt"), content=store.ca.read_text(), component="pki"
         )
+    for node in spec.archives:
+        yield RenderedFile(
+            node=node, path=str(layout.DICOM_CA), content=store.dicom_ca.read_text(), component="pki",
+            unit="orthanc.service", on_change="restart",
+        )  # fmt: skip
     for wanted in certificates(spec):
         if wanted.node == OPS:
             continue

@@ -16,6 +16,8 @@ from pynetdicom import AE, evt
 
 from hactl.drill.images import Image, dataset, pixel_digest
 from hactl.errors import Refused, StepFailed, Unreachable
+from hactl.pki.store import Store
+from hactl.pki.uses import OPS, OPS_DICOM
 from hactl.site import Site
 
 AET = "HACTL"  # our own AE title; the archive's allow-list must have it
@@ -42,13 +44,21 @@ class Archive:
 
 
 def client_tls(site: Site) -> ssl.SSLContext:
-    """Shows the operator's certificate; accepts only the cluster's own CA, TLS 1.2 or better."""
-    return tls_context(site.ca, site.cert, site.key, ssl.Purpose.SERVER_AUTH)
+    """Shows the operator's certificate for DICOM; accepts only the cluster's DICOM CA, TLS 1.2 or better.
+
+    Raises Refused when the state folder lacks one of them; so does `server_tls`.
+    """
+    return _own_tls(site, ssl.Purpose.SERVER_AUTH)
 
 
 def server_tls(site: Site) -> ssl.SSLContext:
-    """For the receiver of C-MOVE: whoever calls must show a certificate of the cluster's CA."""
-    return tls_context(site.ca, site.cert, site.key, ssl.Purpose.CLIENT_AUTH)
+    """For the receiver of C-MOVE: whoever calls must show a certificate of the cluster's DICOM CA."""
+    return _own_tls(site, ssl.Purpose.CLIENT_AUTH)
+
+
+def _own_tls(site: Site, purpose: ssl.Purpose) -> ssl.SSLContext:
+    store = Store(site.state)
+    return tls_context(store.dicom_ca, *store.cert(OPS, OPS_DICOM), purpose)
 
 
 def tls_context(ca: Path, cert: Path, key: Path, purpose: ssl.Purpose) -> ssl.SSLContext:

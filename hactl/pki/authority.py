@@ -1,6 +1,7 @@
-"""The CA's files, and how one CA replaces another without an outage.
+"""A CA's files, and how one CA replaces another without an outage.
 
-`ca.crt` holds every CA that is trusted, `ca.key` the key that signs. A replacement goes in three steps, each
+`ca.crt` holds every CA that is trusted, `ca.key` the key that signs; of the DICOM CA they are `dicom.crt` and
+`dicom.key`. A replacement goes in three steps, each
 followed by a deployment, so that at no time a node meets a certificate that it cannot verify:
 
     start    a second CA (next.key) joins the bundle; nothing is signed with it yet
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hactl.errors import Refused
 from hactl.pki import ca, files
+from hactl.pki.uses import CLUSTER_CA, CaKind
 
 
 class Phase(enum.StrEnum):
@@ -31,19 +33,20 @@ class Phase(enum.StrEnum):
 
 
 class AuthorityFiles:
-    """ca/ in the state folder. All methods that write expect the caller to hold the lock."""
+    """One CA in ca/ of the state folder. Methods that write expect the caller to hold the lock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: CaKind = CLUSTER_CA) -> None:
         self.folder = folder
-        self.crt = folder / "ca.crt"
-        self.key = folder / "ca.key"
-        self.next_key = folder / "next.key"
+        self.kind = kind
+        self.crt = folder / f"{kind.name}.crt"
+        self.key = folder / f"{kind.name}.key"
+        self.next_key = folder / kind.next_key
 
     def bundle(self) -> tuple[x509.Certificate, ...]:
         """Every trusted CA. Raises Refused when there is none yet."""
         pem = files.read_public(self.crt)
         if pem is None:
-            raise Refused(f"no CA in {self.folder}", hint="hactl pki init")
+            raise Refused(f"no {self.kind.title} in {self.folder}", hint="hactl pki init")
         return ca.load_certificates(pem, str(self.crt))
 
     def signer(self) -> x509.Certificate:
@@ -57,10 +60,11 @@ class AuthorityFiles:
         return found
 
     def authority(self) -> ca.Authority:
-        """What is needed to sign. Raises Refused when the key is not here."""
+        """What is needed to sign. Raises Refused when the key, or the CA, is not here."""
+        signer = self.signer()
         if not self.key.exists():
             raise Refused(f"{self.key} is missing", hint="bring it back from where it is kept, then repeat")
-        return ca.Authority(self.signer(), self._load(self.key))
+        return ca.Authority(signer, self._load(self.key), self.kind)
 
     def phase(self) -> Phase:
         bundle = self.bundle()
@@ -73,7 +77,7 @@ class AuthorityFiles:
         if self.crt.exists():
             return False
         key = self._load(self.key) if self.key.exists() else self._new(self.key)
-        self._write([ca.new_authority(cluster, key, now).certificate])
+        self._write([ca.new_authority(cluster, key, now, self.kind).certificate])
         return True
 
     def check_turn(self, wanted: Phase) -> None:
@@ -82,15 +86,18 @@ class AuthorityFiles:
         if phase is wanted:
             return
         if phase is Phase.STEADY:
-            raise Refused("no CA replacement is under way, or it is finished already", hint=_NEXT[phase])
-        raise Refused(f"a CA replacement is under way, in phase {phase}", hint=_NEXT[phase])
+            raise Refused("no CA replacement is under way, or it is finished already", hint=self._next(phase))
+        raise Refused(f"a CA replacement is under way, in phase {phase}", hint=self._next(phase))
+
+    def _next(self, phase: Phase) -> str:
+        return _NEXT[phase].format(option=self.kind.option)
 
     def start(self, cluster: str, now: datetime) -> None:
         """Raises Refused when a replacement is already under way."""
         self.check_turn(Phase.STEADY)
         signing = self.signer()
         key = self._load(self.next_key) if self.next_key.exists() else self._new(self.next_key)
-        self._write([signing, ca.new_authority(cluster, key, now).certificate])
+        self._write([signing, ca.new_authority(cluster, key, now, self.kind).certificate])
 
     def switch(self) -> None:
         """Raises Refused unless started. Repeating it after a crash is harmless."""
@@ -120,9 +127,9 @@ class AuthorityFiles:
 
 
 _NEXT = {
-    Phase.STEADY: "hactl pki renew --ca start",
-    Phase.STAGED: "hactl deploy, then hactl pki renew --ca switch",
-    Phase.SWITCHED: "hactl deploy, then hactl pki renew --ca finish",
+    Phase.STEADY: "hactl pki renew {option} start",
+    Phase.STAGED: "hactl deploy, then hactl pki renew {option} switch",
+    Phase.SWITCHED: "hactl deploy, then hactl pki renew {option} finish",
 }
 
 

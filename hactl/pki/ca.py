@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hactl.errors import Refused
-from hactl.pki.uses import CertSpec
+from hactl.pki.uses import CLUSTER_CA, CaKind, CertSpec
 
 CA_LIFE: Final = timedelta(days=3653)  # 10 years
 LEAF_LIFE: Final = timedelta(days=397)  # what browsers accept at most is 398 days
@@ -36,6 +36,7 @@ class Authority:
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+    kind: CaKind = CLUSTER_CA
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -46,10 +47,12 @@ def new_leaf_key(wanted: CertSpec) -> LeafKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS) if wanted.rsa else new_key()
 
 
-def new_authority(cluster: str, key: ec.EllipticCurvePrivateKey, now: datetime) -> Authority:
+def new_authority(
+    cluster: str, key: ec.EllipticCurvePrivateKey, now: datetime, kind: CaKind = CLUSTER_CA
+) -> Authority:
     """A self-signed CA. Its name holds part of the key's identifier: two CAs of one cluster differ."""
     ski = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    name = x509.Name([_cn(f"hactl CA {cluster} {ski.digest[:4].hex()}")])
+    name = x509.Name([_cn(f"{kind.title} {cluster} {ski.digest[:4].hex()}")])
     builder = (
         _builder(name, name, key.public_key(), now, now + CA_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -57,7 +60,7 @@ def new_authority(cluster: str, key: ec.EllipticCurvePrivateKey, now: datetime) 
         .add_extension(ski, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski), critical=False)
     )
-    return Authority(builder.sign(key, hashes.SHA256()), key)
+    return Authority(builder.sign(key, hashes.SHA256()), key, kind)
 
 
 def issue(
@@ -71,7 +74,8 @@ def issue(
     issuer = authority.certificate
     end = min(now + life, issuer.not_valid_after_utc)
     if end <= now:
-        raise Refused(f"the CA ended on {end:%Y-%m-%d}", hint="hactl pki renew --ca start")
+        hint = f"hactl pki renew {authority.kind.option} start"
+        raise Refused(f"the CA ended on {end:%Y-%m-%d}", hint=hint)
     ski = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     builder = (
         _builder(x509.Name([_cn(wanted.cn)]), issuer.subject, key.public_key(), now, end)

@@ -14,7 +14,6 @@ from hactl.pki import ca
 from hactl.pki.uses import CertSpec
 
 SOON: Final = timedelta(days=30)
-CA_USE: Final = "ca"
 
 
 class State(enum.StrEnum):
@@ -62,9 +61,9 @@ class Found:
 
 
 def judge(
-    wanted: CertSpec, found: Found | None, signer: x509.Certificate, now: datetime, before: timedelta
+    wanted: CertSpec, found: Found | None, signer: x509.Certificate | None, now: datetime, before: timedelta
 ) -> CertInfo:
-    """The state of one certificate; with several faults, the worst."""
+    """The state of one certificate; with several faults, the worst. No `signer`: its CA is still to come."""
     if found is None:
         return CertInfo(wanted.node, wanted.use, wanted.cn, wanted.sans, State.MISSING, "not issued yet")
     if found.certificate is None:
@@ -77,12 +76,14 @@ def judge(
 
 
 def _state(
-    wanted: CertSpec, certificate: x509.Certificate, *, whole: bool, signer: x509.Certificate
+    wanted: CertSpec, certificate: x509.Certificate, *, whole: bool, signer: x509.Certificate | None
 ) -> tuple[State, str]:
     if not whole:
         return State.BROKEN, "its key is missing or is another's"
     if why := differences(wanted, certificate):
         return State.DIFFERS, why
+    if signer is None:
+        return State.OLD_CA, "the CA that shall sign it is not made yet"
     if not ca.signed_by(certificate, signer):
         return State.OLD_CA, "signed by another CA than the present one"
     return State.OK, ""

@@ -6,7 +6,7 @@ moves into place. Wherever that stops, the certificate says which of the two key
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -47,11 +47,13 @@ class Pair:
         else:
             self.next_key.unlink()
 
-    def issue(self, authority: ca.Authority, wanted: CertSpec, now: datetime) -> None:
+    def issue(
+        self, authority: ca.Authority, wanted: CertSpec, now: datetime, life: timedelta = ca.LEAF_LIFE
+    ) -> None:
         """A new key and a new certificate. Only under the lock."""
         files.ensure_folder(self.crt.parent)
         key = ca.new_leaf_key(wanted)
-        certificate = ca.issue(authority, wanted, key, now)
+        certificate = ca.issue(authority, wanted, key, now, life)
         files.write(self.next_key, ca.key_pem(key), files.PRIVATE)
         files.write(self.crt, ca.certificate_pem([certificate]), files.PUBLIC)
         files.move(self.next_key, self.key)

@@ -1,6 +1,7 @@
 """The state folder: keys, certificates and passwords are written and read here and nowhere else.
 
-<state>/  0700      ca/  certs/<node>/<use>.crt|.key  secrets.json  pgpass  ssh/id_ed25519(.pub)  known_hosts
+<state>/  0700      ca/  certs/<node>/<use>.crt|.key  modalities/<name>/<name>.crt|.key
+                    secrets.json  pgpass  ssh/id_ed25519(.pub)  known_hosts
 """
 
 from __future__ import annotations
@@ -20,7 +21,17 @@ from hactl.pki.due import CertInfo, State
 from hactl.pki.known_hosts import HostKey
 from hactl.pki.pairs import Pair
 from hactl.pki.setup import Made, ensure_secrets, ensure_ssh
-from hactl.pki.uses import OPS, REREAD_TRUST_WITH_OWN, USE_NAMES, CertSpec, certificates
+from hactl.pki.uses import (
+    CA_KINDS,
+    CLUSTER_CA,
+    DICOM_CA,
+    OPS,
+    REREAD_TRUST_WITH_OWN,
+    USE_NAMES,
+    CaKind,
+    CertSpec,
+    certificates,
+)
 from hactl.spec.model import ClusterSpec
 
 
@@ -35,6 +46,10 @@ class Store:
     def __init__(self, state: Path, clock: Callable[[], datetime] = utc_now) -> None:
         self.state = state
         self.authority = AuthorityFiles(state / "ca")
+        self._authorities = {
+            CLUSTER_CA: self.authority,
+            DICOM_CA: AuthorityFiles(state / "ca", DICOM_CA),
+        }
         self.secrets_file = state / "secrets.json"
         self.pgpass = state / "pgpass"
         self.ssh_key = state / "ssh" / "id_ed25519"
@@ -45,6 +60,11 @@ class Store:
     def ca(self) -> Path:
         """The bundle of trusted CAs: one, or two while a CA is being replaced."""
         return self.authority.crt
+
+    @property
+    def dicom_ca(self) -> Path:
+        """The same for DICOM: whom archive nodes and modalities trust."""
+        return self._authorities[DICOM_CA].crt
 
     # Reading
 
@@ -83,16 +103,18 @@ class Store:
     def show(self, spec: ClusterSpec, soon: timedelta = due.SOON) -> list[CertInfo]:
         """Every certificate with its state, worst first; the CAs too. Nothing is changed."""
         files.check_folder(self.state)
-        signer, now = self._signer(spec), self._clock()
-        infos = [
-            due.judge(w, self._pair(w.node, w.use).find(), signer, now, soon) for w in certificates(spec)
-        ]
-        return due.worst_first([*infos, *self._authorities(now, soon), *self._unused(spec, now)])
+        now = self._clock()
+        infos = (info for _, info in self._judged(spec, soon))
+        return due.worst_first([*infos, *self._cas(now, soon), *self._unused(spec, now)])
 
-    def _authorities(self, now: datetime, soon: timedelta) -> Iterator[CertInfo]:
-        for certificate in self.authority.bundle():
-            state, why = due.expiry(certificate, now, soon) or (State.OK, "")
-            yield due.describe("-", due.CA_USE, certificate, now, state, why)
+    def _cas(self, now: datetime, soon: timedelta) -> Iterator[CertInfo]:
+        for kind, authority in self._authorities.items():
+            if not authority.crt.exists():
+                yield CertInfo("-", kind.use, kind.title, (), State.MISSING, "not made yet")
+                continue
+            for certificate in authority.bundle():
+                state, why = due.expiry(certificate, now, soon) or (State.OK, "")
+                yield due.describe("-", kind.use, certificate, now, state, why)
 
     def _unused(self, spec: ClusterSpec, now: datetime) -> Iterator[CertInfo]:
         wanted = {(w.node, w.use) for w in certificates(spec)}
@@ -109,17 +131,19 @@ class Store:
     def init(self, spec: ClusterSpec) -> tuple[Made, ...]:
         """Make what is missing, re-issue what the spec wants otherwise. Returns what was made."""
         with self._writing(create=True):
-            made = list(self._init_authority(spec))
-            self._signer(spec)  # another cluster's folder is refused before its secrets are touched
+            made = list(self._init_authority(spec, CLUSTER_CA, "the cluster's CA"))
+            self._signers(spec)  # another cluster's folder is refused before its secrets are touched
+            made += self._init_authority(spec, DICOM_CA, "the CA for DICOM")
             made += ensure_secrets(self.secrets_file, self.pgpass, spec)
             made += ensure_ssh(self.ssh_key, spec.cluster)
             late = self._judged(spec, timedelta(0))
             return (*made, *self._issue((w, i) for w, i in late if not i.fine))
 
-    def _init_authority(self, spec: ClusterSpec) -> Iterator[Made]:
-        files.ensure_folder(self.authority.folder)
-        if self.authority.create(spec.cluster, self._clock()):
-            yield Made(self.authority.crt, "the cluster's CA")
+    def _init_authority(self, spec: ClusterSpec, kind: CaKind, why: str) -> Iterator[Made]:
+        authority = self._authorities[kind]
+        files.ensure_folder(authority.folder)
+        if authority.create(spec.cluster, self._clock()):
+            yield Made(authority.crt, why)
 
     def renew(
         self,
@@ -153,37 +177,43 @@ class Store:
                 self._issue(chosen)
             return tuple(info for _, info in chosen)
 
-    def replace_authority(self, spec: ClusterSpec, step: str) -> tuple[CertInfo, ...]:
-        """One step of a CA replacement: start, switch or finish. Returns what was issued again.
+    def replace_authority(
+        self, spec: ClusterSpec, step: str, kind: CaKind = CLUSTER_CA
+    ) -> tuple[CertInfo, ...]:
+        """One step of the replacement of one CA: start, switch or finish. Returns what was issued again.
 
         Raises:
             Refused: out of turn; or `finish` while a certificate is still signed by the old CA.
 
         """
         with self._writing():
-            self._signer(spec)
+            self._signers(spec)
+            authority = self._authorities[kind]
             if step == "start":
-                self.authority.check_turn(Phase.STEADY)
-                issued = self._reissue(spec, lambda info: info.use in REREAD_TRUST_WITH_OWN)
-                self.authority.start(spec.cluster, self._clock())
+                authority.check_turn(Phase.STEADY)
+                issued = self._reissue(spec, kind, lambda info: info.use in REREAD_TRUST_WITH_OWN)
+                authority.start(spec.cluster, self._clock())
                 return issued
             if step == "switch":
-                self.authority.switch()
-                return self._reissue(spec, lambda info: not info.fine)
-            self._check_all_new(spec)
-            issued = self._reissue(spec, lambda info: info.use in REREAD_TRUST_WITH_OWN)
-            self.authority.finish()
+                authority.switch()
+                return self._reissue(spec, kind, lambda info: not info.fine)
+            self._check_all_new(spec, kind)
+            issued = self._reissue(spec, kind, lambda info: info.use in REREAD_TRUST_WITH_OWN)
+            authority.finish()
             return issued
 
-    def _reissue(self, spec: ClusterSpec, which: Callable[[CertInfo], bool]) -> tuple[CertInfo, ...]:
-        chosen = [(wanted, info) for wanted, info in self._judged(spec, due.SOON) if which(info)]
+    def _reissue(
+        self, spec: ClusterSpec, kind: CaKind, which: Callable[[CertInfo], bool]
+    ) -> tuple[CertInfo, ...]:
+        chosen = [(w, info) for w, info in self._judged(spec, due.SOON) if w.ca == kind and which(info)]
         self._issue(chosen)
         return tuple(info for _, info in chosen)
 
-    def _check_all_new(self, spec: ClusterSpec) -> None:
-        self.authority.check_turn(Phase.SWITCHED)
-        if late := [f"{i.node} {i.use}: {i.why}" for _, i in self._judged(spec, timedelta(0)) if not i.fine]:
-            hint = "hactl pki renew --ca switch"
+    def _check_all_new(self, spec: ClusterSpec, kind: CaKind) -> None:
+        self._authorities[kind].check_turn(Phase.SWITCHED)
+        judged = (info for wanted, info in self._judged(spec, timedelta(0)) if wanted.ca == kind)
+        if late := [f"{i.node} {i.use}: {i.why}" for i in judged if not i.fine]:
+            hint = f"hactl pki renew {kind.option} switch"
             raise Refused("certificates are not all signed by the new CA", late, hint=hint)
 
     def is_trusted(self, address: str, port: int, key: HostKey, *, replace: bool = False) -> bool:
@@ -221,27 +251,34 @@ class Store:
     def _pair(self, node: str, use: str) -> Pair:
         return Pair(self.state / "certs" / node, use)
 
-    def _signer(self, spec: ClusterSpec) -> x509.Certificate:
+    def _signers(self, spec: ClusterSpec) -> dict[CaKind, x509.Certificate | None]:
         """Raises Refused when this folder belongs to another cluster: its secrets must not get mixed."""
-        signer = self.authority.signer()
-        if not ca.cn_of(signer).startswith(f"hactl CA {spec.cluster} "):
+        return {kind: self._signer(spec, kind) for kind in CA_KINDS}
+
+    def _signer(self, spec: ClusterSpec, kind: CaKind) -> x509.Certificate | None:
+        authority = self._authorities[kind]
+        if kind is DICOM_CA and not authority.crt.exists():
+            return None  # a state folder of before there was one; `init` makes it
+        signer = authority.signer()
+        if not ca.cn_of(signer).startswith(f"{kind.title} {spec.cluster} "):
             raise Refused(
                 f"{self.state} belongs to another cluster ({ca.cn_of(signer)}), not to {spec.cluster}"
             )
         return signer
 
     def _judged(self, spec: ClusterSpec, before: timedelta) -> list[tuple[CertSpec, CertInfo]]:
-        signer, now = self._signer(spec), self._clock()
+        signers, now = self._signers(spec), self._clock()
         found = ((w, self._pair(w.node, w.use).find()) for w in certificates(spec))
-        return [(wanted, due.judge(wanted, what, signer, now, before)) for wanted, what in found]
+        return [(wanted, due.judge(wanted, what, signers[wanted.ca], now, before)) for wanted, what in found]
 
     def _issue(self, chosen: Iterable[tuple[CertSpec, CertInfo]]) -> tuple[Made, ...]:
         todo = tuple(chosen)
         if not todo:
             return ()  # the CA's key may be kept elsewhere as long as nothing has to be signed
-        authority = self.authority.authority()
+        # All before the first: a key that is not here stops it before anything is half done.
+        authorities = {kind: self._authorities[kind].authority() for kind in {w.ca for w, _ in todo}}
         files.ensure_folder(self.state / "certs")
-        return tuple(self._issue_one(authority, wanted, info) for wanted, info in todo)
+        return tuple(self._issue_one(authorities[wanted.ca], wanted, info) for wanted, info in todo)
 
     def _issue_one(self, authority: Authority, wanted: CertSpec, info: CertInfo) -> Made:
         pair = self._pair(wanted.node, wanted.use)

@@ -9,11 +9,35 @@ from typing import Final
 from hactl.spec.model import ClusterSpec, Node, Role
 
 OPS: Final = "ops"  # stands where a node's name stands: the workstation that hactl is run from
+OPS_DICOM: Final = "ops-dicom"
+MODALITY: Final = "modality"  # stands where a use stands; modalities are no nodes, hence no rows of the table
 LOOPBACK: Final = ("127.0.0.1", "localhost")
 _VOTERS: Final = frozenset({Role.DATABASE, Role.WITNESS})
 _DATABASE: Final = frozenset({Role.DATABASE})
 _ARCHIVE: Final = frozenset({Role.ARCHIVE})
 _WITNESS: Final = frozenset({Role.WITNESS})
+
+
+@dataclass(frozen=True)
+class CaKind:
+    """One of the cluster's two CAs: `name` of its files, `title` in its subject, `option` to replace it."""
+
+    name: str
+    title: str
+    option: str
+    next_key: str
+
+    @property
+    def use(self) -> str:
+        """What stands where a use stands."""
+        return self.option.removeprefix("--")
+
+
+CLUSTER_CA: Final = CaKind("ca", "hactl CA", "--ca", "next.key")
+# etcd, Patroni and Prometheus let in whom their CA signed, whatever the name: what leaves the cluster's
+# machines, as a modality's certificate does, must come from another one.
+DICOM_CA: Final = CaKind("dicom", "hactl DICOM CA", "--dicom-ca", "dicom-next.key")
+CA_KINDS: Final = (CLUSTER_CA, DICOM_CA)
 
 
 @dataclass(frozen=True)
@@ -35,6 +59,7 @@ class CertSpec:
     group: str
     mode: str = "0600"
     rsa: bool = False
+    ca: CaKind = CLUSTER_CA
 
 
 @dataclass(frozen=True)
@@ -48,6 +73,7 @@ class Use:
     client: bool
     owner: str
     rsa: bool = False
+    ca: CaKind = CLUSTER_CA
 
 
 USES: Final = (
@@ -60,7 +86,7 @@ USES: Final = (
     Use("replicator", _DATABASE, "replicator", server=False, client=True, owner="postgres"),
     Use("rewind", _DATABASE, "rewind", server=False, client=True, owner="postgres"),
     # RSA: DCMTK 3.6.7 has no ECDSA cipher of TLS 1.2, and many modalities speak nothing newer.
-    Use("orthanc", _ARCHIVE, "{node}", server=True, client=True, owner="orthanc", rsa=True),
+    Use("orthanc", _ARCHIVE, "{node}", server=True, client=True, owner="orthanc", rsa=True, ca=DICOM_CA),
     Use("nginx", _ARCHIVE, "{node}", server=True, client=False, owner="root"),
     Use("hactl", frozenset(Role), "hactl-{node}", server=False, client=True, owner="hactl"),
     Use("prometheus", _WITNESS, "prometheus", server=False, client=True, owner="prometheus"),
@@ -70,7 +96,7 @@ USES: Final = (
 # Patroni's REST API reads whom it trusts again only when its own certificate is another one (patroni/api.py,
 # reload_local_certificate): each change of the trusted CAs must bring it a new one, or a reload does nothing.
 REREAD_TRUST_WITH_OWN: Final = frozenset({"patroni"})
-USE_NAMES: Final = (*(use.name for use in USES), OPS)
+USE_NAMES: Final = (*(use.name for use in USES), OPS, OPS_DICOM)
 
 
 def certificates(spec: ClusterSpec) -> tuple[CertSpec, ...]:
@@ -86,10 +112,23 @@ def _certificates(spec: ClusterSpec) -> Iterator[CertSpec]:
             sans = _server_names(spec, name, node) if use.server else ()
             cn = use.cn.format(node=name)
             yield CertSpec(
-                name, use.name, cn, sans, use.server, use.client, use.owner, use.owner, rsa=use.rsa
+                name, use.name, cn, sans, use.server, use.client, use.owner, use.owner, rsa=use.rsa, ca=use.ca
             )
+    yield CertSpec(OPS, OPS, OPS, (), server=False, client=True, owner="root", group="root")
     # Server as well: for C-MOVE the archive calls back, and its TLS library demands that of whom it calls.
-    yield CertSpec(OPS, OPS, OPS, (), server=True, client=True, owner="root", group="root")
+    yield CertSpec(OPS, OPS_DICOM, OPS, (), server=True, client=True, owner="root", group="root", ca=DICOM_CA)
+
+
+def modality(spec: ClusterSpec, name: str) -> CertSpec:
+    """The certificate of a modality: it calls the archive, and is called by it for C-MOVE.
+
+    Raises KeyError when the spec has none of that name.
+    """
+    found = spec.archive.modalities[name]
+    return CertSpec(
+        name, MODALITY, found.aet, (str(found.address),), server=True, client=True,
+        owner="root", group="root", rsa=True, ca=DICOM_CA,
+    )  # fmt: skip
 
 
 def _server_names(spec: ClusterSpec, name: str, node: Node) -> tuple[str, ...]:

@@ -175,7 +175,7 @@ def _dicom_tls() -> dict[str, Any]:
         "DicomTlsEnabled": True,
         "DicomTlsCertificate": str(layout.PKI / "orthanc.crt"),
         "DicomTlsPrivateKey": str(layout.PKI / "orthanc.key"),
-        "DicomTlsTrustedCertificates": str(layout.PKI / "ca.crt"),
+        "DicomTlsTrustedCertificates": str(layout.DICOM_CA),
         "DicomTlsRemoteCertificateRequired": True,
     }
 

@@ -13,6 +13,7 @@ from hactl import layout
 from hactl.drill import dicom_net, dicomweb, images
 from hactl.drill.dicomweb import Account
 from hactl.errors import Refused, StepFailed, Unreachable
+from hactl.pki.store import Store
 from tests.support.dcmtk import Client
 from tests.support.labs import Site, clean, stored
 from tests.support.tls import TestCa
@@ -23,8 +24,9 @@ def run_of(name: str) -> str:
 
 
 def dcmtk(site: Site, *, aet: str = "HACTL") -> Client:
-    own = site.lab.site
-    tls = ("+tls", str(own.key), str(own.cert), "+cf", str(own.ca))
+    own = Store(site.lab.site.state)
+    crt, key = own.cert("ops", "ops-dicom")
+    tls = ("+tls", str(key), str(crt), "+cf", str(own.dicom_ca))
     archive = site.ground.archive
     return Client(archive.host, archive.port, tls, aet=aet, called=archive.aet)
 
@@ -96,12 +98,15 @@ def test_plain_dicom_is_refused(site: Site) -> None:
     assert replace(dcmtk(site), tls=()).call("echoscu").returncode != 0
 
 
-def test_a_certificate_of_another_ca_is_refused(site: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize("whose", ["a stranger's", "the cluster's"])
+def test_a_certificate_of_another_ca_is_refused(site: Site, tmp_path: Path, whose: str) -> None:
+    store = Store(site.lab.site.state)
     foreign = TestCa(tmp_path).issue("ops")
-    tls = dicom_net.tls_context(site.lab.site.ca, foreign.cert, foreign.key, ssl.Purpose.SERVER_AUTH)
+    cert, key = (foreign.cert, foreign.key) if whose == "a stranger's" else store.cert("ops", "ops")
+    tls = dicom_net.tls_context(store.dicom_ca, cert, key, ssl.Purpose.SERVER_AUTH)
     with pytest.raises(Unreachable):
         dicom_net.echo(replace(site.ground.archive, tls=tls))
-    options = ("+tls", str(foreign.key), str(foreign.cert), "+cf", str(site.lab.site.ca))
+    options = ("+tls", str(key), str(cert), "+cf", str(store.dicom_ca))
     assert replace(dcmtk(site), tls=options).call("echoscu").returncode != 0
 
 

@@ -10,8 +10,17 @@ import pytest
 from hactl.adapters.command import run
 from hactl.pki import sshkey
 from hactl.pki.store import Store
-from hactl.pki.uses import CertSpec, certificates
-from tests.support.pki import ask, client_context, initialised, sample_spec, server_context, tls_server
+from hactl.pki.uses import CLUSTER_CA, DICOM_CA, CaKind, CertSpec, certificates
+from tests.support.pki import (
+    ask,
+    bundle,
+    ca_of,
+    client_context,
+    initialised,
+    sample_spec,
+    server_context,
+    tls_server,
+)
 
 CERTS = certificates(sample_spec())
 SERVERS = [c for c in CERTS if c.sans and c.node in {"db1", "wit1", "arc1"}]
@@ -33,6 +42,16 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return initialised(tmp_path_factory.mktemp("foreign"))
 
 
+def other(kind: CaKind) -> CaKind:
+    return CLUSTER_CA if kind is DICOM_CA else DICOM_CA
+
+
+def own(store: Store, kind: CaKind) -> ssl.SSLContext:
+    """The workstation as a client of what a CA signed."""
+    use = "ops" if kind is CLUSTER_CA else "ops-dicom"
+    return client_context(store, store.cert("ops", use), ca=bundle(store, kind))
+
+
 def verify(ca: Path, cert: Path, *options: str) -> str:
     argv = ["openssl", "verify", "-x509_strict", "-check_ss_sig", "-CAfile", str(ca), *options, str(cert)]
     return run(argv, within=20, check=False).out.strip()
@@ -42,8 +61,9 @@ def verify(ca: Path, cert: Path, *options: str) -> str:
 def test_openssl_verifies_each_certificate_for_its_purposes(store: Store, cert: CertSpec) -> None:
     crt, _ = store.cert(cert.node, cert.use)
     for wanted, purpose in ((cert.server, "sslserver"), (cert.client, "sslclient")):
-        verdict = verify(store.ca, crt, "-purpose", purpose)
+        verdict = verify(bundle(store, cert.ca), crt, "-purpose", purpose)
         assert (verdict == f"{crt}: OK") is wanted, verdict
+        assert verify(bundle(store, other(cert.ca)), crt, "-purpose", purpose) != f"{crt}: OK"
 
 
 @pytest.mark.parametrize("cert", SERVERS, ids=name)
@@ -51,7 +71,7 @@ def test_openssl_finds_each_name_and_no_other(store: Store, cert: CertSpec) -> N
     crt, _ = store.cert(cert.node, cert.use)
     for san in cert.sans:
         option = "-verify_ip" if san[0].isdigit() else "-verify_hostname"
-        assert verify(store.ca, crt, option, san) == f"{crt}: OK"
+        assert verify(bundle(store, cert.ca), crt, option, san) == f"{crt}: OK"
     assert verify(store.ca, crt, "-verify_ip", "192.0.2.200") != f"{crt}: OK"
 
 
@@ -74,7 +94,7 @@ def test_the_ca_and_the_keys_are_what_the_documentation_says(store: Store) -> No
 def test_handshake_by_every_name(store: Store, cert: CertSpec) -> None:
     with tls_server(server_context(store, cert.node, cert.use)) as port:
         for san in cert.sans:
-            assert ask(port, client_context(store, store.cert("ops", "ops")), san) == "ops"
+            assert ask(port, own(store, cert.ca), san) == "ops"
 
 
 def test_a_name_that_is_not_in_the_certificate_is_refused(store: Store) -> None:
@@ -86,9 +106,24 @@ def test_a_name_that_is_not_in_the_certificate_is_refused(store: Store) -> None:
 
 
 @pytest.mark.parametrize("cert", CLIENTS, ids=name)
-def test_every_client_is_let_in_and_known_by_its_cn(store: Store, cert: CertSpec) -> None:
-    with tls_server(server_context(store, "db1", "patroni")) as port:
-        assert ask(port, client_context(store, store.cert(cert.node, cert.use)), "192.0.2.100") == cert.cn
+def test_every_client_is_let_in_by_its_own_ca_only_and_known_by_its_cn(store: Store, cert: CertSpec) -> None:
+    for node, use in (("db1", "patroni"), ("arc1", "orthanc")):
+        server = ca_of(node, use)
+        context = client_context(store, store.cert(cert.node, cert.use), ca=bundle(store, server))
+        with tls_server(server_context(store, node, use)) as port:
+            if cert.ca is server:
+                assert ask(port, context, node) == cert.cn
+            else:
+                with pytest.raises(OSError, match=r"unknown ca|reset|closed"):
+                    ask(port, context, node)
+
+
+@pytest.mark.parametrize("kind", [CLUSTER_CA, DICOM_CA], ids=lambda kind: kind.use)
+def test_a_server_of_the_other_ca_is_refused(store: Store, kind: CaKind) -> None:
+    """Patroni's certificate on the DICOM port, or Orthanc's on Patroni's."""
+    node, use = ("arc1", "orthanc") if kind is CLUSTER_CA else ("db1", "patroni")
+    with tls_server(server_context(store, node, use)) as port, pytest.raises(ssl.SSLCertVerificationError):
+        ask(port, own(store, kind), node)
 
 
 def test_a_server_only_certificate_is_no_client(store: Store) -> None:

@@ -37,7 +37,7 @@ def pair() -> Iterator[ArchivePair]:
 
 
 def dicom(pair: ArchivePair, node: str = "arc1", **changed: object) -> Client:
-    options = {"tls": tls_options(pair.places["arc1"].folder / "pki", "ops"), **changed}
+    options = {"tls": tls_options(pair.places["arc1"].folder / "pki", "ops-dicom"), **changed}
     return Client("127.0.0.1", pair.places[node].dicom, **options)  # type: ignore[arg-type]
 
 
@@ -80,8 +80,8 @@ def keys(study: str) -> tuple[str, ...]:
 
 def move(pair: ArchivePair, node: str, study: str) -> int:
     """C-MOVE of a study to ourselves; the last status. By pynetdicom: Debian's movescu has no TLS."""
-    context = ssl.create_default_context(cafile=str(pair.pki("arc1", "ca.crt")))
-    context.load_cert_chain(pair.pki("arc1", "ops.crt"), pair.pki("arc1", "ops.key"))
+    context = ssl.create_default_context(cafile=str(pair.pki("arc1", "dicom-ca.crt")))
+    context.load_cert_chain(pair.pki("arc1", "ops-dicom.crt"), pair.pki("arc1", "ops-dicom.key"))
     model = StudyRootQueryRetrieveInformationModelMove
     asked = Dataset()
     asked.QueryRetrieveLevel, asked.StudyInstanceUID = "STUDY", study
@@ -121,7 +121,7 @@ def test_move_calls_the_modality_back_over_tls(pair: ArchivePair, tmp_path: Path
     picture = stored(pair, tmp_path)
     inbox = tmp_path / "inbox"
     inbox.mkdir()
-    tls = tls_options(pair.places["arc1"].folder / "pki", "ops")
+    tls = tls_options(pair.places["arc1"].folder / "pki", "modality")
     receiver = Daemon(
         "storescp", [program("/usr/bin/storescp", "dcmtk"), *tls, "-od", str(inbox), str(pair.destination)],
         tmp_path / "storescp.log",
@@ -151,15 +151,37 @@ def test_refused_associations(pair: ArchivePair, changed: dict[str, object], why
     assert why in done.stderr + done.stdout
 
 
+def test_a_modality_stores_with_its_own_certificate(pair: ArchivePair, tmp_path: Path) -> None:
+    picture = image(tmp_path)
+    tls = tls_options(pair.places["arc1"].folder / "pki", "modality")
+    done = dicom(pair, tls=tls).call("storescu", str(picture.path))
+    assert done.returncode == 0, done.stderr
+    assert ask(pair, f"/dicom-web/studies/{picture.study}/metadata", user=OPERATOR)[0] == 200
+
+
+@pytest.mark.parametrize("use", ["ops", "hactl", "prometheus", "nginx"])
+def test_certificates_of_the_clusters_ca_are_refused_on_the_dicom_port(pair: ArchivePair, use: str) -> None:
+    done = dicom(pair, tls=tls_options(pair.places["arc1"].folder / "pki", use)).call("echoscu")
+    assert done.returncode != 0
+    assert "Association Request Failed" in done.stderr  # closed in the handshake, before a word of DICOM
+
+
+@pytest.mark.parametrize("use", ["modality", "ops-dicom", "orthanc"])
+def test_certificates_of_the_dicom_ca_open_nothing_at_nginx(pair: ArchivePair, use: str) -> None:
+    """`ops-dicom` is named ops as well: not the name opens the door, but who signed it."""
+    assert ask(pair, "/system", cert=use)[0] == 400
+
+
 @pytest.mark.parametrize("version", ["tls1", "tls1_1", "tls1_2", "tls1_3"])
 @pytest.mark.parametrize("port", ["dicom", "https"])
 def test_tls_versions(pair: ArchivePair, port: str, version: str) -> None:
     accepted = version in {"tls1_2", "tls1_3"}
     place, pki = pair.places["arc1"], pair.places["arc1"].folder / "pki"
     target = f"127.0.0.1:{place.dicom}" if port == "dicom" else f"{place.address}:{HTTPS}"
+    use, trusted = ("modality", "dicom-ca.crt") if port == "dicom" else ("ops", "ca.crt")
     argv = [
         "openssl", "s_client", "-connect", target, f"-{version}", "-cipher", "ALL:@SECLEVEL=0",
-        "-cert", str(pki / "ops.crt"), "-key", str(pki / "ops.key"), "-CAfile", str(pki / "ca.crt"),
+        "-cert", str(pki / f"{use}.crt"), "-key", str(pki / f"{use}.key"), "-CAfile", str(pki / trusted),
     ]  # fmt: skip
     done = subprocess.run(argv, input="", capture_output=True, text=True, timeout=20, check=False)
     assert ("Cipher is (NONE)" not in done.stdout) == accepted, done.stdout[-500:]
@@ -178,7 +200,7 @@ def test_who_holds_the_vip_needs_no_password(pair: ArchivePair) -> None:
         pytest.param("GET", "/changes?last", {"cert": "ops"}, 200, id="the workstation's certificate"),
         pytest.param("GET", "/changes?last", {"cert": "hactl"}, 200, id="a node's hactl certificate"),
         pytest.param("GET", "/tools/metrics-prometheus", {"cert": "prometheus"}, 200, id="prometheus"),
-        pytest.param("GET", "/system", {"cert": "orthanc"}, 401, id="another certificate opens nothing"),
+        pytest.param("GET", "/system", {"cert": "replicator"}, 401, id="another certificate opens nothing"),
         pytest.param("DELETE", "/patients/x", {"user": OPERATOR}, 403, id="operators delete nothing"),
         pytest.param("DELETE", "/patients/x", {"cert": "ops"}, 403, id="certificates delete nothing"),
         pytest.param("DELETE", "/patients/x", {"user": ADMIN}, 404, id="an administrator may; there is none"),

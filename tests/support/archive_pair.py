@@ -25,7 +25,7 @@ import yaml
 
 from hactl import layout
 from hactl.pki import ca
-from hactl.pki.uses import CertSpec, certificates
+from hactl.pki.uses import CA_KINDS, CertSpec, certificates, modality
 from hactl.render import archive_checks, nginx, orthanc, prometheus
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
@@ -147,20 +147,27 @@ def _temporary(home: str) -> str:
     return "".join(f"    {kind}_temp_path {home}/{kind};\n" for kind in kinds)
 
 
-_GUESTS = ("ops", "postgres", "prometheus", "prometheus-web")
+_GUESTS = ("ops", "ops-dicom", "postgres", "prometheus", "prometheus-web", "replicator")
+_BUNDLES = {"ca": "ca.crt", "dicom-ca": layout.DICOM_CA.name}
 
 
-def _issue(pair: ArchivePair, authority: ca.Authority) -> None:
-    """The certificates that hactl makes for the archive nodes, with this machine's addresses."""
+def _issue(pair: ArchivePair) -> None:
+    """The certificates that hactl makes for the archive nodes, with this machine's addresses.
+
+    Beside them those of some guests, and of the modality `ops` (`modality.crt`).
+    """
     spec, now = sample(), datetime.now(UTC)
+    authorities = {kind: ca.new_authority(spec.cluster, ca.new_key(), now, kind) for kind in CA_KINDS}
     guests = [next(c for c in certificates(spec) if c.use == use) for use in _GUESTS]
+    guests.append(modality(spec, "ops"))
     for node, place in pair.places.items():
         pki = place.folder / "pki"
         pki.mkdir(parents=True)
-        (pki / "ca.crt").write_bytes(ca.certificate_pem([authority.certificate]))
+        for kind, authority in authorities.items():
+            (pki / _BUNDLES[kind.use]).write_bytes(ca.certificate_pem([authority.certificate]))
         mine = [c for c in certificates(spec) if c.node == node]
         for wanted in (*mine, *guests):
-            _issue_one(pki, authority, _local(wanted, pair, place), now)
+            _issue_one(pki, authorities[wanted.ca], _local(wanted, pair, place), now)
 
 
 def _local(wanted: CertSpec, pair: ArchivePair, place: Place) -> CertSpec:
@@ -255,7 +262,7 @@ def archive_pair() -> Iterator[ArchivePair]:
     places = {f"arc{n}": Place(folder / f"arc{n}", f"{prefix}.2{n}") for n in (1, 2)}
     pair = ArchivePair(folder, prefix, free_port(), places)
     try:
-        _issue(pair, ca.new_authority("demo", ca.new_key(), datetime.now(UTC)))
+        _issue(pair)
         _storage(pair)
         pair.daemons["postgres"] = _postgres(pair)
         start_database(pair)

@@ -60,5 +60,5 @@ class Client:
 
 
 def tls_options(pki: Path, use: str) -> tuple[str, ...]:
-    """Mutual TLS with the certificate `use` of `pki`, which must have ca.crt too."""
-    return ("+tls", str(pki / f"{use}.key"), str(pki / f"{use}.crt"), "+cf", str(pki / "ca.crt"))
+    """Mutual TLS with the certificate `use` of `pki`, which must have dicom-ca.crt too."""
+    return ("+tls", str(pki / f"{use}.key"), str(pki / f"{use}.crt"), "+cf", str(pki / "dicom-ca.crt"))

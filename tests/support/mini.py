@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hactl import layout
 from hactl.deploy.desired import render_secrets
 from hactl.pki.store import Store
 from hactl.pki.uses import certificates
@@ -136,6 +137,7 @@ def _node(mini: Mini, store: Store, node: str) -> None:
     pki = tree / "etc/hactl/pki"
     pki.mkdir(parents=True)
     shutil.copy(store.ca, pki / "ca.crt")
+    shutil.copy(store.dicom_ca, pki / layout.DICOM_CA.name)
     for wanted in certificates(sample()):
         if wanted.node == node:
             for source in store.cert(node, wanted.use):

@@ -18,7 +18,9 @@ from typing import Any
 
 import yaml
 
+from hactl.pki.pairs import Pair
 from hactl.pki.store import Store
+from hactl.pki.uses import DICOM_CA, CaKind, certificates
 from hactl.spec.model import ClusterSpec
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "cluster.yaml"
@@ -73,18 +75,40 @@ def ready(folder: Path, clock: Clock, *, small: bool = True) -> Store:
     return Store(folder / "state", clock)
 
 
+def age(store: Store, spec: ClusterSpec) -> None:
+    """Make it the state folder of an installation of before there was a CA for DICOM."""
+    for wanted in certificates(spec):
+        if wanted.ca is DICOM_CA:
+            pair = Pair(store.state / "certs" / wanted.node, wanted.use)
+            pair.issue(store.authority.authority(), wanted, store._clock())
+    for name in ("dicom.crt", "dicom.key"):
+        (store.state / "ca" / name).unlink()
+
+
+def bundle(store: Store, kind: CaKind) -> Path:
+    return store.dicom_ca if kind is DICOM_CA else store.ca
+
+
+def ca_of(node: str, use: str) -> CaKind:
+    """Which CA the table of uses gives it."""
+    return next(c.ca for c in certificates(sample_spec()) if (c.node, c.use) == (node, use))
+
+
 def server_context(store: Store, node: str, use: str) -> ssl.SSLContext:
-    """A server that demands a client certificate of our CA, checked as strictly as OpenSSL can."""
+    """A server that demands a client certificate of its own CA, checked as strictly as OpenSSL can."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*store.cert(node, use))
-    context.load_verify_locations(store.ca)
+    context.load_verify_locations(bundle(store, ca_of(node, use)))
     context.verify_mode = ssl.CERT_REQUIRED
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     return context
 
 
-def client_context(store: Store, cert: tuple[Path, Path] | None = None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(store.ca))
+def client_context(
+    store: Store, cert: tuple[Path, Path] | None = None, *, ca: Path | None = None
+) -> ssl.SSLContext:
+    """Trusts the cluster's CA, or `ca`."""
+    context = ssl.create_default_context(cafile=str(ca or store.ca))
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     if cert:
         context.load_cert_chain(*cert)

@@ -14,7 +14,7 @@ from hactl.adapters import hostkey
 from hactl.cli.app import root
 from hactl.errors import NotHealthy, Refused, Unreachable, UsageError
 from hactl.pki.store import Store, utc_now
-from tests.support.pki import SAMPLE, Clock, ready, small_spec
+from tests.support.pki import SAMPLE, Clock, age, ready, small_spec
 
 KIND, BLOB = "ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 PRINT = "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU"
@@ -111,14 +111,15 @@ def test_renew_dry_run_and_for_real(run: Run, state: Path) -> None:
 
 
 def test_renew_before_takes_a_duration(run: Run) -> None:
-    assert len(json.loads(run("renew", "--before", "400d", "--dry-run").stdout)["certificates"]) == 6
+    assert len(json.loads(run("renew", "--before", "400d", "--dry-run").stdout)["certificates"]) == 7
     assert run("renew", "--before", "soon").exit_code == 2
 
 
 @pytest.mark.parametrize(
     "argv",
     [["renew", "--node", "db9"], ["renew", "--use", "web"], ["trust", "db9"], ["trust", "wit1", "--replace"],
-     ["renew", "--ca", "start", "--all"]],
+     ["renew", "--ca", "start", "--all"], ["renew", "--dicom-ca", "start", "--node", "wit1"],
+     ["renew", "--ca", "start", "--dicom-ca", "start"]],
 )  # fmt: skip
 def test_wrong_calls_are_usage_errors(run: Run, argv: list[str]) -> None:
     assert isinstance(run(*argv).exception, UsageError)
@@ -139,6 +140,24 @@ def test_a_ca_replacement_asks_and_names_the_next_step(run: Run, state: Path) ->
     assert "6 certificates issued again" in run("renew", "--ca", "switch", "--yes").stderr
     assert run("renew", "--ca", "finish", "--yes").exit_code == 0
     assert run("show").exit_code == 0
+
+
+def test_the_ca_for_dicom_is_replaced_by_its_own_option(run: Run, state: Path) -> None:
+    before = (state / "ca/ca.crt").read_bytes()
+    asked = run("renew", "--dicom-ca", "start", answer="y\n")
+    assert "pki renew --dicom-ca switch" in asked.stderr
+    assert "Do all modalities trust both" in run("renew", "--dicom-ca", "switch", answer="n\n").stderr
+    assert "1 certificates issued again" in run("renew", "--dicom-ca", "switch", "--yes").stderr
+    assert run("renew", "--dicom-ca", "finish", "--yes").exit_code == 0
+    assert (state / "ca/ca.crt").read_bytes() == before
+
+
+def test_show_of_a_state_of_before_names_the_next_command(run: Run, state: Path) -> None:
+    age(Store(state, Clock(TODAY)), small_spec())
+    result = run("show")
+    assert isinstance(result.exception, NotHealthy)
+    assert "pki init" in result.exception.hint
+    assert run("init").exit_code == run("show").exit_code == 0
 
 
 def test_trust_pins_after_the_question(run: Run, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

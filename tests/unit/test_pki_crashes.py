@@ -12,11 +12,11 @@ import pytest
 
 from hactl.errors import Refused
 from hactl.pki import ca
-from hactl.pki.authority import Phase
+from hactl.pki.authority import AuthorityFiles, Phase
 from hactl.pki.due import State
 from hactl.pki.store import Store
-from hactl.pki.uses import certificates
-from tests.support.pki import Clock, initialised, small_spec
+from hactl.pki.uses import CLUSTER_CA, DICOM_CA, CaKind, certificates
+from tests.support.pki import Clock, age, initialised, small_spec
 
 SPEC = small_spec()
 ENOUGH = 10**9
@@ -60,7 +60,7 @@ class Power:
 
 @pytest.fixture
 def power(monkeypatch: pytest.MonkeyPatch) -> Power:
-    # Two certificates are as good as twenty here, and much faster.
+    # Two certificates, one of each CA, are as good as twenty here, and much faster.
     monkeypatch.setattr("hactl.pki.store.certificates", lambda spec: certificates(spec)[-2:])
     return Power(monkeypatch)
 
@@ -90,6 +90,17 @@ def test_init_may_be_cut_anywhere_and_repeated(tmp_path: Path, power: Power) -> 
         assert before is None or store.secrets() == before
 
 
+def test_the_first_init_of_a_state_of_before_may_be_cut_anywhere(tmp_path: Path, power: Power) -> None:
+    before = copies(tmp_path, lambda store: age(store, SPEC))
+    for steps, store in power.cuts(lambda s: s.init(SPEC), before):
+        authority, secrets = store.ca.read_bytes(), store.secrets()
+        store.cert("ops", "ops-dicom")
+        store.init(SPEC)
+        assert is_whole(store), f"cut at step {steps}"
+        assert (store.ca.read_bytes(), store.secrets()) == (authority, secrets)
+        assert untrusted(store, DICOM_CA) == []
+
+
 def test_renew_may_be_cut_anywhere_and_readers_see_a_pair(tmp_path: Path, power: Power) -> None:
     def renew(store: Store) -> None:
         store.renew(SPEC, uses=["ops"], force=True)
@@ -103,10 +114,14 @@ def test_renew_may_be_cut_anywhere_and_readers_see_a_pair(tmp_path: Path, power:
         assert is_whole(store), f"cut at step {steps}"
 
 
-def untrusted(store: Store) -> list[str]:
+def authority(store: Store, kind: CaKind) -> AuthorityFiles:
+    return AuthorityFiles(store.state / "ca", kind)
+
+
+def untrusted(store: Store, kind: CaKind) -> list[str]:
     """Uses whose certificate no trusted CA signed: a node that had it would be refused."""
-    trusted, found = store.authority.bundle(), []
-    for wanted in certificates(SPEC)[-2:]:
+    trusted, found = authority(store, kind).bundle(), []
+    for wanted in (c for c in certificates(SPEC)[-2:] if c.ca is kind):
         pem = (store.state / "certs" / wanted.node / f"{wanted.use}.crt").read_bytes()
         leaf = ca.load_certificates(pem, "c")[0]
         if not any(ca.signed_by(leaf, c) for c in trusted):
@@ -114,6 +129,7 @@ def untrusted(store: Store) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("kind", [CLUSTER_CA, DICOM_CA], ids=lambda kind: kind.use)
 @pytest.mark.parametrize(
     ("done", "step", "phase"),
     [
@@ -123,18 +139,19 @@ def untrusted(store: Store) -> list[str]:
     ],
 )
 def test_a_ca_replacement_may_be_cut_anywhere(
-    tmp_path: Path, power: Power, done: list[str], step: str, phase: Phase
+    tmp_path: Path, power: Power, done: list[str], step: str, phase: Phase, kind: CaKind
 ) -> None:
     def prepare(store: Store) -> None:
         for earlier in done:
-            store.replace_authority(SPEC, earlier)
+            store.replace_authority(SPEC, earlier, kind)
 
-    for steps, store in power.cuts(lambda s: s.replace_authority(SPEC, step), copies(tmp_path, prepare)):
-        assert untrusted(store) == [], f"cut at step {steps}"
+    cuts = power.cuts(lambda s: s.replace_authority(SPEC, step, kind), copies(tmp_path, prepare))
+    for steps, store in cuts:
+        assert untrusted(store, kind) == [], f"cut at step {steps}"
         try:
-            store.replace_authority(SPEC, step)
+            store.replace_authority(SPEC, step, kind)
         except Refused:
-            assert store.authority.phase() is phase, f"cut at step {steps}"
-        assert store.authority.phase() is phase
-        assert untrusted(store) == []
+            assert authority(store, kind).phase() is phase, f"cut at step {steps}"
+        assert authority(store, kind).phase() is phase
+        assert untrusted(store, kind) == []
         assert {i.state for i in store.show(SPEC)} == {State.OK}, f"cut at step {steps}"

@@ -10,8 +10,8 @@ from hactl.pki import ca, files
 from hactl.pki.due import State
 from hactl.pki.known_hosts import HostKey
 from hactl.pki.store import Store
-from hactl.pki.uses import certificates
-from tests.support.pki import Clock, database_spec, ready, sample_spec, small_spec
+from hactl.pki.uses import CLUSTER_CA, DICOM_CA, certificates
+from tests.support.pki import Clock, age, database_spec, ready, sample_spec, small_spec
 
 KEY = HostKey("ssh-ed25519", "AAAA")
 OTHER = HostKey("ssh-ed25519", "BBBB")
@@ -57,6 +57,8 @@ def test_the_folder_looks_as_the_others_expect(tmp_path: Path, clock: Clock) -> 
     fixed = {
         "ca/ca.crt",
         "ca/ca.key",
+        "ca/dicom.crt",
+        "ca/dicom.key",
         "secrets.json",
         "pgpass",
         "ssh/id_ed25519",
@@ -162,11 +164,40 @@ def test_a_damaged_certificate_means_a_new_pair(store: Store) -> None:
     assert [m.path.name for m in store.init(small_spec())] == ["ops.crt"]
 
 
+def test_a_state_of_before_gains_the_dicom_ca_and_nothing_else(tmp_path: Path, clock: Clock) -> None:
+    store, spec = ready(tmp_path, clock, small=False), sample_spec()
+    age(store, spec)
+    before = snapshot(store.state)
+    found = {(i.node, i.use): i.state for i in store.show(spec) if not i.fine}
+    new = {("arc1", "orthanc"), ("arc2", "orthanc"), ("ops", "ops-dicom")}
+    assert found == {("-", "dicom-ca"): State.MISSING, **dict.fromkeys(new, State.OLD_CA)}
+    with pytest.raises(Refused, match="no hactl DICOM CA") as caught:
+        store.renew(spec)
+    assert caught.value.hint == "hactl pki init"
+    made = store.init(spec)
+    assert made[0].path == store.dicom_ca
+    assert {(m.path.parent.name, m.path.stem) for m in made[1:]} == new
+    after = snapshot(store.state)
+    changed = {name for name, content in after.items() if before.get(name) != content}
+    pairs = {f"certs/{node}/{use}.{half}" for node, use in new for half in ("crt", "key")}
+    assert changed == {"ca/dicom.crt", "ca/dicom.key", *pairs}
+    assert {i.state for i in store.show(spec)} == {State.OK}
+    assert store.init(spec) == ()
+
+
+def test_the_dicom_ca_of_another_cluster_is_refused(store: Store) -> None:
+    authority = ca.new_authority("other", ca.new_key(), Clock()(), DICOM_CA)
+    files.write(store.dicom_ca, ca.certificate_pem([authority.certificate]), files.PUBLIC)
+    files.write(store.state / "ca/dicom.key", ca.key_pem(authority.key), files.PRIVATE)
+    with pytest.raises(Refused, match="another cluster"):
+        store.init(small_spec())
+
+
 # too open
 
 
 @pytest.mark.parametrize(
-    "name", ["secrets.json", "pgpass", "ca/ca.key", "ssh/id_ed25519", "certs/ops/ops.key"]
+    "name", ["secrets.json", "pgpass", "ca/ca.key", "ca/dicom.key", "ssh/id_ed25519", "certs/ops/ops.key"]
 )
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
 def test_init_refuses_every_private_file_that_is_open(store: Store, name: str, mode: int) -> None:
@@ -215,7 +246,7 @@ def test_before_init_everything_says_so(tmp_path: Path) -> None:
 
 def test_show_has_everything_and_the_ca(store: Store) -> None:
     found = {(i.node, i.use) for i in store.show(small_spec())}
-    assert found == {(c.node, c.use) for c in certificates(small_spec())} | {("-", "ca")}
+    assert found == {(c.node, c.use) for c in certificates(small_spec())} | {("-", "ca"), ("-", "dicom-ca")}
 
 
 def test_show_marks_what_the_spec_no_longer_has(store: Store) -> None:
@@ -293,7 +324,7 @@ def test_a_ca_is_replaced_in_three_steps(store: Store) -> None:
     assert states(store) == {State.OK}
     issued = store.replace_authority(spec, "switch")
     assert {i.state for i in issued} == {State.OLD_CA}
-    assert len(issued) == len(certificates(spec))
+    assert [i.use for i in issued] == [c.use for c in certificates(spec) if c.ca is CLUSTER_CA]
     new = store.authority.signer()
     assert new != old
     assert store.authority.bundle() == (new, old)
@@ -323,6 +354,20 @@ def test_finish_is_refused_while_the_old_ca_is_needed(store: Store) -> None:
     with pytest.raises(Refused, match="not all signed") as caught:
         store.replace_authority(small_spec(), "finish")
     assert caught.value.vetoes == ("ops ops: signed by another CA than the present one",)
+
+
+def test_the_dicom_ca_is_replaced_alone(store: Store) -> None:
+    spec, cluster, old = small_spec(), store.ca.read_bytes(), store.dicom_ca.read_bytes()
+    for step, count in (("start", 2), ("switch", 2), ("finish", 1)):
+        issued = store.replace_authority(spec, step, DICOM_CA)
+        assert [i.use for i in issued] == (["ops-dicom"] if step == "switch" else [])
+        assert store.dicom_ca.read_bytes().count(b"BEGIN CERTIFICATE") == count
+        assert states(store) == {State.OK}
+    assert old not in store.dicom_ca.read_bytes()
+    assert store.ca.read_bytes() == cluster
+    with pytest.raises(Refused) as caught:
+        store.replace_authority(spec, "switch", DICOM_CA)
+    assert caught.value.hint == "hactl pki renew --dicom-ca start"
 
 
 def test_a_new_node_during_a_replacement_is_signed_by_the_ca_in_force(store: Store) -> None:

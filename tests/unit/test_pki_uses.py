@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hactl.pki.uses import USE_NAMES, USES, certificates
+from hactl.pki.uses import DICOM_CA, OPS, USE_NAMES, USES, certificates, modality
 from hactl.spec.model import Role
 from tests.support.pki import sample_spec
 
@@ -31,7 +31,8 @@ ARC2 = LOOPBACK | {"arc2", "192.0.2.22", "192.0.2.101"}
         ("arc2", "orthanc", "arc2", ARC2, True, True, "orthanc"),
         ("wit1", "prometheus-web", "wit1", WIT1, True, False, "prometheus"),
         ("arc2", "nginx", "arc2", ARC2, True, False, "root"),
-        ("ops", "ops", "ops", set(), True, True, "root"),
+        ("ops", "ops", "ops", set(), False, True, "root"),
+        ("ops", "ops-dicom", "ops", set(), True, True, "root"),
     ],
 )
 def test_row(  # noqa: PLR0913, PLR0917 - the columns of the table
@@ -59,7 +60,7 @@ def test_which_node_has_which() -> None:
         "wit1": {"etcd-peer", "etcd-server", "hactl", "prometheus", "prometheus-web"},
         "arc1": {"orthanc", "nginx", "hactl"},
         "arc2": {"orthanc", "nginx", "hactl"},
-        "ops": {"ops"},
+        "ops": {"ops", "ops-dicom"},
     }
 
 
@@ -80,7 +81,7 @@ ROLES = st.lists(st.sampled_from(["database", "witness", "archive"]), min_size=1
 def test_every_server_can_be_called_by_name_and_address(nodes: dict[str, tuple[object, list[str]]]) -> None:
     spec = sample_spec(nodes={n: {"address": str(a), "roles": r} for n, (a, r) in nodes.items()})
     for c in certificates(spec):
-        if c.server and c.node in nodes and c.use != "ops":
+        if c.server and c.node in nodes and c.node != OPS:
             assert {c.node, str(nodes[c.node][0])} | LOOPBACK <= set(c.sans)
         else:
             assert c.sans == ()
@@ -90,6 +91,22 @@ def test_every_server_can_be_called_by_name_and_address(nodes: dict[str, tuple[o
 
 def test_only_the_dicom_port_has_an_rsa_key() -> None:
     assert {c.use for c in certificates(sample_spec()) if c.rsa} == {"orthanc"}
+
+
+def test_only_what_speaks_dicom_is_signed_by_the_dicom_ca() -> None:
+    """What one of the two CAs signs is refused where only the other is trusted."""
+    found = certificates(sample_spec())
+    assert {(c.node, c.use) for c in found if c.ca is DICOM_CA} == {
+        ("arc1", "orthanc"), ("arc2", "orthanc"), ("ops", "ops-dicom"),
+    }  # fmt: skip
+
+
+def test_a_modality_is_known_by_its_ae_title_and_address() -> None:
+    found = modality(sample_spec(), "ops")
+    assert (found.node, found.use, found.cn, found.sans) == ("ops", "modality", "HACTL", ("192.0.2.2",))
+    assert (found.server, found.client, found.rsa, found.ca) == (True, True, True, DICOM_CA)
+    with pytest.raises(KeyError):
+        modality(sample_spec(), "ct1")
 
 
 def test_the_documentation_has_the_same_table() -> None:
