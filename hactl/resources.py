@@ -18,9 +18,3 @@ def folder(name: str) -> Path:
         if candidate.is_dir():
             return candidate
     raise FileNotFoundError(f"hactl's {name}/ folder is missing from this installation")
-
-
-def checkout() -> Path | None:
-    """The source tree this package runs from, or None when it was installed from a wheel."""
-    root = _PACKAGE.parent
-    return root if (root / "pyproject.toml").is_file() else None

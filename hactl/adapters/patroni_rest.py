@@ -37,9 +37,6 @@ class PatroniRest:
     def config(self) -> Mapping[str, object]:
         return self._get("/config", parse.parse_config)
 
-    def history(self) -> tuple[tuple[int, str], ...]:
-        return self._get("/history", parse.parse_history)
-
 
 class DatabaseVip:
     """The database VIP's holder: the Patroni that answers there says its name."""

@@ -31,13 +31,12 @@ def send(archive: Archive, image: Image, history: History) -> Store:
 class ImageLoad:
     """Sends one image after the other, each in an association of its own, until it is stopped."""
 
-    def __init__(self, archive: Archive, run: str, history: History, *, every: float, first: int = 0) -> None:
+    def __init__(self, archive: Archive, run: str, history: History, *, every: float) -> None:
         self.images: list[Image] = []
         self._archive = archive
         self._run = run
         self._history = history
         self._every = every
-        self._first = first
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._send, daemon=True)
 
@@ -53,7 +52,7 @@ class ImageLoad:
     def _send(self) -> None:
         while not self._stop.is_set():
             begin = time.monotonic()
-            image = Image(self._run, self._first + len(self.images))
+            image = Image(self._run, len(self.images))
             self.images.append(image)
             send(self._archive, image, self._history)
             self._stop.wait(max(0.0, begin + self._every - time.monotonic()))

@@ -19,17 +19,16 @@ class Fault:
 
     inject: Act
     heal: Act | None
-    help: str
 
 
 FAULTS: Final[dict[str, Fault]] = {
-    "power-off": Fault(Lab.power_off, Lab.power_on, "cut the power"),
-    "power-on": Fault(Lab.power_on, None, "switch on, wait until it can be logged into"),
-    "isolate": Fault(Lab.isolate, Lab.join, "pull its cables out of the switch; its BMC keeps its own"),
-    "join": Fault(Lab.join, None, "plug them in again"),
-    "freeze": Fault(Lab.freeze, Lab.thaw, "stop every process, as a hung hypervisor does"),
-    "thaw": Fault(Lab.thaw, None, "let them go on"),
-    "crash-postgres": Fault(Lab.crash_postgres, None, "kill the postmaster"),
+    "power-off": Fault(Lab.power_off, Lab.power_on),  # cut the power
+    "power-on": Fault(Lab.power_on, None),  # switch on, wait until it can be logged into
+    "isolate": Fault(Lab.isolate, Lab.join),  # pull its cables out of the switch; its BMC keeps its own
+    "join": Fault(Lab.join, None),  # plug them in again
+    "freeze": Fault(Lab.freeze, Lab.thaw),  # stop every process, as a hung hypervisor does
+    "thaw": Fault(Lab.thaw, None),  # let them go on
+    "crash-postgres": Fault(Lab.crash_postgres, None),  # kill the postmaster
 }
 
 

@@ -51,7 +51,7 @@ def _patroni(net: Loopback, pair: PatroniPair, case: str, *nodes: str) -> None:
     http = _https(net)
     for node in nodes or ("db1", "db2"):
         role = pair.states().get(node, ("lost", ""))[0].replace("_", "-")
-        for path in ("patroni", "cluster", "history", "config") if role == "leader" else ("patroni",):
+        for path in ("patroni", "cluster", "config") if role == "leader" else ("patroni",):
             reply = http.send("GET", f"https://{net.address(node)}:8008/{path}", within=4)
             _save("patroni", f"{path}-{case}-{role}", reply.body)
 

@@ -35,7 +35,7 @@ class FakeLab:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeLab:
     lab = FakeLab()
     for kind, inject, heal in (("isolate", FakeLab.isolate, FakeLab.join), ("join", FakeLab.join, None)):
-        monkeypatch.setitem(FAULTS, kind, cast("Any", type(FAULTS[kind])(inject, heal, "")))
+        monkeypatch.setitem(FAULTS, kind, cast("Any", type(FAULTS[kind])(inject, heal)))
     return lab
 
 

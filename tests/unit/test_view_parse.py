@@ -72,13 +72,6 @@ def test_a_pause_is_seen_by_both_answers() -> None:
     assert patroni.parse_cluster(json.dumps(all_).encode()).paused
 
 
-def test_history_names_the_timelines_that_ended() -> None:
-    ((timeline, when),) = patroni.parse_history(sample("patroni/history-after-failover-leader"))
-    assert timeline == 1
-    assert when.startswith("20")
-    assert patroni.parse_history(sample("patroni/history-healthy-leader")) == ()
-
-
 def test_the_dynamic_configuration_is_an_object() -> None:
     assert patroni.parse_config(sample("patroni/config-healthy-leader"))["synchronous_mode"] is True
 
@@ -138,7 +131,6 @@ PARSERS = {
     "patroni/patroni-healthy-leader": patroni.parse_itself,
     "patroni/cluster-healthy-leader": patroni.parse_cluster,
     "patroni/config-healthy-leader": patroni.parse_config,
-    "patroni/history-after-failover-leader": patroni.parse_history,
     "etcd/status-no-quorum": etcd.parse_status,
     "etcd/members-healthy": etcd.parse_members,
     "etcd/keys-healthy": lambda body: etcd.parse_keys(body, PREFIX),

@@ -78,22 +78,3 @@ def parse_config(body: bytes) -> Mapping[str, object]:
 
     """
     return mapping(document(body, "/config"), "/config")
-
-
-def parse_history(body: bytes) -> tuple[tuple[int, str], ...]:
-    """GET /history: (timeline that ended, when), oldest first; `when` is ISO 8601 or empty.
-
-    Raises:
-        ValueError: not Patroni's list of lists.
-
-    """
-    rows = document(body, "/history")
-    if not isinstance(rows, list):
-        raise ValueError("/history: not a list")  # noqa: TRY004 - one class for every wrong shape
-    found = []
-    for row in rows:
-        timeline = number(row[0]) if isinstance(row, list) and row else None
-        if timeline is None:
-            raise ValueError("/history: a row without a timeline")
-        found.append((timeline, str(row[3]) if len(row) > 3 else ""))
-    return tuple(found)
