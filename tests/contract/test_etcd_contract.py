@@ -64,6 +64,19 @@ def test_patronis_keys_are_read_from_every_member(world: World) -> None:
         assert keys.revision > 0
 
 
+def _told(gateway: EtcdGateway, tries: int = 20) -> Untrusted:
+    """Each try must fail, one of them with the reason.
+
+    With TLS 1.3 a server judges our certificate after the handshake; its alert may be lost when it hangs up.
+    """
+    for _ in range(tries):
+        with pytest.raises(Unreachable) as failed:
+            gateway.status()
+        if isinstance(failed.value, Untrusted):
+            return failed.value
+    raise AssertionError(f"{tries} times no word about the certificate")
+
+
 def test_a_client_of_another_ca_is_refused_and_told_so() -> None:
     with loopback() as net, loopback() as stranger, etcd_cluster(net, ("db1",)):
         own, other = net.site(), stranger.site()
@@ -72,8 +85,7 @@ def test_a_client_of_another_ca_is_refused_and_told_so() -> None:
             (HttpsClient(own.ca, other.cert, other.key), "refuses this machine's certificate"),
             (HttpsClient(other.ca, own.cert, own.key), "its certificate is not trusted"),
         ):
-            with pytest.raises(Untrusted, match=why):
-                EtcdGateway(http, base, "/service/demo/").status()
+            assert why in str(_told(EtcdGateway(http, base, "/service/demo/")))
 
 
 def test_members_fall_one_by_one(world: World) -> None:
