@@ -24,7 +24,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-VALIDATE_WITHIN = 30  # seconds; nginx -t and patroni --validate-config take about one
+VALIDATE_WITHIN = 30  # seconds; nginx -t and promtool take about one
 MASK = "********"
 # Secrets that were replaced are not in the mask any more, and an encoded one never was: hide what such words
 # introduce, what the generator makes (letters of both kinds and digits, 16 or more), the end of pgpass lines.
