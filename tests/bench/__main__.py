@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hactl import __version__
-from tests.bench.measures import MEASURES
+from tests.bench.measures import FIGURES, MEASURES
 
 
 def _arguments() -> argparse.Namespace:
@@ -38,14 +38,14 @@ def _row(name: str, goal: str, seconds: list[float]) -> str:
 
 def main() -> None:
     asked = _arguments()
-    results = {}
+    series: dict[str, list[float]] = {}
     for name in asked.names or list(MEASURES):
         measure = MEASURES[name]
-        seconds: list[float] = []
         for k in range(asked.runs or measure.runs):
-            seconds.append(measure.once())
-            sys.stderr.write(f"{name} {k + 1}: {seconds[-1]:.3f} s\n")
-        results[name] = {"what": measure.what, "goal": measure.goal, "seconds": seconds}
+            for figure, seconds in measure.once().items():
+                series.setdefault(figure, []).append(seconds)
+                sys.stderr.write(f"{figure} {k + 1}: {seconds:.3f} s\n")
+    results = {f: {"what": FIGURES[f].what, "goal": FIGURES[f].goal, "seconds": s} for f, s in series.items()}
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     machine = {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
     record = {"hactl": __version__, "at": datetime.now(UTC).isoformat(), "machine": machine}
