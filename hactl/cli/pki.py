@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -86,10 +87,12 @@ def show(ctx: click.Context, within: timedelta, names: bool) -> None:
 
 def _next_step(bad: Sequence[CertInfo]) -> str:
     from hactl.pki.due import State
-    from hactl.pki.uses import CA_KINDS
+    from hactl.pki.uses import CA_KINDS, MODALITY
 
     if any(i.state is State.MISSING and i.use in {k.use for k in CA_KINDS} for i in bad):
         return "hactl pki init, then hactl deploy"
+    if all(i.use == MODALITY for i in bad):
+        return f"hactl pki modality {bad[0].node}"
     kinds = [k for k in CA_KINDS if all(i.use == k.use for i in bad)]
     return f"hactl pki renew {kinds[0].option} start" if kinds else "hactl pki renew, then hactl deploy"
 
@@ -164,6 +167,30 @@ def _replace_authority(context: Context, store: Store, step: str, *, dicom: bool
         pki_view.infos(context.output, context.spec.cluster, "issued again", issued)
     click.echo(f"CA replacement: {step} done, {len(issued)} certificates issued again", err=True)
     click.echo(f"next: {_NEXT[step].format(option=kind.option)}", err=True)
+
+
+@command.command("modality")
+@click.argument("name")
+@click.option(
+    "--days", type=click.IntRange(1, 3650), default=397, show_default=True, help="How long it is good."
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path),
+    help="Where to; others may not write there. Default: modalities/NAME in the state folder.",
+)  # fmt: skip
+@click.option("--force", is_flag=True, help="Though the present one is good for more than 30 days.")
+@click.pass_context
+def modality(ctx: click.Context, name: str, days: int, out: Path | None, force: bool) -> None:
+    """Make a key and a certificate for a modality of the spec: the archive's DICOM port demands one.
+
+    Bring NAME.key, NAME.crt and dicom-ca.crt to the modality by a way that nobody else can read.
+    """
+    from hactl.cli import pki_view
+
+    context, store = _open(ctx)
+    made = store.modality(context.spec, name, life=timedelta(days=days), out=out, force=force)
+    pki_view.made(context.output, context.spec.cluster, made)
+    click.echo(f"next: bring these three files to {name}", err=True)
 
 
 @command.command("trust")

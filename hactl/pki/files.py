@@ -48,6 +48,17 @@ def check_folder(path: Path) -> None:
     _refuse_open(path, mode, FOLDER)
 
 
+def check_target(path: Path) -> None:
+    """Make the folder if it is not there. Raises Refused when others may put files or links into it."""
+    ensure_folder(path)
+    found = path.stat()
+    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
+        raise Refused(
+            f"{path} belongs to another account, or others may write into it",
+            hint="name a folder of your own, or a new one",
+        )
+
+
 def _refuse_open(path: Path, mode: int, wanted: int) -> None:
     if stat.S_IMODE(mode) & 0o077:
         raise Refused(
@@ -130,12 +141,12 @@ def move(source: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def sweep(root: Path, *below: str) -> None:
-    """Remove what interrupted writes left in `root` and all of the folders `below` it.
+def sweep(root: Path, *below: str, name: str = "") -> None:
+    """Remove what interrupted writes left in `root` and all of the folders `below` it; only of `name`.
 
     Only under the lock that their writers take: a live write looks the same.
     """
-    pattern = f".*{_UNFINISHED}*"
+    pattern = f".{name}*{_UNFINISHED}*"
     for scratch in (*root.glob(pattern), *(p for name in below for p in (root / name).rglob(pattern))):
         scratch.unlink(missing_ok=True)
 

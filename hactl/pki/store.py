@@ -16,9 +16,10 @@ from cryptography import x509
 from hactl.errors import Refused, UsageError
 from hactl.pki import ca, due, files, known_hosts, secrets
 from hactl.pki.authority import AuthorityFiles, Phase
-from hactl.pki.ca import Authority
+from hactl.pki.ca import LEAF_LIFE, Authority
 from hactl.pki.due import CertInfo, State
 from hactl.pki.known_hosts import HostKey
+from hactl.pki.modalities import Modalities, Order
 from hactl.pki.pairs import Pair
 from hactl.pki.setup import Made, ensure_secrets, ensure_ssh
 from hactl.pki.uses import (
@@ -31,6 +32,7 @@ from hactl.pki.uses import (
     CaKind,
     CertSpec,
     certificates,
+    modality,
 )
 from hactl.spec.model import ClusterSpec
 
@@ -50,6 +52,7 @@ class Store:
             CLUSTER_CA: self.authority,
             DICOM_CA: AuthorityFiles(state / "ca", DICOM_CA),
         }
+        self._modalities = Modalities(state / "modalities")
         self.secrets_file = state / "secrets.json"
         self.pgpass = state / "pgpass"
         self.ssh_key = state / "ssh" / "id_ed25519"
@@ -105,7 +108,11 @@ class Store:
         files.check_folder(self.state)
         now = self._clock()
         infos = (info for _, info in self._judged(spec, soon))
-        return due.worst_first([*infos, *self._cas(now, soon), *self._unused(spec, now)])
+        others = (*self._of_modalities(spec, soon), *self._cas(now, soon), *self._unused(spec, now))
+        return due.worst_first([*infos, *others])
+
+    def _of_modalities(self, spec: ClusterSpec, soon: timedelta) -> Iterator[CertInfo]:
+        return self._modalities.infos(spec, self._signers(spec)[DICOM_CA], self._clock(), soon)
 
     def _cas(self, now: datetime, soon: timedelta) -> Iterator[CertInfo]:
         for kind, authority in self._authorities.items():
@@ -177,6 +184,29 @@ class Store:
                 self._issue(chosen)
             return tuple(info for _, info in chosen)
 
+    def modality(
+        self,
+        spec: ClusterSpec,
+        name: str,
+        *,
+        life: timedelta = LEAF_LIFE,
+        out: Path | None = None,
+        force: bool = False,
+    ) -> tuple[Made, ...]:
+        """Key and certificate for a modality, in the state folder or in `out`. Returns what was written.
+
+        Raises:
+            UsageError: the spec has no such modality.
+            Refused: it has a good one already (`force` issues another), or `out` is open to others.
+
+        """
+        _check_known("modality", [name], tuple(spec.archive.modalities))
+        with self._writing():
+            self._signers(spec)
+            authority = self._authorities[DICOM_CA].authority()
+            order = Order(modality(spec, name), life, out, force)
+            return tuple(self._modalities.issue(authority, self.dicom_ca.read_bytes(), order, self._clock()))
+
     def replace_authority(
         self, spec: ClusterSpec, step: str, kind: CaKind = CLUSTER_CA
     ) -> tuple[CertInfo, ...]:
@@ -211,7 +241,9 @@ class Store:
 
     def _check_all_new(self, spec: ClusterSpec, kind: CaKind) -> None:
         self._authorities[kind].check_turn(Phase.SWITCHED)
-        judged = (info for wanted, info in self._judged(spec, timedelta(0)) if wanted.ca == kind)
+        judged = [info for wanted, info in self._judged(spec, timedelta(0)) if wanted.ca == kind]
+        if kind is DICOM_CA:
+            judged += self._of_modalities(spec, timedelta(0))
         if late := [f"{i.node} {i.use}: {i.why}" for i in judged if not i.fine]:
             hint = f"hactl pki renew {kind.option} switch"
             raise Refused("certificates are not all signed by the new CA", late, hint=hint)
@@ -243,7 +275,8 @@ class Store:
             yield
             return
         with files.locked(self.state):
-            files.sweep(self.state, "ca", "certs", "ssh")
+            files.sweep(self.state, "ca", "certs", "modalities", "ssh")
+            self._modalities.settle()
             for leftover in (self.state / "certs").glob("*/*.key.next"):
                 self._pair(leftover.parent.name, leftover.name.removesuffix(".key.next")).settle()
             yield
@@ -288,4 +321,4 @@ class Store:
 
 def _check_known(what: str, given: Collection[str], known: Collection[str]) -> None:
     if strange := sorted(set(given).difference(known)):
-        raise UsageError(f"no {what} {', '.join(strange)}", hint=f"one of: {', '.join(known)}")
+        raise UsageError(f"no {what} {', '.join(strange)}", hint=f"one of: {', '.join(known) or 'none'}")

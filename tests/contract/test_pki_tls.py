@@ -118,6 +118,21 @@ def test_every_client_is_let_in_by_its_own_ca_only_and_known_by_its_cn(store: St
                     ask(port, context, node)
 
 
+def test_a_modality_is_let_in_on_the_dicom_port_only(store: Store, tmp_path: Path) -> None:
+    store.modality(sample_spec(), "ops", out=tmp_path / "stick")
+    crt, key, trusted = (tmp_path / "stick" / name for name in ("ops.crt", "ops.key", "dicom-ca.crt"))
+    assert verify(trusted, crt, "-purpose", "sslserver", "-verify_ip", "192.0.2.2") == f"{crt}: OK"
+    assert verify(store.ca, crt) != f"{crt}: OK"
+    with tls_server(server_context(store, "arc1", "orthanc")) as port:
+        assert ask(port, client_context(store, (crt, key), ca=trusted), "192.0.2.101") == "HACTL"
+    for node, use in (("db1", "etcd-server"), ("db1", "patroni"), ("db1", "postgres"), ("arc1", "nginx")):
+        with (
+            tls_server(server_context(store, node, use)) as port,
+            pytest.raises(OSError, match=r"unknown ca|reset|closed"),
+        ):
+            ask(port, client_context(store, (crt, key)), node)
+
+
 @pytest.mark.parametrize("kind", [CLUSTER_CA, DICOM_CA], ids=lambda kind: kind.use)
 def test_a_server_of_the_other_ca_is_refused(store: Store, kind: CaKind) -> None:
     """Patroni's certificate on the DICOM port, or Orthanc's on Patroni's."""

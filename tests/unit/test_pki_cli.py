@@ -13,6 +13,7 @@ from hactl import site as sites
 from hactl.adapters import hostkey
 from hactl.cli.app import root
 from hactl.errors import NotHealthy, Refused, Unreachable, UsageError
+from hactl.pki import ca
 from hactl.pki.store import Store, utc_now
 from tests.support.pki import SAMPLE, Clock, age, ready, small_spec
 
@@ -118,6 +119,7 @@ def test_renew_before_takes_a_duration(run: Run) -> None:
 @pytest.mark.parametrize(
     "argv",
     [["renew", "--node", "db9"], ["renew", "--use", "web"], ["trust", "db9"], ["trust", "wit1", "--replace"],
+     ["modality", "ct9"],
      ["renew", "--ca", "start", "--all"], ["renew", "--dicom-ca", "start", "--node", "wit1"],
      ["renew", "--ca", "start", "--dicom-ca", "start"]],
 )  # fmt: skip
@@ -158,6 +160,23 @@ def test_show_of_a_state_of_before_names_the_next_command(run: Run, state: Path)
     assert isinstance(result.exception, NotHealthy)
     assert "pki init" in result.exception.hint
     assert run("init").exit_code == run("show").exit_code == 0
+
+
+def test_modality_writes_three_files_and_show_knows_when_they_end(
+    run: Run, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ca, "RSA_BITS", 1024)
+    done = run("modality", "ops", "--days", "20")
+    folder = state / "modalities/ops"
+    assert {m["path"] for m in json.loads(done.stdout)["made"]} == {str(p) for p in folder.iterdir()}
+    assert "bring these three files to ops" in done.stderr
+    result = run("show", output="table")
+    assert isinstance(result.exception, NotHealthy)
+    assert result.exception.hint == "hactl pki modality ops"
+    assert "PRIVATE KEY" not in done.output
+    assert run("modality", "ops").exit_code == 0  # it ends soon: no --force needed
+    assert isinstance(run("modality", "ops").exception, Refused)
+    assert run("modality", "ops", "--force").exit_code == run("show").exit_code == 0
 
 
 def test_trust_pins_after_the_question(run: Run, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

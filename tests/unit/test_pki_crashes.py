@@ -114,6 +114,31 @@ def test_renew_may_be_cut_anywhere_and_readers_see_a_pair(tmp_path: Path, power:
         assert is_whole(store), f"cut at step {steps}"
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_modalitys_certificate_may_be_cut_anywhere(
+    tmp_path: Path, power: Power, monkeypatch: pytest.MonkeyPatch, *, elsewhere: bool
+) -> None:
+    monkeypatch.setattr(ca, "RSA_BITS", 1024)
+
+    def folder(store: Store) -> Path:
+        return store.state.with_suffix(".out") if elsewhere else store.state / "modalities" / "ops"
+
+    def issue(store: Store) -> None:
+        store.modality(SPEC, "ops", out=folder(store))
+
+    for steps, store in power.cuts(issue, copies(tmp_path, lambda _: None)):
+        before = store.show(SPEC)
+        assert {i.state for i in before} == {State.OK}, f"cut at step {steps}"
+        if "modality" in {i.use for i in before}:
+            store.renew(SPEC)  # any command finishes it
+        else:
+            issue(store)
+        assert is_whole(store), f"cut at step {steps}"
+        assert sorted(p.name for p in folder(store).iterdir()) == ["dicom-ca.crt", "ops.crt", "ops.key"]
+        certificate = ca.load_certificates((folder(store) / "ops.crt").read_bytes(), "c")[0]
+        assert ca.belongs(certificate, ca.load_leaf_key((folder(store) / "ops.key").read_bytes(), "k"))
+
+
 def authority(store: Store, kind: CaKind) -> AuthorityFiles:
     return AuthorityFiles(store.state / "ca", kind)
 
