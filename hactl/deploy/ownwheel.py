@@ -20,7 +20,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip file can express
 _PACKAGE = Path(resources.__file__).resolve().parent
 _WHEEL = "Wheel-Version: 1.0\nGenerator: hactl\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 # Of the installed metadata only this belongs to the wheel; the rest tells how it was installed here.
-_METADATA = ("METADATA", "entry_points.txt")
+_METADATA = ("METADATA", "entry_points.txt", "licenses/LICENSE")
 
 
 def name() -> str:
