@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,13 +77,11 @@ class Dispatcher:
             client.close()
 
     def _run(self, transport: paramiko.Transport, sentence: str, within: float) -> bytes:
-        channel = transport.open_session(timeout=LOGIN_WITHIN)
-        channel.settimeout(within)
-        channel.exec_command(sentence)
-        out, err = channel.makefile("rb").read(MAX_OUTPUT), channel.makefile_stderr("rb").read(4096)
-        if not channel.status_event.wait(within):  # recv_exit_status alone waits for ever
-            raise TimeoutError
-        code = channel.recv_exit_status()
+        with _ended(transport, within):
+            channel = transport.open_session()
+            channel.exec_command(sentence)
+            out, err = channel.makefile("rb").read(MAX_OUTPUT), channel.makefile_stderr("rb").read(4096)
+            code = channel.recv_exit_status()
         if code != 0:
             said = " / ".join(err.decode(errors="replace").strip().splitlines()[-3:])
             raise StepFailed(f"{self._where}: {sentence}: {said or f'ended with code {code}'}")
@@ -103,3 +102,35 @@ class Dispatcher:
             raise Unreachable(f"{self._where}: {error or 'the connection was lost'}") from error
         except OSError as error:
             raise Unreachable(f"{self._where}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _ended(transport: paramiko.Transport, within: float) -> Iterator[None]:
+    """Close the connection after `within` seconds, which ends whatever waits for it.
+
+    Paramiko's time-outs bound one read each, so a node that sends a byte now and then is never late; and some
+    of its waits have none.
+
+    Raises:
+        TimeoutError: the time was over before the block was.
+
+    """
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        transport.close()
+
+    timer = threading.Timer(within, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        if late.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise TimeoutError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,3 +137,16 @@ def test_a_node_without_ssh_is_a_closed_port(node: Node) -> None:
 def test_a_missing_key_is_said_in_a_sentence(node: Node) -> None:
     with pytest.raises(Unreachable, match="No such file"):
         node.dispatcher(key="none").ask("facts", within=5)
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["while echo .; do sleep 0.2; done", "while echo . >&2; do sleep 0.2; done", "exec >&- 2>&-; sleep 6"],
+    ids=["output", "errors", "silence"],
+)
+def test_the_time_is_for_the_whole_answer(node: Node, script: str) -> None:
+    (node.folder / "dispatch").write_text(f"#!/bin/sh\n{script}\n")
+    dispatcher, start = node.dispatcher(), time.monotonic()
+    with pytest.raises(Unreachable, match="no answer in time"):
+        dispatcher.ask("facts", within=1)
+    assert time.monotonic() - start < 4
