@@ -121,7 +121,7 @@ def streams(status: dict[str, Any], node: str) -> bool:
     member = members.get(node, {})
     return bool(
         member.get("role") == "standby"
-        and member.get("state") in {"streaming", "running"}
+        and member.get("state") == "streaming"  # "running": it is up, and waits for the primary's WAL
         and member.get("sync")
     )
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from hactl.cli import demo_story
-from hactl.cli.demo_story import Story
+from hactl.cli.demo_story import Story, streams
 from hactl.cli.demo_view import Screen
 from hactl.drill.history import History
 from hactl.errors import NotHealthy, StepFailed, Unreachable
@@ -86,3 +86,19 @@ def test_an_error_of_asking_is_not_the_end_but_is_told(story: Story) -> None:
 
     with pytest.raises(StepFailed, match="nobody answers"):
         story.until("somebody answers", ask, 0)
+
+
+@pytest.mark.parametrize(
+    ("member", "expected"),
+    [
+        pytest.param({"role": "standby", "state": "streaming", "sync": True}, True, id="streams"),
+        pytest.param({"role": "standby", "state": "running", "sync": True}, False, id="only up"),
+        pytest.param({"role": "standby", "state": "streaming", "sync": False}, False, id="not synchronous"),
+        pytest.param({"role": "primary", "state": "running", "sync": False}, False, id="the primary"),
+        pytest.param({}, False, id="unknown"),
+    ],
+)
+def test_only_a_synchronous_standby_that_receives_wal_streams(
+    member: dict[str, Any], *, expected: bool
+) -> None:
+    assert streams({"database": {"members": [{"name": "db1", **member}]}}, "db1") is expected
