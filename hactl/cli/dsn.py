@@ -19,7 +19,8 @@ def command(ctx: click.Context, role: str, form: str) -> None:
     """Print the connection string an application should use.
 
     It names the virtual IP, demands TLS and the right certificate, and notices a lost primary within seconds.
-    The password is not in it: libpq reads it from the passfile that is named.
+    The password is not in it: libpq reads it from the passfile that is named. It is proved, never sent, and
+    only to the server whose certificate was seen (channel binding: libpq 13, pgjdbc 42.7.7, or newer).
 
     Example: psql "$(hactl dsn)"
     """

@@ -83,8 +83,8 @@ def connection_uri(spec: ClusterSpec, node: str) -> str:
     """
     options = {
         "sslmode": "verify-full", "sslrootcert": str(layout.PKI / "ca.crt"),
-        "ssl_min_protocol_version": "TLSv1.2", "passfile": str(layout.ORTHANC_PGPASS),
-        "target_session_attrs": "read-write", "connect_timeout": "3",
+        "ssl_min_protocol_version": "TLSv1.2", "channel_binding": "require",
+        "passfile": str(layout.ORTHANC_PGPASS), "target_session_attrs": "read-write", "connect_timeout": "3",
         "keepalives": "1", "keepalives_idle": "2", "keepalives_interval": "1", "keepalives_count": "3",
         "tcp_user_timeout": "5000", "application_name": f"orthanc-{node}",
     }  # fmt: skip

@@ -66,6 +66,7 @@ def _options(site: Credentials) -> dict[str, str]:
     return {
         "sslmode": "verify-full",
         "sslrootcert": str(site.ca),
+        "channel_binding": "require",  # thus SCRAM: a server cannot ask for the password itself
         "target_session_attrs": "read-write",
         "passfile": str(site.pgpass),
         **_TIMES,
@@ -93,12 +94,16 @@ def _quoted(value: str) -> str:
 
 
 def _jdbc(spec: ClusterSpec, site: Credentials, user: str, database: str) -> str:
-    """For pgjdbc, which knows neither passfile nor the keepalive times: its read time-out stands for them."""
+    """For pgjdbc, which knows neither passfile nor the keepalive times: its read time-out stands for them.
+
+    It knows channelBinding from 42.7.4 on, and keeps to it from 42.7.7 on (CVE-2025-49146).
+    """
     values = {
         "user": user,
         "ssl": "true",
         "sslmode": "verify-full",
         "sslrootcert": str(site.ca),
+        "channelBinding": "require",
         "targetServerType": "primary",
         "connectTimeout": "3",
         "loginTimeout": "6",

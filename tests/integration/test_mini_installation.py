@@ -6,13 +6,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 import yaml
 
 from hactl import layout
+from hactl.spec.dsn import connection
 from tests.support.mini import Mini, mini_installation
 from tests.support.rendered import sample
 from tests.support.servers import program, wait_until
@@ -30,10 +32,35 @@ SETTINGS = {
     "synchronous_commit": "on",
     "wal_sender_timeout": "2000",
 }
+LISTEN = """
+import socket
+vrrp = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
+vrrp.settimeout(10)
+print("listens", flush=True)
+text = b""
+while text != b"near":
+    packet = vrrp.recv(2000)
+    text = packet[20:]
+    print(packet[8], text.decode() if text in (b"near", b"far") else "keepalived", flush=True)
+"""
+SEND = """
+import socket, sys, time
+time.sleep(1)  # keepalived speaks four times a second
+vrrp = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
+for ttl, text in ((254, b"far"), (255, b"near")):
+    vrrp.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+    vrrp.sendto(text, (sys.argv[1], 0))
+"""
 CURL = [
     "curl", "-q", "--silent", "--max-time", "2", "--cacert", "/etc/hactl/pki/ca.crt",
     "--cert", "/etc/hactl/pki/hactl.crt", "--key", "/etc/hactl/pki/hactl.key",
 ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Credentials:
+    ca: PurePath
+    pgpass: PurePath
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +208,36 @@ def test_the_application_comes_in_through_the_virtual_ip_only(mini: Mini) -> Non
     assert "no encryption" in outside(mini, "wit1", monitor, direct, name, "sslmode=disable").stderr
     assert outside(mini, "arc1", layout.ROLE_PROBE, VIP, layout.DATABASE_HACTL).returncode == 0
     assert outside(mini, "arc1", layout.ROLE_PROBE, VIP, name).returncode != 0
+
+
+@pytest.mark.parametrize("form", ["uri", "keyword"])
+def test_what_hactl_dsn_says_connects(mini: Mini, form: str) -> None:
+    mini.exec(primary(mini), ["psql", "-X", "-f", str(layout.ROLES_SQL)], user="postgres")
+    wait_until(
+        "the virtual IP answers", lambda: outside(mini, "arc1", "orthanc", VIP, "orthanc").stdout != "", 20
+    )
+    here = Credentials(ca=layout.PKI / "ca.crt", pgpass=layout.ETC / "pgpass")
+    for role in ("app", "probe"):
+        dsn = connection(sample(), here, role, form)
+        assert "channel_binding=require" in dsn
+        argv = ["env", "HOME=/nonexistent", "psql", "-XAt", dsn, "-c", "select inet_server_addr()"]
+        done = mini.exec("arc1", argv, user="hactl")
+        assert done.stdout == f"{VIP}\n", done.stderr
+
+
+def test_vrrp_comes_from_peers_on_the_same_network_only(mini: Mini) -> None:
+    """A raw socket gets what the packet filter lets through: keepalived's packets, none that was routed."""
+    holder, other = primary(mini), standby(mini)
+    listener = subprocess.Popen(
+        mini.argv(other, ["/usr/bin/python3", "-c", LISTEN]), stdout=subprocess.PIPE, text=True
+    )
+    assert listener.stdout is not None
+    assert listener.stdout.readline() == "listens\n"
+    sent = mini.exec(holder, ["/usr/bin/python3", "-c", SEND, str(sample().nodes[other].address)])
+    assert sent.returncode == 0, sent.stderr
+    heard = listener.communicate(timeout=20)[0].splitlines()
+    assert heard[-1] == "255 near"
+    assert set(heard[:-1]) == {"255 keepalived"}
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ WANTED = {
     "port": "5432",
     "sslmode": "verify-full",
     "sslrootcert": "/srv/state of ours/ca/ca.crt",
+    "channel_binding": "require",
     "passfile": "/srv/state of ours/pgpass",
     "target_session_attrs": "read-write",
     "connect_timeout": "3",
@@ -50,6 +51,7 @@ def test_jdbc_names_the_virtual_ip_and_a_primary() -> None:
     query = parse_qs(urlsplit(url.removeprefix("jdbc:")).query)
     assert query["targetServerType"] == ["primary"]
     assert query["sslmode"] == ["verify-full"]
+    assert query["channelBinding"] == ["require"]
     assert query["sslrootcert"] == ["/srv/state of ours/ca/ca.crt"]
 
 
