@@ -34,12 +34,13 @@ def units(spec: ClusterSpec, node: str) -> tuple[str, ...]:
 
 def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:
     """The files of component hactl, on each node. The spec's copy has no secret: a spec cannot hold one."""
+    copy = yaml_document(spec.model_dump(mode="json"))
     for node in spec.nodes:
         head = header(node, spec.cluster)
         yield RenderedFile(
             node=node,
             path=str(layout.SPEC),
-            content=yaml_document(spec.model_dump(mode="json"), head),
+            content=head + copy,
             component="hactl",
         )
         yield from _operations(spec, node, secrets, head)

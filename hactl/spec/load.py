@@ -19,7 +19,11 @@ def load(text: str, source: str) -> ClusterSpec:
         SpecError: with all problems found: of the YAML, of single values, and between values.
 
     """
-    read = document.parse(text)
+    return check(document.parse(text), source)
+
+
+def check(read: document.Document, source: str) -> ClusterSpec:
+    """The spec in a document that was read; raises as `load`."""
     if read.data is None and not read.problems:
         raise SpecError(source, [Problem("", "", "the document is empty", "write one: hactl spec init")])
     if not isinstance(read.data, dict):

@@ -21,8 +21,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hactl import layout
 from hactl.pki import ca
 from hactl.pki.uses import CA_KINDS, CertSpec, certificates, modality
@@ -30,9 +28,9 @@ from hactl.render import archive_checks, nginx, orthanc, prometheus
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec
+from tests.support import specs
 from tests.support.servers import Daemon, program, wait_until
 
-SAMPLE = Path(__file__).parent.parent / "samples" / "cluster.yaml"
 HTTPS = 10443  # no test needs root for a port
 SECRETS = RenderSecrets(
     replicator="replicator-pw", rewind="rewind-pw", app="app:p\\w/%", monitor="monitor-pw", probe="probe-pw",
@@ -41,7 +39,7 @@ SECRETS = RenderSecrets(
 
 
 def sample() -> ClusterSpec:
-    return ClusterSpec.model_validate(yaml.safe_load(SAMPLE.read_text()))
+    return specs.sample()
 
 
 def free_port() -> int:

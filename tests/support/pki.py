@@ -16,20 +16,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from hactl.pki import ca
 from hactl.pki.pairs import Pair
 from hactl.pki.store import Store
 from hactl.pki.uses import DICOM_CA, CaKind, certificates
 from hactl.spec.model import ClusterSpec
+from tests.support.specs import edited
 
-SAMPLE = Path(__file__).parent.parent / "samples" / "cluster.yaml"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def sample_spec(**changes: Any) -> ClusterSpec:
     """The documentation's installation; `changes` replace whole top-level keys."""
-    return ClusterSpec.model_validate({**yaml.safe_load(SAMPLE.read_text()), **changes})
+    return ClusterSpec.model_validate({**edited({}), **changes})
 
 
 def small_spec(**changes: Any) -> ClusterSpec:
@@ -62,7 +61,7 @@ def initialised(folder: Path, spec: ClusterSpec | None = None, clock: Clock | No
 
 
 @functools.cache
-def _first(small: bool, now: datetime) -> Path:  # noqa: FBT001 - a key of the cache
+def _first(small: bool, now: datetime, _rsa_bits: int) -> Path:  # noqa: FBT001 - keys of the cache
     folder = Path(tempfile.mkdtemp(prefix="hactl-pki-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     initialised(folder, small_spec() if small else sample_spec(), Clock(now))
@@ -71,7 +70,7 @@ def _first(small: bool, now: datetime) -> Path:  # noqa: FBT001 - a key of the c
 
 def ready(folder: Path, clock: Clock, *, small: bool = True) -> Store:
     """A copy of a store that was initialised once at the clock's time: making keys takes time."""
-    shutil.copytree(_first(small, clock.now), folder / "state")
+    shutil.copytree(_first(small, clock.now, ca.RSA_BITS), folder / "state")
     return Store(folder / "state", clock)
 
 

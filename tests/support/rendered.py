@@ -12,14 +12,11 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
-
 from hactl.render.all import render
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec
-
-SAMPLE = Path(__file__).parent.parent / "samples" / "cluster.yaml"
+from tests.support.specs import edited
 
 # $1 the node's tree; then the command. Accounts, the programs of /opt and the interface are part of a node.
 _ENTER = """
@@ -37,7 +34,7 @@ _ACCOUNTS = ("hactl", "postgres", "etcd", "orthanc", "prometheus")
 
 
 def sample(**changes: object) -> ClusterSpec:
-    return ClusterSpec.model_validate({**yaml.safe_load(SAMPLE.read_text()), **changes})
+    return ClusterSpec.model_validate({**edited({}), **changes})
 
 
 def secrets(spec: ClusterSpec) -> RenderSecrets:

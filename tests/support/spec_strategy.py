@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from hactl.errors import SpecError
 from hactl.spec import pg15, rules_database, types
-from hactl.spec.load import load
+from hactl.spec.document import Document
+from hactl.spec.load import check
 from hactl.spec.model import ClusterSpec
 
 names = st.from_regex(r"[a-z][a-z0-9-]{0,31}", fullmatch=True)
@@ -70,9 +71,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 
 def valid(document: dict[str, Any]) -> ClusterSpec | None:
     """The spec, or None where a rule between values does not allow it."""
-    import json
-
     try:
-        return load(json.dumps(document), "generated")
+        return check(Document(document), "generated")
     except SpecError:
         return None

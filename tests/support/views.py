@@ -6,6 +6,7 @@ after(host_lost("db2"), paused())
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "cluster.yaml"
 _IDS = {"db1": "11", "db2": "12", "wit1": "13"}
 
 
+@functools.cache
 def demo_spec() -> ClusterSpec:
     return load(SAMPLE.read_text(), str(SAMPLE))
 

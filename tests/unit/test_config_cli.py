@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from hactl.cli.app import root
 from hactl.errors import NotHealthy, Refused, Unreachable, UsageError
-from tests.support.rendered import SAMPLE, files_of, sample, secrets
+from tests.support.rendered import files_of, sample, secrets
+from tests.support.specs import SAMPLE
 
 
 class Dispatcher:

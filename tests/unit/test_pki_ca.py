@@ -103,9 +103,11 @@ def test_an_expired_ca_signs_nothing(authority: ca.Authority) -> None:
         ca.issue(authority, WANTED, ca.new_key(), authority.certificate.not_valid_after_utc)
 
 
-def test_an_rsa_leaf_on_demand(authority: ca.Authority) -> None:
+def test_an_rsa_leaf_on_demand(authority: ca.Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ca, "RSA_BITS", 3072)  # as in production
     key = ca.new_leaf_key(replace(WANTED, rsa=True))
     assert isinstance(key, rsa.RSAPrivateKey)
+    assert key.key_size == 3072
     cert = ca.issue(authority, replace(WANTED, rsa=True), key, NOON)
     assert ca.is_rsa(cert)
     assert ca.belongs(cert, ca.load_leaf_key(ca.key_pem(key), "k"))

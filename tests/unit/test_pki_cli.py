@@ -15,7 +15,8 @@ from hactl.cli.app import root
 from hactl.errors import NotHealthy, Refused, Unreachable, UsageError
 from hactl.pki import ca
 from hactl.pki.store import Store, utc_now
-from tests.support.pki import SAMPLE, Clock, age, ready, small_spec
+from tests.support.pki import Clock, age, ready, small_spec
+from tests.support.specs import edited
 
 KIND, BLOB = "ssh-ed25519", "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 PRINT = "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU"
@@ -27,7 +28,7 @@ Run = Callable[..., Result]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`hactl -o ... pki ...` on a copy of the sample spec with one node and a state folder of its own."""
     spec = tmp_path / "cluster.yaml"
-    content = {**yaml.safe_load(SAMPLE.read_text()), "nodes": small_spec().model_dump(mode="json")["nodes"]}
+    content = {**edited({}), "nodes": small_spec().model_dump(mode="json")["nodes"]}
     spec.write_text(yaml.safe_dump(content))
     spec.chmod(0o600)
     monkeypatch.setenv("HACTL_STATE", str(tmp_path / "state"))

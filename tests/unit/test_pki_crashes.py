@@ -116,10 +116,8 @@ def test_renew_may_be_cut_anywhere_and_readers_see_a_pair(tmp_path: Path, power:
 
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_a_modalitys_certificate_may_be_cut_anywhere(
-    tmp_path: Path, power: Power, monkeypatch: pytest.MonkeyPatch, *, elsewhere: bool
+    tmp_path: Path, power: Power, *, elsewhere: bool
 ) -> None:
-    monkeypatch.setattr(ca, "RSA_BITS", 1024)
-
     def folder(store: Store) -> Path:
         return store.state.with_suffix(".out") if elsewhere else store.state / "modalities" / "ops"
 

@@ -24,8 +24,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(ca, "RSA_BITS", 1024)  # their length is not the matter here; 3072 bits take long
+def store(tmp_path: Path, clock: Clock) -> Store:
     return ready(tmp_path, clock)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from hactl.spec import facts, rules
 from hactl.spec.model import ClusterSpec
 from hactl.spec.rules_database import REFUSED_PARAMETERS, refused
-from tests.support.specs import GONE, edited, found_in, sample
+from tests.support.specs import GONE, edited, found_in, found_in_text, sample
 
 
 def node(address: str, *roles: str) -> dict[str, Any]:
@@ -232,7 +233,8 @@ def test_every_reason_for_a_refused_parameter_is_used() -> None:
 
 
 def test_rules_run_beside_errors_of_single_values() -> None:
-    found = found_in({"nodes.db1.address": "nonsense", "fencing.lease": "1s", "nodes.arc2": GONE})
+    document = edited({"nodes.db1.address": "nonsense", "fencing.lease": "1s", "nodes.arc2": GONE})
+    found = found_in_text(json.dumps(document, indent=1))  # in the order of the text
     assert [p.path for p in found] == ["nodes", "nodes.db1.address", "fencing.lease"]
 
 

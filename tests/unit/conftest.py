@@ -1,0 +1,23 @@
+"""What keeps the unit tests fast; docs/architecture.md (Tests) says how to run the properties for long."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no finding: no deadline for an example, no complaint about slow generation.
+_CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", _CALM, max_examples=25)
+settings.register_profile("thorough", _CALM, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_rsa_keys() -> Iterator[None]:
+    """Keys of 3072 bits take 0.1 s and more each; test_pki_ca alone looks at their length."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hactl.pki.ca.RSA_BITS", 1024)
+        yield
