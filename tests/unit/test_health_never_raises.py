@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hactl.cli.status_data import document
@@ -96,7 +96,6 @@ views = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
 @given(views)
 def test_every_view_has_a_verdict_that_fits_its_worst_finding(view: ClusterView) -> None:
     verdict = judge(SPEC, view)
@@ -105,14 +104,12 @@ def test_every_view_has_a_verdict_that_fits_its_worst_finding(view: ClusterView)
     assert verdict.health is expected.get(worst, Health.HEALTHY)
 
 
-@settings(max_examples=40, deadline=None)
 @given(views)
 def test_the_doctor_finds_at_least_what_status_finds(view: ClusterView) -> None:
     health = set(judge(SPEC, view).findings)
     assert health <= set(examine(SPEC, view, {"ttl": 20}).findings)
 
 
-@settings(max_examples=40, deadline=None)
 @given(views)
 def test_every_view_can_be_printed(view: ClusterView) -> None:
     data = document(SPEC, view, judge(SPEC, view))
@@ -123,7 +120,6 @@ one_patroni = st.dictionaries(st.sampled_from(list(SPEC.databases)), patronis, m
 one_vip = st.dictionaries(st.sampled_from(["database", "archive"]), vips, max_size=1)
 
 
-@settings(max_examples=60, deadline=None)
 @given(one_patroni, one_vip)
 def test_a_healthy_verdict_needs_a_writable_primary_and_both_virtual_ips(
     patroni: dict[str, PatroniView], vip: dict[str, VipView]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hactl.pki.uses import DICOM_CA, OPS, USE_NAMES, USES, certificates, modality
@@ -76,7 +76,6 @@ ADDRESSES = st.ip_addresses(network="10.0.0.0/8")
 ROLES = st.lists(st.sampled_from(["database", "witness", "archive"]), min_size=1, max_size=3)
 
 
-@settings(max_examples=50)
 @given(nodes=st.dictionaries(NAMES, st.tuples(ADDRESSES, ROLES), min_size=1, max_size=6))
 def test_every_server_can_be_called_by_name_and_address(nodes: dict[str, tuple[object, list[str]]]) -> None:
     spec = sample_spec(nodes={n: {"address": str(a), "roles": r} for n, (a, r) in nodes.items()})
