@@ -16,6 +16,18 @@ from ansible.module_utils.testing import patch_module_args
 LIBRARY = Path(__file__).parents[2] / "ansible" / "library"
 
 
+class Clock:
+    """Stands for a module's `time`: to sleep only moves it on."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 def load(name: str) -> ModuleType:
     found = importlib.util.spec_from_file_location(name, LIBRARY / f"{name}.py")
     assert found is not None

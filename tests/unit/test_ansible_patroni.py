@@ -129,6 +129,14 @@ class FakePatroni(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> ansible_modules.Clock:
+    """Nobody waits in these tests."""
+    found = ansible_modules.Clock()
+    monkeypatch.setattr(MODULE, "time", found)
+    return found
+
+
 @pytest.fixture
 def patroni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, Any]]]:
     (tmp_path / "hactl.yml").write_text(CONFIG)
@@ -137,7 +145,7 @@ def patroni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[s
     server.state = {  # type: ignore[attr-defined]
         "/patroni": {"role": "primary", "state": "running"},
         "/cluster": {"members": [PRIMARY, member("db2", "sync_standby", "streaming")]},
-        "/config": {"ttl": 30, "loop_wait": 0},
+        "/config": {"ttl": 30, "loop_wait": 10},
         "sent": [],
         "login": LOGIN,
         "refused": 0,
@@ -157,13 +165,14 @@ def act(url: str, name: str, *, check: bool = False, **more: Any) -> dict[str, A
 
 
 def test_the_configuration_is_patched_only_where_it_differs(
-    patroni: tuple[str, dict[str, Any]], tmp_path: Path
+    patroni: tuple[str, dict[str, Any]], tmp_path: Path, clock: ansible_modules.Clock
 ) -> None:
     url, state = patroni
-    (tmp_path / "dcs.json").write_text('{"ttl": 20, "loop_wait": 0}')
+    (tmp_path / "dcs.json").write_text('{"ttl": 20, "loop_wait": 10}')
     result = act(url, "config", file=str(tmp_path / "dcs.json"))
     assert result["changed"]
     assert state["sent"] == [("PATCH", "/config", {"ttl": 20})]
+    assert clock.now > 2 * 10  # a member looks once in loop_wait
 
 
 def test_check_mode_shows_the_patch_and_sends_nothing(
@@ -190,11 +199,14 @@ def test_a_standby_has_nothing_to_hand_over(patroni: tuple[str, dict[str, Any]])
     assert state["sent"] == []
 
 
-def test_no_switchover_to_a_standby_that_is_not_in_sync(patroni: tuple[str, dict[str, Any]]) -> None:
+def test_no_switchover_to_a_standby_that_is_not_in_sync(
+    patroni: tuple[str, dict[str, Any]], clock: ansible_modules.Clock
+) -> None:
     url, state = patroni
     state["/cluster"]["members"][1]["role"] = "replica"
-    result = act(url, "switchover", within=0.3)
+    result = act(url, "switchover", within=60)
     assert result["failed"]
+    assert clock.now >= 60
     assert "db2 is replica" in result["msg"]
     assert state["sent"] == []
 
@@ -212,14 +224,14 @@ def test_a_patroni_with_the_password_before_this_one_is_told_to_look(
 
 
 def test_another_password_is_refused_in_the_end(
-    patroni: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    patroni: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, clock: ansible_modules.Clock
 ) -> None:
     url, state = patroni
     monkeypatch.setattr(MODULE.AnsibleModule, "run_command", lambda _self, _argv: None)
-    monkeypatch.setattr(MODULE, "TAKEN_OVER", 0.1)
     state.update(login="Basic other", next_login="Basic other")
     result = act(url, "switchover")
     assert "401" in result["msg"]
+    assert clock.now >= MODULE.TAKEN_OVER
     assert "one" not in result["msg"]
 
 
@@ -254,12 +266,12 @@ def test_only_a_pending_restart_restarts(patroni: tuple[str, dict[str, Any]]) ->
 
 
 def test_a_standby_that_still_waits_after_its_restart_is_told(
-    patroni: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    patroni: tuple[str, dict[str, Any]], clock: ansible_modules.Clock
 ) -> None:
     url, state = patroni
-    monkeypatch.setattr(MODULE, "SETTLE", 0.1)
     state["/patroni"]["pending_restart"] = state["stays"] = True
     assert act(url, "restart")["still"]
+    assert clock.now >= MODULE.SETTLE
 
 
 def test_an_absent_patroni_is_an_answer() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-import time
+import itertools
+import threading
 from pathlib import Path
 
 import pytest
 
+from hactl.drill import vipwatch
 from hactl.drill.history import History, Look
 from hactl.drill.vipwatch import VipWatch, look
 from hactl.errors import Unreachable
@@ -27,23 +29,33 @@ def test_an_address_that_only_begins_like_the_vip_is_another() -> None:
     assert look(["db1"], {"database": "192.0.2.10"}, lambda _: {"192.0.2.100"}).nodes["db1"].held == ()
 
 
-def test_it_looks_again_and_again(tmp_path: Path) -> None:
+def test_it_looks_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     history = History.create(tmp_path / "run.jsonl")
-    watch = VipWatch(["db1"], VIPS, lambda _: set(), history)
+    monkeypatch.setattr(vipwatch, "EVERY", 0.001)
+    looks = itertools.count(1)
+    enough = threading.Event()
+
+    def addresses(_: str) -> set[str]:
+        if next(looks) > 3:
+            enough.set()
+        return set()
+
+    watch = VipWatch(["db1"], VIPS, addresses, history)
     watch.start()
-    deadline = time.monotonic() + 5
-    while len(history.snapshot()) < 3 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    assert enough.wait(5)
     watch.stop()
     assert len([e for e in history.snapshot() if isinstance(e, Look)]) >= 3
 
 
 def test_a_watch_that_cannot_look_does_not_end_silently(tmp_path: Path) -> None:
+    looked = threading.Event()
+
     def broken(_: str) -> None:
+        looked.set()
         raise Unreachable("the lab is gone")
 
     watch = VipWatch(["db1"], VIPS, broken, History.create(tmp_path / "run.jsonl"))
     watch.start()
-    time.sleep(0.05)
+    assert looked.wait(5)
     with pytest.raises(Unreachable, match="the lab is gone"):
         watch.stop()
