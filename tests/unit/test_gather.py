@@ -2,25 +2,20 @@ from __future__ import annotations
 
 import dataclasses
 import queue
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from hactl.decide.health import Health, judge
 from hactl.errors import StepFailed, Unreachable
 from hactl.observe.gather import gather
+from hactl.observe.race import Race
 from hactl.ports import Ports
 from hactl.view.model import PatroniCluster, PatroniSelf, Probe, State, Unknown
 from tests.fakes.ports import FakeArchive, FakeFacts, FakeVip, healthy_ports
 from tests.support.views import demo_spec, healthy
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -73,10 +68,12 @@ def test_a_slow_source_is_unknown_and_delays_nobody(never: threading.Event) -> N
 
 
 def test_an_answer_that_comes_too_late_changes_nothing(never: threading.Event) -> None:
-    view = gather(with_vip(SlowVip(never)), within=0.1)
+    race = Race(healthy_ports().clock, 0.0)
+    pending = race.ask("late", lambda: never.wait(5))
+    race.finish()
     never.set()
-    time.sleep(0.05)
-    assert view.vips["database"].holder == Unknown("no answer in time")
+    assert pending._done.wait(5)
+    assert pending.value == Unknown("no answer in time")
 
 
 @pytest.mark.parametrize("error", [Unreachable("no route to host"), StepFailed("refused")])
@@ -113,18 +110,3 @@ def test_the_dynamic_configuration_is_asked_for_by_the_doctor_only() -> None:
     view = gather(dataclasses.replace(ports, config=True, facts={"db1": FakeFacts(facts)}))
     assert view.patroni["db1"].config == {}
     assert view.facts == {"db1": facts}
-
-
-def test_the_program_ends_without_waiting_for_its_stragglers() -> None:
-    program = textwrap.dedent("""
-        import time
-        from hactl.observe.gather import gather
-        from tests.unit.test_gather import with_vip, SlowVip
-        import threading
-        gather(with_vip(SlowVip(threading.Event())), within=0.1)
-        print("done")
-    """)
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
-    )
-    assert done.stdout == "done\n"
