@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from hactl.adapters.command import run
+from hactl.drill import dicom_net
 from hactl.pki import sshkey
 from hactl.pki.store import Store
 from hactl.pki.uses import CLUSTER_CA, DICOM_CA, CaKind, CertSpec, certificates
+from hactl.site import find
 from tests.support.pki import (
     ask,
     bundle,
@@ -131,6 +133,16 @@ def test_a_modality_is_let_in_on_the_dicom_port_only(store: Store, tmp_path: Pat
             pytest.raises(OSError, match=r"unknown ca|reset|closed"),
         ):
             ask(port, client_context(store, (crt, key)), node)
+
+
+def test_the_drills_client_and_receiver_speak_by_the_dicom_ca(store: Store) -> None:
+    site = find(store.state / "cluster.yaml", "demo", environ={"HACTL_STATE": str(store.state)})
+    with tls_server(server_context(store, "arc1", "orthanc")) as port:
+        assert ask(port, dicom_net.client_tls(site), "192.0.2.101") == "ops"
+    calling_back = client_context(store, store.cert("arc1", "orthanc"), ca=store.dicom_ca)
+    calling_back.check_hostname = False  # as Orthanc does
+    with tls_server(dicom_net.server_tls(site)) as port:
+        assert ask(port, calling_back, "192.0.2.2") == "arc1"
 
 
 @pytest.mark.parametrize("kind", [CLUSTER_CA, DICOM_CA], ids=lambda kind: kind.use)
