@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hactl.drill.checker import Row
     from hactl.drill.ground import Ground
+    from hactl.drill.link import Link
     from hactl.lab.lab import Lab
 
 
@@ -20,7 +21,22 @@ def lab_ground(lab: Lab) -> Ground:
         lab.site,
         lambda node: reachable_addresses(lab, node),
         lambda node, run: stored(lab, node, run),
+        lambda node, within: direct(lab, node, within),
     )
+
+
+def direct(lab: Lab, node: str, within: float) -> Link:
+    """To a node's PostgreSQL from inside the node, so that one cut from the network answers too.
+
+    Raises Unreachable when it is off or does not answer.
+    """
+    from hactl.drill.ground import conninfo
+    from hactl.drill.link import Link
+    from hactl.lab import netns
+
+    # Stays where it was opened, as long as it lives: when the power is cut, PostgreSQL's end of it goes too.
+    with netns.entered(lab.machine(node).machine.netns):
+        return Link.open(conninfo(lab.site, str(lab.spec.nodes[node].address)), within)
 
 
 def stored(lab: Lab, node: str, run: str) -> list[Row]:

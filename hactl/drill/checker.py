@@ -3,7 +3,7 @@
 Pure: a history can be judged again years later. Every finding names its evidence. A promise that could not be
 judged (nothing acknowledged, no table read) is a finding too: silence proves nothing.
 
-    I1  one writer: no two instances acknowledged in overlapping spans of time
+    I1  one writer: no two instances acknowledged, or said they are writable, in overlapping spans of time
     I2  a VIP is on at most one reachable node
     I3  every acknowledged row is there exactly once, in its client's order; no row that surely failed
     I4  one system, timelines only grow, and no two nodes share one
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
-from hactl.drill.history import Event, Look, Outcome, Server, Store, Write
+from hactl.drill.history import Claim, Event, Look, Outcome, Server, Store, Write
 from hactl.drill.outage import Outage, outage
 
 SHOWN = 5  # pieces of evidence printed for one finding; the file has the rest
@@ -71,10 +71,12 @@ def judge(
     stores = [e for e in events if isinstance(e, Store)]
     writes = [e for e in events if isinstance(e, Write)]
     looks = [e for e in events if isinstance(e, Look)]
+    claims = [e for e in events if isinstance(e, Claim)]
     seen = outage(events)
     findings = (
         *enough(writes, looks, tables),
-        *one_writer(writes),
+        *answered(claims, tables),
+        *one_writer([*writes, *claims]),
         *one_holder(looks),
         *rows_kept(writes, tables),
         *timelines(writes),
@@ -84,6 +86,7 @@ def judge(
     )
     counts = Counter(str(w.outcome) for w in writes)
     counts["looks"] = len(looks)
+    counts["claims"] = sum(c.writable is not None for c in claims)
     counts["images"] = sum(s.outcome is Outcome.OK for s in stores)
     counts["rows"] = max((len(rows) for rows in tables.values()), default=0)
     return Judgment(findings, dict(counts), seen)
@@ -102,13 +105,26 @@ def enough(
         yield Finding("I3", "no table was read afterwards")
 
 
+def answered(claims: Sequence[Claim], nodes: Iterable[str]) -> Iterator[Finding]:
+    """A node that is away does not answer; one that never did was not judged."""
+    heard = {c.node for c in claims if c.writable is not None}
+    for node in sorted(set(nodes) - heard):
+        yield Finding("I1", f"{node} was never heard whether it is writable")
+
+
+Sign = Write | Claim  # that an instance took writes, at a moment between asking and answer
+
+
 @dataclass(frozen=True)
 class Span:
-    """When one instance acknowledged: each time somewhere between COMMIT and the answer to it."""
+    """When one instance took writes: each time somewhere between COMMIT, or the question, and the answer.
+
+    In between too: an instance goes back into recovery only by a restart, and is another one then.
+    """
 
     server: Server
-    first: Write  # the earliest answer: the instance had begun to acknowledge by first.end
-    last: Write  # the latest COMMIT sent: it had not stopped before last.sent
+    first: Sign  # the earliest answer: the instance had begun by first.end
+    last: Sign  # the latest asking: it had not stopped before
 
     @property
     def begun_by(self) -> float:
@@ -119,31 +135,31 @@ class Span:
         return sent(self.last)
 
 
-def sent(write: Write) -> float:
-    return write.begin if write.sent is None else write.sent
+def sent(sign: Sign) -> float:
+    return sign.begin if isinstance(sign, Claim) or sign.sent is None else sign.sent
 
 
-def spans(writes: Iterable[Write]) -> list[Span]:
-    """One per instance that acknowledged anything, ordered by when they began."""
-    by_server: dict[Server, list[Write]] = defaultdict(list)
-    for w in writes:
-        if w.outcome is Outcome.OK and w.server:
-            by_server[w.server].append(w)
+def spans(signs: Iterable[Sign]) -> list[Span]:
+    """One per instance that acknowledged or claimed anything, ordered by when they began."""
+    by_server: dict[Server, list[Sign]] = defaultdict(list)
+    for s in signs:
+        if s.server and (s.writable if isinstance(s, Claim) else s.outcome is Outcome.OK):
+            by_server[s.server].append(s)
     found = [Span(s, min(ws, key=lambda w: w.end), max(ws, key=sent)) for s, ws in by_server.items()]
     return sorted(found, key=lambda span: (span.begun_by, span.alive_at))
 
 
-def one_writer(writes: Iterable[Write]) -> Iterator[Finding]:
+def one_writer(signs: Iterable[Sign]) -> Iterator[Finding]:
     """I1. Spans are disjoint when all of one can have happened before all of the other: no tolerance."""
-    for a, b in combinations(spans(writes), 2):
+    for a, b in combinations(spans(signs), 2):
         if a.alive_at > b.begun_by and b.alive_at > a.begun_by:
             until = min(a.alive_at, b.alive_at)
             since = max(a.begun_by, b.begun_by)
             lasted = f" for at least {until - since:.3f} s" if until > since else ""
             yield Finding(
                 "I1",
-                f"{name(a.server)} and {name(b.server)} both acknowledged writes{lasted}",
-                tuple(told(w) for s in (a, b) for w in (s.first, s.last)),
+                f"{name(a.server)} and {name(b.server)} were both writable{lasted}",
+                tuple(told(s) for span in (a, b) for s in (span.first, span.last)),
             )
 
 
@@ -280,6 +296,8 @@ def name(server: Server) -> str:
     return f"{server.node} (timeline {server.timeline}, started {server.started})"
 
 
-def told(w: Write) -> str:
+def told(w: Sign) -> str:
+    if isinstance(w, Claim):
+        return f"{w.node} said it is writable, asked {w.begin:.3f} s, answer {w.end:.3f} s"
     where = name(w.server) if w.server else "nobody"
     return f"{w.client} {w.seq}: {w.outcome} by {where}, COMMIT {sent(w):.3f} s, answer {w.end:.3f} s"

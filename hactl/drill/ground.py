@@ -12,6 +12,7 @@ from hactl.drill.dicom_net import Archive, client_tls
 from hactl.drill.dicomweb import Account, Web
 from hactl.drill.link import Conninfo
 from hactl.drill.vipwatch import Addresses
+from hactl.drill.writewatch import Direct
 from hactl.pki.store import Store
 from hactl.render.orthanc import OPERATOR
 from hactl.site import Site
@@ -22,11 +23,15 @@ Stored = Callable[[str, str], list[Row]]  # node, run
 
 @dataclass(frozen=True)
 class Ground:
-    """`database` goes through the VIP; `stored` asks a database node which rows of a run stand there."""
+    """`database` goes through the VIP; `direct` opens a connection to a database node's own PostgreSQL.
+
+    `stored` asks a database node which rows of a run stand there.
+    """
 
     database: Conninfo
     databases: tuple[str, ...]
     stored: Stored
+    direct: Direct
     vips: Mapping[str, str]
     nodes: tuple[str, ...]
     addresses: Addresses
@@ -48,7 +53,7 @@ def conninfo(site: Site, host: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def ground(spec: ClusterSpec, site: Site, addresses: Addresses, stored: Stored) -> Ground:
+def ground(spec: ClusterSpec, site: Site, addresses: Addresses, stored: Stored, direct: Direct) -> Ground:
     """Opens nothing yet. Reads the operator's account from the state folder.
 
     Raises:
@@ -62,6 +67,7 @@ def ground(spec: ClusterSpec, site: Site, addresses: Addresses, stored: Stored) 
         database=conninfo(site, str(spec.vips.database.address.ip)),
         databases=tuple(spec.databases),
         stored=stored,
+        direct=direct,
         vips={"database": str(spec.vips.database.address.ip), "archive": vip},
         nodes=tuple(spec.nodes),
         addresses=addresses,

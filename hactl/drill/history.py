@@ -83,6 +83,18 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What a database node said between `begin` and `end`. `writable` is None when it gave no answer."""
+
+    node: str
+    begin: float
+    end: float
+    writable: bool | None
+    server: Server | None = None  # who it was, when writable
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Mark:
     """Something done on purpose, or seen: `what` is fault, heal, primary or note."""
 
@@ -93,8 +105,10 @@ class Mark:
     detail: str = ""
 
 
-Event = Write | Store | Look | Mark
-_KINDS: dict[str, type[Event]] = {"write": Write, "store": Store, "look": Look, "mark": Mark}
+Event = Write | Store | Look | Claim | Mark
+_KINDS: dict[str, type[Event]] = {
+    "write": Write, "store": Store, "look": Look, "claim": Claim, "mark": Mark,
+}  # fmt: skip
 
 
 def encode(event: Event) -> str:
@@ -112,7 +126,7 @@ def decode(line: str) -> Event | None:
         return None
     if kind in {"write", "store"}:
         raw["outcome"] = Outcome(raw["outcome"])
-    if kind == "write":
+    if kind in {"write", "claim"}:
         raw["server"] = Server(**raw["server"]) if raw["server"] else None
     if kind == "look":
         raw["nodes"] = {name: _glance(glance) for name, glance in raw["nodes"].items()}

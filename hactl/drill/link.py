@@ -90,6 +90,14 @@ class Link:
         node, system, timeline, started = self.run(_WHO, within=within)[0]
         return Server(node, system, timeline, started)
 
+    def writer(self, *, within: float) -> Server | None:
+        """Which instance this is if it takes writes; None while it is in recovery."""
+        deadline = time.monotonic() + within
+        # Two statements: from one to the next an instance can only leave recovery, never enter it.
+        if self.run("select pg_is_in_recovery()", within=within)[0][0]:
+            return None
+        return self.who(within=deadline - time.monotonic())
+
     def close(self) -> None:
         self._connection.close()
 

@@ -19,6 +19,7 @@ def lines(verdict: Judgment) -> Iterator[str]:
     acked, failed, unknown = count.get("ok", 0), count.get("fail", 0), count.get("info", 0)
     yield f"{acked} writes acknowledged, {failed} failed, {unknown} of unknown outcome; {count['rows']} rows"
     yield f"{count['images']} images acknowledged; {count['looks']} looks at who carries the VIPs"
+    yield f"{count['claims']} times a database node said whether it is writable"
     if verdict.clean:
         yield from _proved(count["images"])
     for finding in verdict.findings:

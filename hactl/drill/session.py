@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from hactl.drill.checker import Judgment, Row, judge
@@ -14,6 +14,7 @@ from hactl.drill.imageload import read_back
 from hactl.drill.images import Image
 from hactl.drill.vipwatch import VipWatch
 from hactl.drill.workload import Load, Target, Workload, prepare
+from hactl.drill.writewatch import WriteWatch
 from hactl.errors import Unreachable
 
 POLL = 0.1
@@ -32,18 +33,24 @@ class Session:
 
     @contextmanager
     def running(self, *, within: float = 30) -> Iterator[None]:
-        """Inside, clients write and the VIPs are watched. Raises Unreachable when nothing gets through."""
+        """Inside, clients write, and who has the VIPs and who is writable is watched.
+
+        Raises Unreachable when nothing gets through.
+        """
         prepare(self.ground.database, within=within)
         workload = Workload(Target(self.ground.database, self.run), self.history, self.load)
         watch = VipWatch(self.ground.nodes, self.ground.vips, self.ground.addresses, self.history)
+        asking = WriteWatch(self.ground.databases, self.ground.direct, self.history)
         watch.start()
+        asking.start()
         workload.start()
         try:
             self.acknowledged(WARM, within=within)
             yield
         finally:
-            workload.stop()
-            watch.stop()
+            with ExitStack() as ending:  # each is stopped whatever the others raise
+                for part in (asking, watch, workload):
+                    ending.callback(part.stop)
 
     def fault(self, node: str, act: Callable[[], object]) -> Mark:
         return self.history.doing("fault", node, act)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from hactl.drill.checker import judge
-from hactl.drill.history import History, Look, Outcome, Write
+from hactl.drill.history import Claim, History, Look, Outcome, Write
 from hactl.drill.link import Link
 from hactl.drill.workload import Load, Target, Workload, prepare
+from hactl.drill.writewatch import WriteWatch
 from hactl.errors import Unreachable
 from tests.support.loopback_postgres import Server, primary
 
@@ -49,7 +50,8 @@ def wait_until(history: History, outcome: Outcome, count: int, within: float = 1
 
 def findings(history: History, *servers: Server) -> list[str]:
     tables = {s.data.name: s.drill_rows() for s in servers}
-    events = [*history.snapshot(), Look(0, {})]
+    heard = [Claim(s.data.name, 0, 0, writable=False) for s in servers]  # who is writable is not asked here
+    events = [*history.snapshot(), Look(0, {}), *heard]
     return [str(f) for f in judge(events, tables).findings]
 
 
@@ -136,6 +138,28 @@ def test_a_standby_that_was_promoted_says_its_own_timeline(one: Server) -> None:
     other.close()
     assert (mine.node, mine.timeline, its.node, its.timeline) == ("two", 2, "one", 1)
     assert mine.system == its.system
+
+
+def test_who_is_writable_before_and_after_a_promotion(one: Server, history: History) -> None:
+    two = one.clone("two")
+    two.start()
+    servers = {"one": one, "two": two}
+    watch = WriteWatch(servers, lambda node, within: Link.open(servers[node].conninfo, within), history)
+    watch.start()
+    time.sleep(0.5)
+    two.as_postgres("/usr/lib/postgresql/15/bin/pg_ctl", "-D", str(two.data), "-w", "promote")
+    time.sleep(0.6)
+    one.stop()
+    time.sleep(0.5)
+    watch.stop()
+    claims = [e for e in history.snapshot() if isinstance(e, Claim)]
+    said = {node: [c.writable for c in claims if c.node == node] for node in servers}
+    assert (said["one"][0], said["one"][-1]) == (True, None)
+    assert (said["two"][0], said["two"][-1]) == (False, True)
+    server = [c for c in claims if c.node == "two"][-1].server
+    assert server
+    assert (server.node, server.timeline) == ("two", 2)
+    assert any("were both writable" in f.sentence for f in judge(claims, {}).findings)
 
 
 def test_no_call_outlasts_its_deadline(one: Server) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from hactl.drill.checker import Row
-from hactl.drill.history import Event, Glance, Look, Mark, Outcome, Server, Write
+from hactl.drill.history import Claim, Event, Glance, Look, Mark, Outcome, Server, Write
 
 DB1 = Server("db1", "7000", 1, "10:00")
 DB2 = Server("db2", "7000", 2, "10:01")
@@ -46,6 +46,13 @@ class Forge:
         )
         self.now += 0.1
 
+    def ask(self, **said: Server | bool | None) -> None:
+        """What database nodes say: the server (writable), False (in recovery), None (nothing)."""
+        for node, answer in said.items():
+            server = answer if isinstance(answer, Server) else None
+            writable = answer if answer is None else server is not None
+            self.events.append(Claim(node, self.now, self.now + 0.002, writable, server))
+
     def mark(self, what: str, node: str, lasting: float = 0.1) -> None:
         self.events.append(Mark(self.now, self.now + lasting, what, node))
         self.now += lasting
@@ -65,13 +72,16 @@ def failover() -> Forge:
     for _ in range(3):
         forge.write(DB1)
         forge.write(DB1, client="probe")
+        forge.ask(db1=DB1, db2=False)
         forge.look(db1=("database",), db2=())
     forge.mark("fault", "db1")
     forge.write(DB1, Outcome.INFO, there=True)
     forge.write(None, Outcome.FAIL)
+    forge.ask(db1=None, db2=False)
     forge.look(db1=None, db2=())
     forge.now += 20
     for _ in range(3):
+        forge.ask(db1=None, db2=DB2)
         forge.look(db1=None, db2=("database",))
         forge.write(DB2)
         forge.write(DB2, client="probe")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hactl.drill.checker import Row, judge
-from hactl.drill.history import Outcome, Server, Store, Write
+from hactl.drill.history import Claim, Outcome, Server, Store, Write
 from tests.support.drills import DB1, DB2, Forge, failover
 
 
@@ -23,7 +23,9 @@ def test_a_failover_that_went_well_is_clean() -> None:
     forge = failover()
     verdict = judge(forge.events, forge.tables)
     assert verdict.clean, verdict.findings
-    assert verdict.counts == {"ok": 12, "info": 1, "fail": 1, "looks": 7, "rows": 13, "images": 0}
+    assert verdict.counts == {
+        "ok": 12, "info": 1, "fail": 1, "looks": 7, "claims": 10, "rows": 13, "images": 0
+    }  # fmt: skip
 
 
 def test_i1_two_servers_acknowledge_in_turn() -> None:
@@ -44,6 +46,40 @@ def test_i1_is_exact_about_answers_that_only_arrived_late() -> None:
     last_of_db1 = [w for w in acked(forge) if w.server == DB1][-1]
     forge.swap(last_of_db1, end=forge.now)  # COMMIT was sent long before: it can have happened in time
     assert "I1" not in broken(forge)
+
+
+def test_i1_an_isolated_primary_stays_writable_while_another_takes_writes() -> None:
+    forge = failover()
+    forge.look(db1=None, db2=("database",))
+    forge.ask(db1=DB1, db2=False)
+    (found,) = judge(forge.events, forge.tables).findings
+    assert found.invariant == "I1"
+    assert found.sentence.startswith("db1 (timeline 1, started 10:00) and db2 (timeline 2, started 10:01)")
+    assert "db1 said it is writable" in found.evidence[1]
+
+
+def test_i1_two_nodes_say_they_are_writable_and_nobody_writes() -> None:
+    forge = failover()
+    forge.ask(db2=replace(DB2, started="10:08"))
+    forge.now += 0.25
+    forge.ask(db1=Server("db1", "7000", 3, "10:09"))
+    assert broken(forge) == set()
+    forge.now += 0.25
+    forge.ask(db2=replace(DB2, started="10:08"))
+    assert broken(forge) == {"I1"}
+
+
+def test_i1_answers_of_one_moment_do_not_prove_two_writable_nodes() -> None:
+    forge = failover()
+    forge.ask(db1=Server("db1", "7000", 3, "10:09"), db2=DB2)  # it moved while both were asked
+    assert broken(forge) == set()
+
+
+def test_i1_a_node_that_was_never_heard() -> None:
+    forge = failover()
+    forge.events = [e for e in forge.events if not (isinstance(e, Claim) and e.node == "db1" and e.server)]
+    findings = judge(forge.events, forge.tables).findings
+    assert [str(f) for f in findings] == ["I1: db1 was never heard whether it is writable"]
 
 
 def test_i1_an_acknowledgement_by_nobody() -> None:
@@ -204,6 +240,7 @@ def test_i6_a_connection_begun_before_the_fault_proves_nothing() -> None:
     forge.write(DB1)
     probe = forge.write(DB1, client="probe")
     forge.look(db1=("database",))
+    forge.ask(db1=DB1, db2=False)
     forge.mark("fault", "db1")
     forge.swap(probe, end=forge.now + 1)
     assert broken(forge) == {"I6"}
@@ -266,12 +303,16 @@ def played(steps: list[tuple[str, str]]) -> Forge:
         else:
             outcome = Outcome.OK if step == "ok" else Outcome.INFO
             forge.write(server, outcome, client=client, there=step != "lost-info")
+        if len(forge.events) % 3 == 0:
+            forge.ask(**{node: server if node == server.node else False for node in ("db1", "db2")})
+            forge.now += 0.01
         if len(forge.events) % 4 == 0:
             forge.look(
                 db1=("database",) if server.node == "db1" else (),
                 db2=("database",) if server.node == "db2" else (),
             )
     forge.look(db1=())
+    forge.ask(**{node: server if node == server.node else False for node in ("db1", "db2")})
     return forge
 
 

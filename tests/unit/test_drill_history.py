@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from hactl.drill.history import History, Mark, Outcome, Store, read
+from hactl.drill.history import Claim, History, Mark, Outcome, Store, read
 from hactl.errors import UsageError
 from tests.support.drills import failover
 
 
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     history = History.create(tmp_path / "new" / "run.jsonl")
-    events = [*failover().events, Store("1.2", "d", 1, 2, Outcome.INFO, "no answer")]
+    unknown = [Claim("db1", 1, 2, None, why="off"), Store("1.2", "d", 1, 2, Outcome.INFO, "no answer")]
+    events = [*failover().events, *unknown]
     for event in events:
         history.add(event)
     assert read(history.path) == history.snapshot() == tuple(events)
