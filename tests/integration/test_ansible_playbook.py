@@ -24,17 +24,53 @@ def test_ansible_reads_the_whole_playbook(tmp_path: Path) -> None:
     site = find(tmp_path / "cluster.yaml", "demo", environ={"HACTL_STATE": str(tmp_path)})
     wheels = Wheelhouse(tmp_path / "w.tar", Venv("/opt/hactl", "a", ()), Venv("/opt/patroni", "b", ()))
     (tmp_path / "hosts.json").write_text(json.dumps(inventory(sample(), site, Facts(fresh=True), (), wheels)))
+    done = playbook(tmp_path, "--syntax-check", "-e", "hactl_fresh=true", str(ANSIBLE / "site.yml"))
+    assert done.returncode == 0, done.stderr
+
+
+def playbook(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """ansible-playbook with our roles and modules, and the inventory hosts.json of the folder."""
     environment = {
         **os.environ,
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_LIBRARY": str(ANSIBLE / "library"),
         "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
-        "ANSIBLE_HOME": str(tmp_path),
+        "ANSIBLE_HOME": str(folder),
     }
-    argv = [str(Path(sys.executable).with_name("ansible-playbook")), "--syntax-check"]
-    argv += ["-i", str(tmp_path / "hosts.json"), "-e", "hactl_fresh=true", str(ANSIBLE / "site.yml")]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, env=environment)
-    assert done.returncode == 0, done.stderr
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    argv = [program, "-i", str(folder / "hosts.json"), *words]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, env=environment)
+
+
+def account_check(folder: Path, uids: dict[str, int | None]) -> subprocess.CompletedProcess[str]:
+    """Play what looks at Orthanc's account, on nodes of which these numbers are known."""
+    hosts = {name: {"hactl_there": {"uids": {"orthanc": uid}}} for name, uid in uids.items()}
+    hosts["outside"] = {}  # of the limit: nothing was asked
+    (folder / "hosts.json").write_text(json.dumps({"archive": {"hosts": hosts}}))
+    role = {"ansible.builtin.import_role": {"name": "orthanc", "tasks_from": "account"}}
+    play = {"hosts": "archive", "gather_facts": False, "any_errors_fatal": True, "tasks": [role]}
+    (folder / "play.json").write_text(json.dumps([play]))
+    return playbook(folder, "--limit", "!outside", str(folder / "play.json"))
+
+
+def test_an_account_with_different_numbers_ends_a_deployment(tmp_path: Path) -> None:
+    done = account_check(tmp_path, {"arc1": 104, "arc2": 105})
+    assert done.returncode != 0
+    assert "different numbers on the archive nodes (104, 105)" in " ".join(done.stdout.split())
+
+
+def test_equal_numbers_and_one_that_is_not_known_yet_are_fine(tmp_path: Path) -> None:
+    done = account_check(tmp_path, {"arc1": 104, "arc2": 104, "arc3": None})
+    assert done.returncode == 0, done.stdout
+    assert "changed=0" in done.stdout
+
+
+def test_the_numbers_are_asked_again_after_packages_were_installed() -> None:
+    import yaml
+
+    base = ANSIBLE / "roles" / "base" / "tasks"
+    for file, place in (("main.yml", 0), ("packages.yml", -1)):
+        assert yaml.safe_load((base / file).read_text())[place] == {"import_tasks": "facts.yml"}
 
 
 def test_nothing_but_ansibles_own_modules_and_ours_is_used() -> None:
@@ -50,7 +86,7 @@ def test_nothing_but_ansibles_own_modules_and_ours_is_used() -> None:
         "changed_when",
         "failed_when",
     }
-    words |= {"check_mode", "run_once", "delegate_to", "environment"}
+    words |= {"check_mode", "run_once", "delegate_to", "environment", "import_tasks"}
     import yaml
 
     for file in (ANSIBLE / "roles").glob("*/tasks/*.yml"):
