@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -15,9 +16,17 @@ settings.register_profile("thorough", _CALM, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what was imported stays: no need to look through it again and again
+
+
 @pytest.fixture(autouse=True, scope="module")
-def _short_rsa_keys() -> Iterator[None]:
-    """Keys of 3072 bits take 0.1 s and more each; test_pki_ca alone looks at their length."""
+def _quick_keys_and_files() -> Iterator[None]:
+    """Keys of 3072 bits take 0.1 s and more each; test_pki_ca alone looks at their length.
+
+    No test outlives a power cut; test_pki_crashes counts the calls of fsync by a fake of its own.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hactl.pki.ca.RSA_BITS", 1024)
+        patch.setattr(os, "fsync", lambda _: None)
         yield
