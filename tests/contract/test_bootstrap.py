@@ -72,16 +72,18 @@ def test_without_the_lab_the_rest_runs_and_what_did_not_is_said_last(
 ) -> None:
     fakes = f'lab_lacks() {{ echo "- no root"; false; }}\nin_venv() {{ echo "$*"; return {tests}; }}'
     done = shell(tmp_path, f"unset CI HACTL_REQUIRE_LAB\n{variable}\n{fakes}\nrun_tests")
-    first, *_, said, why = done.stdout.splitlines()
+    unit, others, *_, said, why = done.stdout.splitlines()
     assert done.returncode == code
-    assert first.startswith("pytest -m not lab ")
+    assert unit.endswith(" tests/unit tests/golden -m not lab")
+    assert others.startswith("pytest -m not lab ")
     assert said.startswith("NOT RUN: tests/acceptance")
     assert why == "- no root"
 
 
-def test_with_the_lab_everything_runs_and_its_failure_is_the_exit_code(tmp_path: Path) -> None:
-    done = shell(tmp_path, 'lab_lacks() { :; }\nin_venv() { echo "$*"; return 4; }\nrun_tests')
+@pytest.mark.parametrize("failing", ["tests/unit", "tests/acceptance"])
+def test_with_the_lab_everything_runs_and_its_failure_is_the_exit_code(tmp_path: Path, failing: str) -> None:
+    fakes = f'lab_lacks() {{ :; }}\nin_venv() {{ echo "$*"; case $* in *{failing}*) return 4 ;; esac; }}'
+    done = shell(tmp_path, f"{fakes}\nrun_tests")
     assert done.returncode == 4
-    assert done.stdout.startswith("pytest tests/unit ")
-    assert "tests/acceptance" in done.stdout
+    assert failing in done.stdout
     assert "not lab" not in done.stdout
