@@ -25,6 +25,7 @@ POLL = 0.5  # seconds
 SETTLE = 4  # seconds in which Patroni sees after a restart that nothing waits any more
 ANSWER_WITHIN = 5  # seconds for one request; /switchover and /restart take longer and have their own
 TAKEN_OVER = 15  # seconds for a Patroni that was told of a new password; it looks once a cycle
+REOPENED = 5.0  # seconds; Patroni reloads in its next cycle and reopens its port at once
 JSON = dict[str, Any]
 _LOGIN = re.compile(
     r"^restapi:\n(?: .*\n)*?  authentication:\n    username: (.+)\n    password: (.+)\n", re.MULTILINE
@@ -69,7 +70,21 @@ class Rest:
     def ask(
         self, method: str, path: str, body: JSON | None = None, within: float = ANSWER_WITHIN
     ) -> tuple[int, str]:
-        """Status and text. Raises NoAnswer when nothing came back."""
+        """Status and text. Raises NoAnswer when nothing came back.
+
+        Patroni closes its port for a moment when it takes over new certificates after a reload. What may be
+        sent twice is therefore sent again; a POST may not, since the first one may have been heard.
+        """
+        end = time.monotonic() + REOPENED
+        while True:
+            try:
+                return self._ask(method, path, body, within)
+            except NoAnswer:
+                if method == "POST" or not Path(self.config).exists() or time.monotonic() >= end:
+                    raise
+            time.sleep(POLL)
+
+    def _ask(self, method: str, path: str, body: JSON | None, within: float) -> tuple[int, str]:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}{path}", data=data, method=method)  # noqa: S310 - our own URL
         if method != "GET" and (found := login(Path(self.config).read_text())):

@@ -92,7 +92,12 @@ class FakePatroni(BaseHTTPRequestHandler):
     """One member's REST interface; the server's `state` is what it answers and what was sent to it."""
 
     def do_GET(self) -> None:
-        self._answer(200, self.server.state[self.path])  # type: ignore[attr-defined]
+        state = self.server.state  # type: ignore[attr-defined]
+        if state["hangs_up"] > 0:
+            state["hangs_up"] -= 1
+            self.close_connection = True
+            return
+        self._answer(200, state[self.path])
 
     def do_POST(self) -> None:
         self._take()
@@ -149,6 +154,7 @@ def patroni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[s
         "sent": [],
         "login": LOGIN,
         "refused": 0,
+        "hangs_up": 0,
     }
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -173,6 +179,16 @@ def test_the_configuration_is_patched_only_where_it_differs(
     assert result["changed"]
     assert state["sent"] == [("PATCH", "/config", {"ttl": 20})]
     assert clock.now > 2 * 10  # a member looks once in loop_wait
+
+
+def test_a_patroni_that_reopens_its_port_is_asked_again(
+    patroni: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    url, state = patroni
+    (tmp_path / "dcs.json").write_text('{"ttl": 20}')
+    state["hangs_up"] = 2
+    assert act(url, "config", file=str(tmp_path / "dcs.json"), config=str(tmp_path / "hactl.yml"))["changed"]
+    assert state["sent"] == [("PATCH", "/config", {"ttl": 20})]
 
 
 def test_check_mode_shows_the_patch_and_sends_nothing(
