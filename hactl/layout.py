@@ -29,6 +29,16 @@ PROMETHEUS_CONFIG: Final = PurePosixPath("/etc/prometheus/hactl.yml")
 PROMETHEUS_WEB: Final = PurePosixPath("/etc/prometheus/hactl-web.yml")
 SYSTEMD: Final = PurePosixPath("/etc/systemd/system")
 
+LEASE_RULES: Final = ETC / "lease.nft"  # a table of its own: reloading the rules must not empty the lease
+
+RUN: Final = PurePosixPath("/run/hactl")
+TRACK_FILE: Final = RUN / "track"  # keepalived's: 0 may hold the database VIP, -254 must not
+LEASE_FILE: Final = RUN / "lease"  # CLOCK_BOOTTIME seconds until which the fencing lease is valid
+STATE: Final = PurePosixPath("/var/lib/hactl")
+OPEN_FILE: Final = STATE / "open"  # there: hactl does not run on this node, and etcd knows
+JOURNAL: Final = STATE / "journal" / "journal.jsonl"
+LEDGER: Final = PurePosixPath("/var/lib/hactl-ledger")  # lost-commit ledgers and divergent WAL
+
 PORT_POSTGRES: Final = 5432
 PORT_PATRONI: Final = 8008
 PORT_ETCD_CLIENT: Final = 2379
@@ -37,7 +47,11 @@ PORT_ORTHANC_HTTP: Final = 8042  # loopback only; nginx speaks TLS in front of i
 PORT_DICOM_TLS: Final = 2762  # IANA dicom-tls
 PORT_HTTPS: Final = 443
 PORT_PROMETHEUS: Final = 9090
+PORT_ALERTMANAGER: Final = 9093  # loopback of the witness
+PORT_METRICS: Final = 9465  # each controller's, with the cluster's TLS
+PORT_METRICS_LOCAL: Final = 9466  # the same in plain on loopback
 
+HACTL_NAMESPACE: Final = "/hactl"  # hactl's keys are /hactl/<cluster>/...
 ETCD_NAMESPACE: Final = "/service"  # Patroni's own default; its keys are /service/<cluster>/...
 
 DCS_CONFIG: Final = PurePosixPath(

@@ -1,0 +1,146 @@
+"""A plan: typed actions with reasons, and what was refused and why. Deciding returns it, `act` runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hactl.view.control import FenceIntent, Proof
+from hactl.view.incident import Incident, Phase
+
+
+@dataclass(frozen=True)
+class OpenIncident:
+    """One transaction: fence intent, incident and epoch, if leader key and our own lease are unchanged."""
+
+    incident: Incident
+    intent: FenceIntent
+
+
+@dataclass(frozen=True)
+class RunFenceAgent:
+    """Start the node's fence agent: power off, then read the status. Irreversible only for its power."""
+
+    node: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class PrimeStandby:
+    """Have the standby's agent refuse what is sent to the dead address and end its connections there."""
+
+    standby: str
+    address: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class ReleaseLeader:
+    """One transaction: delete the leader key, if intent and leader key are unchanged. Needs a proof."""
+
+    intent: FenceIntent
+    proof: Proof
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A phase was reached: kept in the incident and in the journal."""
+
+    incident: str
+    phase: Phase
+    node: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Withdraw:
+    """Take the intent back and close the incident: the primary lives, or nothing can be proved."""
+
+    incident: str
+    node: str
+    epoch: int
+    why: str
+
+
+@dataclass(frozen=True)
+class CloseIncident:
+    incident: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Readmit:
+    """Remove the fence and the refusal: the node's PostgreSQL is stopped or in recovery."""
+
+    node: str
+    epoch: int
+    standby: str
+
+
+@dataclass(frozen=True)
+class GiveOrder:
+    """A local act by a node's agent: verbs as the agent's root helper knows them."""
+
+    node: str
+    verb: str
+    unit: str = ""
+    rung: str = ""
+
+
+@dataclass(frozen=True)
+class Reinitialize:
+    """Have Patroni copy a standby anew, the old data kept aside. Never the last good copy."""
+
+    node: str
+
+
+@dataclass(frozen=True)
+class MoveEtcdLeader:
+    to: str
+
+
+@dataclass(frozen=True)
+class YieldControl:
+    """Hand the controller's lease to another controller."""
+
+    why: str
+
+
+Action = (
+    OpenIncident
+    | RunFenceAgent
+    | PrimeStandby
+    | ReleaseLeader
+    | Mark
+    | Withdraw
+    | CloseIncident
+    | Readmit
+    | GiveOrder
+    | Reinitialize
+    | MoveEtcdLeader
+    | YieldControl
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True)
+class Veto:
+    """A precondition that does not hold. `code` is stable, `evidence` is what was seen."""
+
+    code: str
+    why: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do now, in this order; empty: nothing. `vetoes`: why what seems needed is not done."""
+
+    steps: tuple[Step, ...] = ()
+    vetoes: tuple[Veto, ...] = ()
+    reasons: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = field(default=())

@@ -1,0 +1,247 @@
+"""What the control plane knows: keys in etcd, agents' reports, probes. Times are monotonic seconds."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hactl.units import Lsn
+from hactl.view.model import DbRole, Disk, Probe, State, Unknown
+
+
+class Mode(enum.StrEnum):
+    """How a database node is held back: `leased` by its fencing lease; `open`: hactl does not run there."""
+
+    LEASED = "leased"
+    OPEN = "open"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key in etcd. `lease` is 0 when none is attached."""
+
+    value: str
+    mod_revision: int
+    lease: int = 0
+
+
+@dataclass(frozen=True)
+class Leader:
+    """Patroni's leader key: whose it is, and what makes this leadership different from any other."""
+
+    node: str
+    lease: int
+    mod_revision: int
+
+
+@dataclass(frozen=True)
+class DcsMember:
+    """What a member's Patroni last wrote of itself: at most its loop's time old while it lives."""
+
+    name: str
+    role: DbRole
+    state: str
+    replication_state: str = ""
+    timeline: int | None = None
+    lsn: Lsn | None = None
+
+
+@dataclass(frozen=True)
+class PatroniKeys:
+    """Patroni's keys of one cluster. `sync_leader` and `sync_standbys` are /sync."""
+
+    leader: Leader | None = None
+    sync_leader: str = ""
+    sync_standbys: tuple[str, ...] = ()
+    members: Mapping[str, DcsMember] = field(default_factory=dict)
+    paused: bool = False
+
+
+@dataclass(frozen=True)
+class FenceIntent:
+    """The order to keep a node from serving: while it stands, no lease transaction of that node succeeds."""
+
+    node: str
+    epoch: int
+    incident: str
+    by: str
+    leader: Leader
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Fenced:
+    """The node's own agent says that its PostgreSQL is stopped, or in recovery, under this epoch."""
+
+    node: str
+    epoch: int
+    postgres: str
+
+
+@dataclass(frozen=True)
+class Prime:
+    """The order to `node` to refuse what it sends to a dead peer, so that nothing there waits for it."""
+
+    node: str
+    epoch: int
+    reject: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """A local act that a node's agent shall do once. `done` holds the answer when there is one."""
+
+    node: str
+    id: str
+    verb: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class OrderDone:
+    node: str
+    id: str
+    ok: bool
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class PeerLook:
+    """How one node's PostgreSQL port looks from another node: consecutive misses of a look each 250 ms."""
+
+    misses: int
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class PostgresLocal:
+    """The agent's own look over a connection that it keeps open. `writable`: not in recovery."""
+
+    writable: bool | Unknown
+    streaming_from: str = ""
+    timeline: int | None = None
+    lsn: Lsn | None = None
+
+
+NOT_LOOKED = Unknown("not looked yet")
+_NOT_LOOKED = Probe(State.UNKNOWN, NOT_LOOKED.why)
+
+
+@dataclass(frozen=True)
+class AgentFacts:
+    """What a node's agent last published. `lease_left` in seconds; None: this node holds no lease."""
+
+    node: str
+    boot: str
+    seq: int
+    mode: Mode | None = None
+    lease_left: float | None = None
+    postgres: PostgresLocal | Unknown = NOT_LOOKED
+    patroni: Probe = _NOT_LOOKED
+    keepalived: Probe = _NOT_LOOKED
+    canary: Probe = _NOT_LOOKED
+    storage: Probe = _NOT_LOOKED
+    vips: tuple[str, ...] = ()
+    peers: Mapping[str, PeerLook] = field(default_factory=dict)
+    disks: tuple[Disk, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
+    boottime: float = 0.0
+    thawed: int = 0
+    ledger: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dcs:
+    """One linearizable look at all keys. `alive` is kept raw: its revision is the point."""
+
+    revision: int
+    patroni: PatroniKeys = field(default_factory=PatroniKeys)
+    alive: Mapping[str, Key] = field(default_factory=dict)
+    modes: Mapping[str, Mode] = field(default_factory=dict)
+    fences: Mapping[str, FenceIntent] = field(default_factory=dict)
+    fenced: Mapping[str, Fenced] = field(default_factory=dict)
+    primes: Mapping[str, Prime] = field(default_factory=dict)
+    primed: Mapping[str, int] = field(default_factory=dict)
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    done: Mapping[str, OrderDone] = field(default_factory=dict)
+    facts: Mapping[str, AgentFacts] = field(default_factory=dict)
+    active: str | None = None
+    standing_by: tuple[str, ...] = ()
+    incident: str | None = None
+    epoch: int = 0
+    recent_failovers: int = 0
+    budget: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    paused: bool = False
+
+
+class Path(enum.StrEnum):
+    """The four independent ways to see whether a primary's host lives (design: three must fail)."""
+
+    ALIVE_KEY = "alive-key"
+    PATRONI = "patroni-rest"
+    POSTGRES = "postgres-from-standby"
+    ETCD_PEER = "etcd-peer"
+
+
+@dataclass(frozen=True)
+class PathState:
+    """Consecutive misses on one path. `last_ok` is None when it has not answered this controller yet."""
+
+    misses: int
+    last_ok: float | None
+    why: str = ""
+
+
+class ProofKind(enum.StrEnum):
+    """What proves that a node can no longer serve. An exit code alone is none of them."""
+
+    POWER_OFF = "power-off"  # the fence agent's status, read after the intent, says off
+    LEASE_EXPIRED = "lease-expired"
+    SELF_FENCED = "self-fenced"
+
+
+@dataclass(frozen=True)
+class Proof:
+    kind: ProofKind
+    node: str
+    epoch: int
+    at: float
+    evidence: str
+
+
+@dataclass(frozen=True)
+class FenceRun:
+    """A fence agent at work for an epoch. `power`: what its status said last, `on`, `off` or unknown."""
+
+    node: str
+    epoch: int
+    started: float
+    power: str | Unknown
+    ended: bool
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """Commits by new connections through the database VIP; `node` took the last good one at `last_ok`."""
+
+    misses: int = 0
+    last_ok: float | None = None
+    node: str = ""
+    took: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class ControlView:
+    """Everything the fast loop knows at `now`. `dcs_at`: when the look at etcd was asked for."""
+
+    me: str
+    holding: bool
+    dcs: Dcs | Unknown
+    dcs_at: float
+    paths: Mapping[str, Mapping[Path, PathState]] = field(default_factory=dict)
+    fence_runs: Mapping[str, FenceRun] = field(default_factory=dict)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    etcd_leader: str | Unknown = NOT_LOOKED

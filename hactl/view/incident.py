@@ -1,0 +1,51 @@
+"""An incident: what was lost, and when each phase of bringing it back was reached. In etcd while open."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class Phase(enum.StrEnum):
+    """In this order; `withdrawn` may follow any of them up to `primed`."""
+
+    SUSPECTED = "suspected"
+    INTENT = "intent"
+    PROOF = "proof"
+    PRIMED = "primed"
+    RELEASED = "released"
+    PROMOTED = "promoted"
+    VIP_UP = "vip-up"
+    FIRST_COMMIT = "first-commit"
+    REDUNDANT = "redundancy-restored"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """When a phase was seen: the observing node's monotonic milliseconds; the wall clock is for readers."""
+
+    phase: Phase
+    node: str
+    mono_ms: int
+    wall: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Incident:
+    """`victim` was primary, `standby` takes over. `automatic` is false when an operator asked for it."""
+
+    id: str
+    kind: str
+    victim: str
+    standby: str
+    epoch: int
+    automatic: bool = True
+    stamps: tuple[Stamp, ...] = ()
+    outcome: str = ""
+    details: Mapping[str, object] = field(default_factory=dict)
+
+    def reached(self, phase: Phase) -> Stamp | None:
+        return next((s for s in self.stamps if s.phase is phase), None)
