@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hactl.view.control import FenceIntent, Proof
+from hactl.view.control import FenceIntent, Key, Mode, Proof
 from hactl.view.incident import Incident, Phase
 
 
@@ -144,3 +144,19 @@ class Plan:
     vetoes: tuple[Veto, ...] = ()
     reasons: tuple[str, ...] = ()
     alarms: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a step: `asked` and `at` are monotonic seconds before and after it.
+
+    `alive` and `mode` are what OpenIncident's own transaction read of the victim; None: no such key.
+    """
+
+    action: Action
+    done: bool
+    said: str
+    asked: float
+    at: float
+    alive: Key | None = None
+    mode: Mode | None = None
