@@ -5,11 +5,13 @@ Every method may raise Unreachable (or a class below it): nobody answered, not i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from hactl.errors import Unreachable
+from hactl.view.kv import Compare, Get, Op, RangeReply, RangesReply, TxnReply
 from hactl.view.model import (
     CertView,
     DcsKeys,
@@ -32,6 +34,14 @@ class PortClosed(Unreachable):
 
 class Untrusted(Unreachable):
     """Somebody answers, but one side does not believe the other's certificate: nothing else is known."""
+
+
+class MaybeDone(Unreachable):
+    """A change was sent and no answer came: it may have been made, or may still be. Look before acting on."""
+
+
+class NoSuchLease(Unreachable):
+    """etcd does not know this lease (any more). Nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,83 @@ class Etcd(Protocol):
 
     def keys(self) -> DcsKeys:
         """A linearizable read: it needs a quorum."""
+
+
+class EtcdKv(Protocol):
+    """etcd as a whole, through whichever endpoint answers. Thread-safe. `within`: seconds for the whole call.
+
+    What changes nothing is asked of one endpoint after the other. A change that may have been made raises
+    MaybeDone and is not sent again, except where `again` says that doing it twice does no harm: a transaction
+    whose comparisons fail when it was done before, or whose puts may be repeated. Then `succeeded` may be
+    false although the first try succeeded: let the second branch read what tells.
+    """
+
+    def range(
+        self, key: str, *, within: float, prefix: bool = False, serializable: bool = False
+    ) -> RangeReply:
+        """Linearizable, thus by a quorum; `serializable`: what the endpoint has, perhaps old."""
+
+    def ranges(self, gets: Sequence[Get], *, within: float) -> RangesReply:
+        """All of them at one revision, linearizable."""
+
+    def txn(
+        self,
+        compares: Sequence[Compare],
+        then: Sequence[Op],
+        otherwise: Sequence[Op] = (),
+        *,
+        within: float,
+        again: bool = False,
+    ) -> TxnReply:
+        """Raises MaybeDone, NoSuchLease (a put with a lease that is gone), Unreachable."""
+
+    def grant(self, ttl: int, *, within: float) -> int:
+        """A new lease of `ttl` seconds; etcd raises what is below its minimum (2 s here).
+
+        A grant whose answer is lost leaves a lease without keys, which ends by itself: it is asked for again.
+        """
+
+    def keepalive(self, lease: int, *, within: float) -> int:
+        """The seconds it lives from now on. Raises NoSuchLease when it has ended."""
+
+    def revoke(self, lease: int, *, within: float) -> None:
+        """End a lease, with its keys. One that is gone is no error."""
+
+    def watch(self, prefixes: Sequence[str], on_change: Callable[[], None], stop: threading.Event) -> None:
+        """Call `on_change` when something below `prefixes` may have changed, until `stop` (within 1 s).
+
+        Only a hint: calls may come for nothing, late, or not at all. Blocks, so it has a thread of its own;
+        connects again by itself; raises nothing.
+        """
+
+    def status(self, endpoint: str, *, within: float) -> EtcdStatus:
+        """What the member on this node says of itself."""
+
+    def members(self, *, within: float) -> tuple[EtcdMember, ...]: ...
+
+    def move_leader(self, to_member_id: str, *, within: float) -> None:
+        """Hand leadership to this member. Raises Unreachable: no leader, or it did not go there."""
+
+
+class Journal(Protocol):
+    """What the active controller does, written down where it cannot be lost. Thread-safe.
+
+    Every call ends soon (its writer has a deadline) and raises Unreachable when nothing was written, Refused
+    when another controller is active now. Without an intent nothing may be done.
+    """
+
+    def intent(
+        self, action: str, *, incident: str = "", epoch: int = 0, data: Mapping[str, object] | None = None
+    ) -> int:
+        """What is about to be done; the number to give with its result."""
+
+    def result(self, seq: int, *, ok: bool, data: Mapping[str, object] | None = None) -> None:
+        """What became of intent `seq`."""
+
+    def event(
+        self, action: str, *, incident: str = "", epoch: int = 0, data: Mapping[str, object] | None = None
+    ) -> int:
+        """What was seen or reached, without an act of ours."""
 
 
 class Archive(Protocol):

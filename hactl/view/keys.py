@@ -1,0 +1,94 @@
+"""The names of all keys in etcd: hactl's own below /hactl/<cluster>/, Patroni's below /service/<cluster>/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hactl import layout
+from hactl.view.kv import Get
+
+SEQ_DIGITS = 16  # of a journal record's number: as text in the order of the numbers
+
+
+@dataclass(frozen=True)
+class Keys:
+    cluster: str
+
+    @property
+    def own(self) -> str:
+        return f"{layout.HACTL_NAMESPACE}/{self.cluster}/"
+
+    @property
+    def patroni(self) -> str:
+        return f"{layout.ETCD_NAMESPACE}/{self.cluster}/"
+
+    @property
+    def leader(self) -> str:
+        """Patroni's: its value is the name of the node that leads."""
+        return f"{self.patroni}leader"
+
+    @property
+    def controller(self) -> str:
+        return f"{self.own}controller"
+
+    @property
+    def incident(self) -> str:
+        return f"{self.own}incident"
+
+    @property
+    def epoch(self) -> str:
+        return f"{self.own}epoch"
+
+    @property
+    def paused(self) -> str:
+        return f"{self.own}paused"
+
+    def alive(self, node: str) -> str:
+        return f"{self.own}alive/{node}"
+
+    def mode(self, node: str) -> str:
+        return f"{self.own}mode/{node}"
+
+    def fence(self, node: str) -> str:
+        return f"{self.own}fence/{node}"
+
+    def fenced(self, node: str) -> str:
+        return f"{self.own}fenced/{node}"
+
+    def prime(self, node: str) -> str:
+        return f"{self.own}prime/{node}"
+
+    def primed(self, node: str) -> str:
+        return f"{self.own}primed/{node}"
+
+    def order(self, node: str) -> str:
+        return f"{self.own}order/{node}"
+
+    def done(self, node: str) -> str:
+        return f"{self.own}done/{node}"
+
+    def facts(self, node: str) -> str:
+        return f"{self.own}facts/{node}"
+
+    def standby(self, node: str) -> str:
+        return f"{self.own}standby/{node}"
+
+    def recent_failover(self, epoch: int) -> str:
+        return f"{self.own}recent/failover/{epoch}"
+
+    def budget(self, node: str, rung: str, id_: str) -> str:
+        return f"{self.own}budget/{node}/{rung}/{id_}"
+
+    @property
+    def journal_prefix(self) -> str:
+        return f"{self.own}journal/"
+
+    def journal(self, seq: int) -> str:
+        return f"{self.journal_prefix}{seq:0{SEQ_DIGITS}d}"
+
+    def look(self) -> tuple[Get, ...]:
+        """All keys but the journal's, which are thousands: for EtcdKv.ranges, in one transaction."""
+        own, journal = self.own, self.journal_prefix
+        after = own + "journal" + chr(ord("/") + 1)
+        end = own[:-1] + chr(ord("/") + 1)
+        return (Get(own, until=journal), Get(after, until=end), Get(self.patroni, prefix=True))
