@@ -116,12 +116,16 @@ class PeerLook:
 
 @dataclass(frozen=True)
 class PostgresLocal:
-    """The agent's own look over a connection that it keeps open. `writable`: not in recovery."""
+    """The agent's own look over a connection that it keeps open. `writable`: not in recovery.
+
+    `lost_slots`: replication slots whose WAL is gone (pg_replication_slots.wal_status is lost).
+    """
 
     writable: bool | Unknown
     streaming_from: str = ""
     timeline: int | None = None
     lsn: Lsn | None = None
+    lost_slots: tuple[str, ...] = ()
 
 
 NOT_LOOKED = Unknown("not looked yet")
@@ -224,18 +228,25 @@ class FenceRun:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """Commits by new connections through the database VIP; `node` took the last good one at `last_ok`."""
+    """Commits by new connections through the database VIP; `node` took the last good one at `last_ok`.
+
+    `reached`: the last try that failed had at least a TCP connection; None: that is not known.
+    """
 
     misses: int = 0
     last_ok: float | None = None
     node: str = ""
     took: float | None = None
     why: str = ""
+    reached: bool | None = None
 
 
 @dataclass(frozen=True)
 class ControlView:
-    """Everything the fast loop knows at `now`. `dcs_at`: when the look at etcd was asked for."""
+    """Everything the fast loop knows at `now`. `dcs_at`: when the look at etcd was asked for.
+
+    `grey`: primaries that answer on every path and yet do not serve, with the evidence (decide/grey.py).
+    """
 
     me: str
     holding: bool
@@ -245,3 +256,4 @@ class ControlView:
     fence_runs: Mapping[str, FenceRun] = field(default_factory=dict)
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     etcd_leader: str | Unknown = NOT_LOOKED
+    grey: Mapping[str, str] = field(default_factory=dict)

@@ -8,8 +8,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hactl.units import Bytes, Lsn
+
+if TYPE_CHECKING:  # control.py is built on this module
+    from hactl.view.control import Dcs, Heartbeat
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,9 @@ class Unknown:
 
     why: str
     untrusted: bool = False
+
+
+NOT_ASKED = Unknown("not asked for")
 
 
 class State(enum.StrEnum):
@@ -205,7 +212,10 @@ class CertView:
 
 @dataclass(frozen=True)
 class ClusterView:
-    """One gathering. `at` is Unix time, `took` seconds. `facts` and `certificates` are the doctor's."""
+    """One gathering. `at` is Unix time, `took` seconds. `facts` and `certificates` are the doctor's.
+
+    `control`: hactl's and Patroni's keys in etcd. `heartbeat`: known to the active controller only.
+    """
 
     at: float
     took: float
@@ -216,3 +226,5 @@ class ClusterView:
     vips: Mapping[str, VipView]
     facts: Mapping[str, NodeFacts | Unknown] = field(default_factory=dict)
     certificates: tuple[CertView, ...] | Unknown = ()
+    control: Dcs | Unknown = NOT_ASKED
+    heartbeat: Heartbeat | Unknown = NOT_ASKED
