@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import sys
@@ -11,18 +10,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hactl import resources
-from hactl.adapters.command import run
 from hactl.deploy import ask, gate
 from hactl.deploy.bundle import bundles
 from hactl.deploy.desired import Desired, desired
 from hactl.deploy.events import Change, Journal, Progress
 from hactl.deploy.inventory import Facts, inventory
+from hactl.deploy.lifeline import supervised
 from hactl.deploy.wheelhouse import Wheelhouse
 from hactl.pki.files import ensure_folder, locked
 from hactl.pki.store import Store
@@ -32,6 +31,7 @@ from hactl.spec.model import ClusterSpec
 FORKS = 5
 SILENT_AT_MOST = 900  # seconds without any event: apt on a slow mirror is the longest silent step
 WITHIN = 3600  # seconds for the whole
+LOOK_EVERY = 1  # seconds between two looks whether a signal came; ansible-runner's own choice is 5
 Listener = Callable[[Progress], None]
 
 
@@ -97,7 +97,7 @@ def deploy(request: Request, tell: Listener) -> Result:
 
 
 def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Journal:
-    import ansible_runner  # noqa: PLC0415 - slow to import, and in an extra
+    from ansible_runner.interface import init_runner  # noqa: PLC0415 - slow to import, and in an extra
 
     journal = Journal()
 
@@ -109,7 +109,7 @@ def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Jour
     with _private(request.site.state) as private, _connections() as sockets, _signals():
         _write_bundles(request.spec, want, private)
         (private / "ansible.cfg").write_text("[defaults]\n")
-        play = ansible_runner.run(
+        play = init_runner(
             private_data_dir=str(private),
             project_dir=str(resources.folder("ansible")),
             playbook="site.yml",
@@ -127,6 +127,10 @@ def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Jour
             quiet=True,
             suppress_env_files=True,
         )
+        with supervised(sockets) as supervisor:
+            play.config.command[:0] = supervisor
+            play.config.pexpect_timeout = LOOK_EVERY  # as a setting it is dropped: there is no env/settings
+            play.run()
         late = f"no sign of life for {SILENT_AT_MOST} s" if play.status == "timeout" else ""
         tail = late or _last_words(private)
     if play.status == "canceled":
@@ -150,7 +154,7 @@ def _private(state: Path) -> Iterator[Path]:
 
 @contextmanager
 def _connections() -> Iterator[Path]:
-    """A folder for the sockets of this run's SSH connections; they are closed at its end.
+    """A folder for the sockets of this run: the supervisor's, and those of SSH connections, which it ends.
 
     Never a shared one: two installations may use the same addresses (two labs do), and a connection that one
     left open would carry the other's deployment to the wrong machines, past its pinned host keys. Not in the
@@ -160,17 +164,7 @@ def _connections() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        for socket in folder.iterdir():
-            _close(socket)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _close(socket: Path) -> None:
-    """End the connection behind a socket. `-O exit` would let it wait for what still runs on the node."""
-    said = run(["ssh", "-F", "/dev/null", "-S", str(socket), "-O", "check", "-"], within=5, check=False)
-    if master := re.search(r"pid=(\d+)", said.err + said.out):
-        with suppress(ProcessLookupError):
-            os.kill(int(master[1]), signal.SIGTERM)
 
 
 @contextmanager
