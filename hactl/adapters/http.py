@@ -26,12 +26,22 @@ class HttpsClient:
         self._files = (ca, cert, key)
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
+        self._read_from: tuple[int, ...] = ()
 
     def context(self) -> ssl.SSLContext:
-        """Raises Unreachable when the CA or the client certificate cannot be read."""
+        """Made anew when a file has changed: a process that runs for months sees its certificate renewed.
+
+        While new files do not fit each other (they come one after the other) the old ones are used.
+        Raises Unreachable when the CA or the client certificate cannot be read.
+        """
         with self._lock:
-            if self._context is None:
-                self._context = _context(*self._files)
+            now = _changed(self._files)
+            if self._context is None or now != self._read_from:
+                try:
+                    self._context, self._read_from = _context(*self._files), now
+                except Unreachable:
+                    if self._context is None:
+                        raise
             return self._context
 
     def send(
@@ -62,7 +72,7 @@ class HttpsClient:
             except http.client.HTTPException as error:
                 raise Unreachable(f"{host}:{port}: no proper HTTP answer ({type(error).__name__})") from error
             except ssl.SSLError as error:
-                raise _tls_problem(f"{host}:{port}", error) from error
+                raise tls_problem(f"{host}:{port}", error) from error
 
 
 class _Connected(http.client.HTTPConnection):
@@ -81,13 +91,21 @@ def _exchange(tls: ssl.SSLSocket, host: str, request: tuple[str, str, bytes, Map
     return Reply(response.status, response.read(MAX_BODY))
 
 
-def _tls_problem(what: str, error: ssl.SSLError) -> Unreachable:
+def tls_problem(what: str, error: ssl.SSLError) -> Unreachable:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Untrusted(f"{what}: its certificate is not trusted: {error.verify_message}")
     reason = (error.reason or "the connection was closed").replace("_", " ").lower()
     if "alert" in reason:  # the other side says why it hung up
         return Untrusted(f"{what}: it refuses this machine's certificate: {reason}")
     return Unreachable(f"{what}: TLS failed: {reason}")
+
+
+def _changed(files: tuple[Path, ...]) -> tuple[int, ...]:
+    """What differs after each renewal; empty when a file is not there, which _context reports."""
+    try:
+        return tuple(stat.st_mtime_ns ^ stat.st_ino for stat in (file.stat() for file in files))
+    except OSError:
+        return ()
 
 
 def _context(ca: Path, cert: Path, key: Path) -> ssl.SSLContext:
