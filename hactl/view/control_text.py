@@ -85,12 +85,12 @@ def _stamp(found: Mapping[str, object]) -> Stamp:
 def _text(found: Mapping[str, object], name: str) -> str:
     value = found.get(name)
     if not isinstance(value, str):
-        raise ValueError(f"incident: {name} is no text")
+        raise ValueError(f"incident: {name} is no text")  # noqa: TRY004 - one class for every wrong shape
     return value
 
 
 def _number(found: Mapping[str, object], name: str) -> int:
     value = found.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"incident: {name} is no number")
+        raise ValueError(f"incident: {name} is no number")  # noqa: TRY004
     return value
