@@ -120,7 +120,6 @@ def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Jour
                 "hactl_fresh": facts.fresh,
             },
             envvars=_environment(private, sockets),
-            settings={"idle_timeout": SILENT_AT_MOST, "job_timeout": WITHIN},
             limit=request.limit,
             cmdline="--check --diff" if request.check else None,
             event_handler=hear,
@@ -129,9 +128,12 @@ def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Jour
         )
         with supervised(sockets) as supervisor:
             play.config.command[:0] = supervisor
-            play.config.pexpect_timeout = LOOK_EVERY  # as a setting it is dropped: there is no env/settings
+            # Given as settings they would be dropped: there is no file env/settings.
+            play.config.pexpect_timeout = LOOK_EVERY
+            play.config.idle_timeout, play.config.job_timeout = SILENT_AT_MOST, WITHIN
             play.run()
-        late = f"no sign of life for {SILENT_AT_MOST} s" if play.status == "timeout" else ""
+        late = f"no sign of life for {SILENT_AT_MOST} s, or not done within {WITHIN} s"
+        late = late if play.status == "timeout" else ""
         tail = late or _last_words(private)
     if play.status == "canceled":
         raise KeyboardInterrupt

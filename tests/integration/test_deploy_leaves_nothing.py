@@ -93,6 +93,16 @@ def test_nothing_survives_a_signal(tmp_path: Path, mark: str, number: signal.Sig
         assert not list((tmp_path / "state" / "deploy").glob("run-*"))
 
 
+def test_a_deployment_without_a_sign_of_life_is_ended(
+    tmp_path: Path, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HACTL_TEST_SILENT_AT_MOST", "6")
+    with deployment(tmp_path, mark, task(STUBBORN)) as hactl:
+        assert hactl.wait(120) == 5
+        assert "no sign of life for 6 s" in (tmp_path / "said").read_text()
+        wait(lambda: not marked(mark), GONE_WITHIN, lambda: marked(mark))
+
+
 def test_nothing_survives_a_deployment_that_went_well(tmp_path: Path, mark: str) -> None:
     with deployment(tmp_path, mark, task(DAEMON)) as hactl:
         assert hactl.wait(120) == 0, (tmp_path / "said").read_text()

@@ -6,17 +6,18 @@ FOLDER holds `site.yml` and is what hactl takes for its own `ansible` folder.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 from hactl import resources
 from hactl.cli.app import main
-from hactl.deploy import ask, gate, wheelhouse
+from hactl.deploy import ask, gate, run, wheelhouse
 from hactl.deploy.inventory import Facts
 from tests.support.specs import SAMPLE
 
 
-def run(folder: Path, options: list[str]) -> None:
+def deploy(folder: Path, options: list[str]) -> None:
     found = resources.folder
     venv = wheelhouse.Venv("/nowhere", "stamp", ())
     wheels = wheelhouse.Wheelhouse(folder / "wheels.tar", venv, venv)
@@ -24,8 +25,9 @@ def run(folder: Path, options: list[str]) -> None:
     wheelhouse.build = lambda *_: wheels
     ask.who_is_deployed = lambda *_: ()
     gate.facts = lambda *_, **__: Facts(fresh=True)
+    run.SILENT_AT_MOST = int(os.environ.get("HACTL_TEST_SILENT_AT_MOST", run.SILENT_AT_MOST))
     main(["--spec", str(SAMPLE), "deploy", *options])
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), sys.argv[2:])
+    deploy(Path(sys.argv[1]), sys.argv[2:])
