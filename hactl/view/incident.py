@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,3 +50,22 @@ class Incident:
 
     def reached(self, phase: Phase) -> Stamp | None:
         return next((s for s in self.stamps if s.phase is phase), None)
+
+
+def elapsed(incident: Incident, phase: Phase) -> float | None:
+    """Seconds from the incident's first stamp to this phase; None when it was not reached, or not tellable.
+
+    Between stamps of one node by its monotonic clock; after a takeover by the nodes' wall clocks, which NTP
+    keeps together: never below zero.
+    """
+    end = incident.reached(phase)
+    if end is None:
+        return None
+    start = incident.stamps[0]
+    if start.node == end.node:
+        return (end.mono_ms - start.mono_ms) / 1000
+    try:
+        took = dt.datetime.fromisoformat(end.wall) - dt.datetime.fromisoformat(start.wall)
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, took.total_seconds())

@@ -63,7 +63,8 @@ class PatroniSelf:
     """What one Patroni says of its own instance (GET /patroni).
 
     `lsn` is written (primary) or the further of received and replayed (standby). `streams_to` are the
-    standbys that stream from it. `state` is Patroni's word: running, starting, stopped, ...
+    standbys that stream from it. `state` is Patroni's word: running, starting, stopped, ... `replayed_at`:
+    when (Unix time, the primary's clock) the last commit was made that a standby has replayed.
     """
 
     name: str
@@ -76,6 +77,7 @@ class PatroniSelf:
     streams_to: tuple[str, ...] = ()
     paused: bool = False
     pending_restart: bool = False
+    replayed_at: float | None = None
     patroni_version: str = ""
     server_version: int | None = None
 

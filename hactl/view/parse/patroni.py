@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 
 from hactl.units import Bytes
@@ -38,9 +39,18 @@ def parse_itself(body: bytes) -> PatroniSelf:
         streams_to=tuple(str(r.get("application_name")) for r in rows if r.get("state") == "streaming"),
         paused=bool(answer.get("pause")),
         pending_restart=bool(answer.get("pending_restart")),
+        replayed_at=_moment(xlog.get("replayed_timestamp")),
         patroni_version=str(about.get("version", "")),
         server_version=number(answer.get("server_version")),
     )
+
+
+def _moment(value: object) -> float | None:
+    try:
+        moment = dt.datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo else None  # without a zone it could be any
 
 
 def parse_cluster(body: bytes) -> PatroniCluster:

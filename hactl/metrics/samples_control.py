@@ -1,0 +1,53 @@
+"""Samples of the fast loop's look: leases, fences, agents, the heartbeat. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hactl.metrics.seen import Row, Seen
+from hactl.spec.model import ClusterSpec
+from hactl.view.control import AgentFacts, Dcs, Heartbeat, Mode
+
+
+def samples(spec: ClusterSpec, seen: Seen) -> Iterator[Row]:
+    if seen.heartbeat is not None:
+        yield from _heartbeat(seen.heartbeat)
+    if seen.dcs is not None:
+        yield from _leases(spec, seen.dcs)
+        yield from _agents(spec, seen.dcs)
+        yield "hactl_failovers_recent", (), seen.dcs.recent_failovers
+        for (node, rung), used in seen.dcs.budget.items():
+            yield "hactl_recovery_budget_used", (node, rung), used
+
+
+def _heartbeat(heartbeat: Heartbeat) -> Iterator[Row]:
+    yield "hactl_heartbeat_misses", (), heartbeat.misses
+    if heartbeat.took is not None:
+        yield "hactl_heartbeat_seconds", (), heartbeat.took
+
+
+def _leases(spec: ClusterSpec, dcs: Dcs) -> Iterator[Row]:
+    for node in spec.databases:
+        mode, facts = dcs.modes.get(node), dcs.facts.get(node)
+        if mode is not None:
+            for each in Mode:
+                yield "hactl_lease_mode", (node, each.value), float(mode is each)
+        if facts is not None and facts.lease_left is not None:
+            yield "hactl_lease_remaining_seconds", (node,), facts.lease_left
+        yield "hactl_fence_standing", (node,), float(node in dcs.fences)
+
+
+def _agents(spec: ClusterSpec, dcs: Dcs) -> Iterator[Row]:
+    for node in spec.nodes:
+        facts = dcs.facts.get(node)
+        yield "hactl_agent_up", (node,), float(facts is not None)
+        if facts is not None:
+            yield from _facts(node, facts)
+
+
+def _facts(node: str, facts: AgentFacts) -> Iterator[Row]:
+    for unit, state in facts.units.items():
+        yield "hactl_unit_running", (node, unit), float(state == "active")
+    for disk in facts.disks:
+        yield "hactl_disk_free_bytes", (node, disk.path), disk.free.value
+        yield "hactl_disk_size_bytes", (node, disk.path), disk.total.value
