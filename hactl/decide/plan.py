@@ -18,10 +18,14 @@ class OpenIncident:
 
 @dataclass(frozen=True)
 class RunFenceAgent:
-    """Start the node's fence agent: power off, then read the status. Irreversible only for its power."""
+    """Start the node's fence agent: power off, then read the status. Irreversible only for its power.
+
+    Not begun after `not_after` (monotonic): a controller that was frozen must not cut a node's power later.
+    """
 
     node: str
     epoch: int
+    not_after: float
 
 
 @dataclass(frozen=True)
@@ -43,22 +47,27 @@ class ReleaseLeader:
 
 @dataclass(frozen=True)
 class Mark:
-    """A phase was reached: kept in the incident and in the journal."""
+    """A phase was reached: kept in the incident and in the journal. `at`: when it was seen, monotonic."""
 
     incident: str
     phase: Phase
     node: str
     evidence: str = ""
+    at: float = 0.0
 
 
 @dataclass(frozen=True)
 class Withdraw:
-    """Take the intent back and close the incident: the primary lives, or nothing can be proved."""
+    """Take intent, order to refuse and incident back at once: the primary lives, or nothing can be proved.
+
+    `incident` is empty for a fence whose incident is not there any more.
+    """
 
     incident: str
     node: str
     epoch: int
     why: str
+    standby: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ class CloseIncident:
 
 @dataclass(frozen=True)
 class Readmit:
-    """Remove the fence and the refusal: the node's PostgreSQL is stopped or in recovery."""
+    """Remove the fence and the refusal of this epoch: the node's PostgreSQL is stopped or in recovery."""
 
     node: str
     epoch: int
@@ -138,12 +147,20 @@ class Veto:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do now, in this order; empty: nothing. `vetoes`: why what seems needed is not done."""
+    """What to do now, in this order; empty: nothing. `vetoes`: why what seems needed is not done.
+
+    A step that fails ends the plan: what follows rests on it.
+    """
 
     steps: tuple[Step, ...] = ()
     vetoes: tuple[Veto, ...] = ()
     reasons: tuple[str, ...] = ()
     alarms: tuple[str, ...] = field(default=())
+
+
+def alarm(code: str, subject: str, detail: str) -> str:
+    """One of a plan's alarms: a health code, what it is about, and what was seen."""
+    return f"{code} {subject}: {detail}"
 
 
 @dataclass(frozen=True)

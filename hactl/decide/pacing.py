@@ -1,0 +1,118 @@
+"""How often something may be tried: looks in a row, back-off between tries, a budget per hour in etcd."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
+
+from hactl.decide.plan import Veto
+from hactl.view.control import AgentFacts, Dcs
+
+_T = TypeVar("_T")
+
+BACK_OFF: Final = 30.0  # seconds after the first try; doubled with each further one
+LONGEST_BACK_OFF: Final = 600.0
+PULSE: Final = 3.5  # an agent publishes each second: three missed in a row are silence
+ORDER_ENDS: Final = 90.0  # the longest verb has 60 s; an order older than this was lost with its agent
+
+# Acts within an hour for one node, by rung; etcd's leases count, so no restart of a controller forgets them.
+BUDGET: Final[Mapping[str, int]] = {
+    "kill-patroni": 3,
+    "rejoin": 2,
+    "reinit": 2,
+    "start": 3,
+    "restart": 3,
+    "stop-postgres": 2,
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A trouble, look after look. `what` is how it looks now, `spent` how long it has looked so or otherwise.
+
+    Something that goes back and forth, like a server that fails to start again and again, adds up.
+    `acted`: when something was last done about it.
+    """
+
+    what: str
+    last: float
+    looks: int = 1
+    spent: Mapping[str, float] = field(default_factory=dict)
+    tries: int = 0
+    acted: float | None = None
+
+    @property
+    def lasts(self) -> float:
+        """Seconds that it has looked as it does now."""
+        return self.spent.get(self.what, 0.0)
+
+    def waits(self, now: float) -> float:
+        """Seconds until the next try may be made; 0: now."""
+        if self.acted is None:
+            return 0.0
+        pause = min(LONGEST_BACK_OFF, BACK_OFF * 2.0 ** (self.tries - 1))
+        return max(0.0, self.acted + pause - now)
+
+    def tried(self, now: float) -> Seen:
+        """The time before does not count against what was just done."""
+        return replace(self, tries=self.tries + 1, acted=now, spent={})
+
+
+@dataclass(frozen=True)
+class Pulses:
+    """When each agent's report and each order last changed: what is only left over in etcd does not count."""
+
+    facts: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    orders: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+
+    def after(self, dcs: Dcs, now: float) -> Pulses:
+        facts = {n: _since(self.facts.get(n), f.seq, now) for n, f in dcs.facts.items()}
+        orders = {n: _since(self.orders.get(n), o.id, now) for n, o in dcs.orders.items()}
+        return Pulses(facts, orders)
+
+    def fresh(self, dcs: Dcs, node: str, now: float) -> AgentFacts | None:
+        """The node's report if its agent still writes it."""
+        known = self.facts.get(node)
+        return dcs.facts.get(node) if known and now - known[1] <= PULSE else None
+
+    def at_work(self, dcs: Dcs, node: str, now: float) -> bool:
+        """The node's agent has an order that it has not answered yet."""
+        order, done, known = dcs.orders.get(node), dcs.done.get(node), self.orders.get(node)
+        if order is None or known is None or (done is not None and done.id == order.id):
+            return False
+        return now - known[1] < ORDER_ENDS
+
+
+def _since(before: tuple[_T, float] | None, value: _T, now: float) -> tuple[_T, float]:
+    return before if before is not None and before[0] == value else (value, now)
+
+
+def again(before: Seen | None, what: str, now: float) -> Seen:
+    """One more look at a trouble; the time since the last one counts for how it looked then."""
+    if before is None:
+        return Seen(what, now)
+    spent = {**before.spent, before.what: before.spent.get(before.what, 0.0) + now - before.last}
+    looks = before.looks + 1 if before.what == what else 1
+    return replace(before, what=what, last=now, looks=looks, spent=spent)
+
+
+def limit(rung: str) -> int:
+    """A rung may name a unit: `restart:keepalived.service` has a budget of its own."""
+    return BUDGET.get(rung.split(":", 1)[0], 0)
+
+
+def used_up(dcs: Dcs, node: str, rung: str) -> bool:
+    return dcs.budget.get((node, rung), 0) >= limit(rung)
+
+
+def hands_off(dcs: Dcs, node: str) -> Veto | None:
+    """What forbids any act on a node."""
+    if dcs.paused or dcs.patroni.paused:
+        who = "hactl" if dcs.paused else "Patroni"
+        return Veto("PAUSED", f"{who} is paused")
+    if dcs.incident is not None:
+        return Veto("INCIDENT_OPEN", "an incident is open", dcs.incident[:80])
+    if node in dcs.fences:
+        return Veto("FENCED", f"{node} is fenced", f"epoch {dcs.fences[node].epoch}")
+    return None

@@ -1,0 +1,191 @@
+"""Bringing back what came back: restart a unit, else rejoin, else copy anew; bounded, and never at any risk.
+
+Patroni joins a member again by itself within seconds. This is for what it cannot, or does not get done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from hactl.decide import lastcopy
+from hactl.decide.pacing import Pulses, Seen, again, hands_off, limit, used_up
+from hactl.decide.plan import GiveOrder, Plan, Reinitialize, Step, Veto, alarm
+from hactl.spec.model import ClusterSpec
+from hactl.view.control import AgentFacts, Dcs
+from hactl.view.model import ClusterView, DbRole, PatroniSelf, Unknown
+
+REJOIN: Final = "rejoin"
+REINIT: Final = "reinit"
+PATRONI: Final = "patroni.service"
+# The agent that would have to restart itself cannot; keepalived is looked at more closely (decide/grey.py).
+_NOT_HERE: Final = frozenset({"hactl-agent.service", "keepalived.service"})
+_DOWN: Final = frozenset({"failed", "inactive"})
+_UNIT_GRACE: Final = 10.0  # a deployment restarts units; systemd itself restarts them after 1 to 5 s
+_PATRONI_GRACE: Final = 3.0  # without it nobody renews the leader key, which lives 20 s
+
+# How long a member may be in a state of Patroni's before hactl helps. `stopped` may hide a crash recovery or
+# a rewind at work; a copy of a large database takes hours.
+_GRACE: Final[Mapping[str, float]] = {
+    "running": 45.0,
+    "start failed": 20.0,
+    "stopped": 120.0,
+    "crashed": 120.0,
+    "starting": 300.0,
+    "creating replica": 6 * 3600.0,
+}
+_USUAL_GRACE: Final = 120.0
+
+
+@dataclass(frozen=True)
+class RecoveryMemory:
+    """What is in trouble, by node and unit; the unit is empty for the database member itself."""
+
+    pulses: Pulses = field(default_factory=Pulses)
+    seen: Mapping[tuple[str, str], Seen] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Look:
+    spec: ClusterSpec
+    cluster: ClusterView
+    dcs: Dcs
+    pulses: Pulses
+    now: float
+
+    def agent(self, node: str) -> AgentFacts | None:
+        return self.pulses.fresh(self.dcs, node, self.now)
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A trouble that has lasted long enough. `rung` empty: nothing is left to try."""
+
+    node: str
+    unit: str
+    seen: Seen
+    rung: str
+
+
+def decide_recovery(
+    spec: ClusterSpec, cluster: ClusterView, dcs: Dcs, memory: RecoveryMemory, now: float
+) -> tuple[Plan, RecoveryMemory]:
+    """At most one act for each node."""
+    look = _Look(spec, cluster, dcs, memory.pulses.after(dcs, now), now)
+    found = {**_units(look), **_members(look)}
+    seen = {key: again(memory.seen.get(key), what, now) for key, (what, _) in found.items()}
+    steps: dict[str, Step] = {}
+    vetoes: list[Veto] = []
+    alarms: list[str] = []
+    for due in _due(look, found, seen):
+        against = _against(look, due)
+        vetoes += against
+        alarms += _alarms(due, against)
+        if against or due.node in steps or due.seen.waits(now):
+            continue
+        steps[due.node] = _step(due)
+        seen[due.node, due.unit] = due.seen.tried(now)
+    return Plan(tuple(steps.values()), tuple(vetoes), alarms=tuple(alarms)), RecoveryMemory(look.pulses, seen)
+
+
+def _units(look: _Look) -> dict[tuple[str, str], tuple[str, float]]:
+    """Units that do not run, as their node's agent sees it, and how long they may."""
+    found = {}
+    for node in look.spec.nodes:
+        facts = look.agent(node)
+        for unit, state in facts.units.items() if facts else ():
+            if state in _DOWN and unit.endswith(".service") and unit not in _NOT_HERE:
+                grace = _PATRONI_GRACE if unit == PATRONI else _UNIT_GRACE
+                found[node, unit] = (f"{unit} is {state}", grace)
+    return found
+
+
+def _members(look: _Look) -> dict[tuple[str, str], tuple[str, float]]:
+    """Database members that answer and do not follow the primary, and how long they may not."""
+    leader = look.dcs.patroni.leader
+    if leader is None:
+        return {}
+    found = {}
+    for node in look.spec.databases:
+        itself = _itself(look.cluster, node)
+        if node == leader.node or itself is None or itself.role is DbRole.PRIMARY:
+            continue
+        what = _trouble(look, itself, leader.node)
+        if what:
+            found[node, ""] = (what, _GRACE.get(itself.state, _USUAL_GRACE))
+    return found
+
+
+def _itself(cluster: ClusterView, node: str) -> PatroniSelf | None:
+    seen = cluster.patroni.get(node)
+    return None if seen is None or isinstance(seen.itself, Unknown) else seen.itself
+
+
+def _trouble(look: _Look, itself: PatroniSelf, leader: str) -> str:
+    if itself.state != "running":
+        return f"its PostgreSQL is: {itself.state}"
+    if itself.replication_state != "streaming":
+        return "it does not stream"
+    primary = _itself(look.cluster, leader)
+    if primary is None or None in (primary.timeline, itself.timeline) or primary.timeline == itself.timeline:
+        return ""
+    return f"it is on timeline {itself.timeline}, the primary on {primary.timeline}"
+
+
+def _due(
+    look: _Look, found: Mapping[tuple[str, str], tuple[str, float]], seen: Mapping[tuple[str, str], Seen]
+) -> Iterator[_Due]:
+    for (node, unit), (_, grace) in found.items():
+        trouble = seen[node, unit]
+        if trouble.lasts >= grace:
+            yield _Due(node, unit, trouble, _rung(look, node, unit))
+
+
+def _rung(look: _Look, node: str, unit: str) -> str:
+    """The lowest rung that still has budget; a member whose WAL is gone at the primary starts at the top."""
+    if unit:
+        rungs: tuple[str, ...] = (f"restart:{unit}",)
+    else:
+        rungs = (REINIT,) if _slot_lost(look, node) else (REJOIN, REINIT)
+    return next((r for r in rungs if not used_up(look.dcs, node, r)), "")
+
+
+def _slot_lost(look: _Look, node: str) -> bool:
+    leader = look.dcs.patroni.leader
+    facts = look.agent(leader.node) if leader else None
+    if facts is None or isinstance(facts.postgres, Unknown):
+        return False
+    return node.lower().replace("-", "_") in facts.postgres.lost_slots  # Patroni's name of a member's slot
+
+
+def _against(look: _Look, due: _Due) -> list[Veto]:
+    """Everything that speaks against acting, with its reasons."""
+    node, found = due.node, [hands_off(look.dcs, due.node)]
+    if not due.rung:
+        found.append(Veto("BUDGET", f"{node}: everything was tried within the last hour", due.seen.what))
+    if due.rung != REINIT and look.agent(node) is None:
+        found.append(Veto("AGENT_SILENT", f"{node}'s agent does not report"))
+    if look.pulses.at_work(look.dcs, node, look.now):
+        found.append(Veto("ORDER_AT_WORK", f"{node}'s agent has not ended its last order"))
+    if not due.unit:
+        found += lastcopy.may_join(look.cluster, look.dcs, look.agent(node), node)
+    if due.rung == REINIT:
+        found += lastcopy.may_be_replaced(look.spec, look.cluster, look.dcs, node)
+    return [veto for veto in found if veto is not None]
+
+
+def _alarms(due: _Due, against: list[Veto]) -> list[str]:
+    """The loud stop: nothing more happens here by itself."""
+    final = [v for v in against if v.code in {"BUDGET", "DISK_FULL", "NEWER_TIMELINE"}]
+    subject = f"{due.node} {due.unit}".strip()
+    return [alarm("RECOVERY_GIVEN_UP", subject, f"{due.seen.what}; {v.why}") for v in final[:1]]
+
+
+def _step(due: _Due) -> Step:
+    used = f"try {due.seen.tries + 1}, at most {limit(due.rung)} in an hour"
+    why = f"{due.seen.what}, for {due.seen.lasts:.0f} s; {used}"
+    if due.rung == REINIT:
+        return Step(Reinitialize(due.node), f"{due.node} cannot join otherwise: {why}")
+    unit = due.unit or PATRONI
+    return Step(GiveOrder(due.node, "restart", unit, due.rung), f"{due.node}: {why}")
