@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 
 from hactl.metrics.registry import METRICS
 
@@ -18,6 +18,7 @@ class Instruments:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self.registry)  # process_*: CPU, memory and file descriptors, from /proc
         self._probes = _histogram("hactl_probe_duration_seconds", _PROBE_BUCKETS, self.registry)
         self._ticks = _histogram("hactl_tick_duration_seconds", _TICK_BUCKETS, self.registry)
 

@@ -14,7 +14,10 @@ class Kind(enum.StrEnum):
 
 
 class Source(enum.StrEnum):
-    """`process`: every controller has it. `cluster`: the active one only, as it sees the cluster."""
+    """`process`: every controller has it, also while it stands by.
+
+    `cluster`: the active one only, as it sees the cluster.
+    """
 
     PROCESS = "process"
     CLUSTER = "cluster"
@@ -74,16 +77,16 @@ _ALL: Final = (
     Metric("hactl_lease_remaining_seconds", _G, ("node",),
            "How long the node may still serve without renewing its fencing lease, as its agent last said."),
     Metric("hactl_fence_standing", _G, ("node",), "1: a fence intent stands: the node must not serve."),
-    Metric("hactl_fences_total", _C, ("node",), "Fence intents since the journal began."),
+    Metric("hactl_fences_total", _C, ("node",), "Fence intents since the journal began.", _P),
     # Failovers
-    Metric("hactl_failovers_total", _C, ("reason",), "Finished failovers since the journal began."),
+    Metric("hactl_failovers_total", _C, ("reason",), "Finished failovers since the journal began.", _P),
     Metric("hactl_failovers_recent", _G, (), "Automatic failovers of the last hour, as etcd counts."),
     Metric("hactl_failover_last_phase_seconds", _G, ("phase",),
            "The last failover: from suspicion to each phase that it reached."),
     Metric("hactl_incident_open", _G, (), "1: a failover is under way, or its old primary is not back yet."),
     # Recovery
     Metric("hactl_recovery_actions_total", _C, ("rung", "result"),
-           "Recovery actions since the journal began: done or failed."),
+           "Recovery actions since the journal began: done or failed.", _P),
     Metric("hactl_recovery_budget_used", _G, ("node", "rung"),
            "Recovery actions within the last hour, which the budget counts."),
     # etcd
