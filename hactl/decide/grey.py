@@ -134,7 +134,7 @@ def _frozen_primary(look: _Look) -> Iterator[_Grey]:
 
 
 def _patroni_is_content(itself: PatroniSelf | Unknown, facts: AgentFacts) -> bool:
-    """It says so; or it says nothing to anybody, as when it waits for a PostgreSQL that is frozen as a whole."""
+    """It says so; or it is silent, as when it waits for a PostgreSQL that is frozen as a whole."""
     if not isinstance(itself, Unknown):
         return itself.serves_writes
     return facts.patroni.failed and not _answers(facts)

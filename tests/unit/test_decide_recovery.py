@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hactl.decide.lastcopy import may_be_replaced, may_join
+from hactl.decide.plan import GiveOrder, Plan, Reinitialize
+from hactl.decide.recovery import RecoveryMemory, decide_recovery
+from hactl.view.control import Dcs, Leader, PeerLook, PostgresLocal
+from hactl.view.model import ClusterView, DbRole, PatroniSelf, PatroniView, Probe, State, Unknown
+from tests.support.keysview import (
+    KeysChange,
+    after_keys,
+    agent_silent,
+    at_second,
+    budget,
+    facts_of,
+    fenced,
+    full,
+    keys_with,
+    led_by,
+    ordered,
+    postgres_of,
+    sync,
+)
+from tests.support.views import LOST, Change, after, demo_spec, patroni_says, primary, standby
+
+SPEC = demo_spec()
+UNITS = {"etcd.service": "active", "patroni.service": "active"}
+NOT_STREAMING = patroni_says("db2", standby("db2", sync=False, replication_state=""))
+CANNOT_START = patroni_says("db2", standby("db2", state="start failed", timeline=None))
+STOPPED = patroni_says("db2", standby("db2", state="stopped", timeline=None))
+COPYING = patroni_says("db2", standby("db2", state="creating replica", timeline=None))
+NEWER = patroni_says("db2", standby("db2", timeline=4, replication_state="", sync=False))
+REJOINED = budget("db2", "rejoin", 2)
+COPIED = budget("db2", "reinit", 2)
+SLOT_LOST = postgres_of("db1", lost_slots=("db2",))
+NOBODY_SYNC = sync()
+
+Looks = tuple[list[Plan], RecoveryMemory]
+
+
+def looks(cluster: ClusterView, dcs: Dcs, seconds: int) -> list[Plan]:
+    """One look each second, all the same."""
+    memory, plans = RecoveryMemory(), []
+    for second in range(seconds):
+        plan, memory = decide_recovery(SPEC, cluster, at_second(dcs, second), memory, 1000.0 + second)
+        plans.append(plan)
+    return plans
+
+
+def acts(plans: list[Plan]) -> list[str]:
+    found = []
+    for step in (s for plan in plans for s in plan.steps):
+        if isinstance(step.action, Reinitialize):
+            found.append(f"copy {step.action.node} anew")
+        elif isinstance(step.action, GiveOrder):
+            found.append(f"{step.action.verb} {step.action.unit} on {step.action.node}")
+    return found
+
+
+REJOIN = "restart patroni.service on db2"
+COPY = "copy db2 anew"
+
+ROWS = [
+    pytest.param([], [], 300, [], id="a healthy pair is left alone"),
+    pytest.param([NOT_STREAMING], [NOBODY_SYNC], 30, [], id="Patroni has 45 s to let a standby stream"),
+    pytest.param([NOT_STREAMING], [NOBODY_SYNC], 60, [REJOIN], id="then its Patroni is restarted"),
+    pytest.param([CANNOT_START], [NOBODY_SYNC], 30, [REJOIN], id="a server that cannot start waits 20 s"),
+    pytest.param([STOPPED], [NOBODY_SYNC], 100, [], id="stopped may be a rewind at work: 120 s"),
+    pytest.param([COPYING], [NOBODY_SYNC], 3600, [], id="a copy at work is not disturbed"),
+    pytest.param([CANNOT_START], [NOBODY_SYNC, REJOINED], 30, [COPY], id="after two tries it is copied anew"),
+    pytest.param([NOT_STREAMING], [NOBODY_SYNC, SLOT_LOST], 60, [COPY], id="a lost slot: no restart helps"),
+    pytest.param([CANNOT_START], [NOBODY_SYNC, REJOINED, COPIED], 300, [], id="no budget left: a stop"),
+    pytest.param([CANNOT_START], [REJOINED], 60, [], id="a standby named in /sync is never copied anew"),
+    pytest.param([NEWER], [NOBODY_SYNC, REJOINED], 90, [], id="nor one with a newer timeline"),
+    pytest.param([CANNOT_START], [NOBODY_SYNC, full("db2", 0.95)], 60, [], id="a full disk: nothing helps"),
+    pytest.param([CANNOT_START], [NOBODY_SYNC, keys_with(paused=True)], 60, [], id="paused means hands off"),
+    pytest.param([CANNOT_START], [NOBODY_SYNC, keys_with(incident="{}")], 60, [], id="an incident is open"),
+    pytest.param([CANNOT_START], [NOBODY_SYNC, fenced("db2")], 60, [], id="a fenced node stays as it is"),
+    pytest.param([CANNOT_START], [led_by(None)], 60, [], id="without a leader there is nothing to join"),
+    pytest.param(
+        [CANNOT_START, patroni_says("db1", LOST)], [NOBODY_SYNC, REJOINED], 60, [],
+        id="a primary that does not answer is no good copy",
+    ),
+    pytest.param(
+        [CANNOT_START], [NOBODY_SYNC, REJOINED, agent_silent("db1")], 60, [],
+        id="nor is one whose agent does not vouch for it",
+    ),
+    pytest.param(
+        [CANNOT_START],
+        [NOBODY_SYNC, REJOINED, facts_of("db1", canary=Probe(State.FAILED, "4 s"))], 60, [],
+        id="nor one whose disk stalls",
+    ),
+    pytest.param(
+        [NOT_STREAMING], [NOBODY_SYNC, facts_of("db2", peers={"db1": PeerLook(9)})], 90, [],
+        id="a standby that is cut off from the primary only has to be joined by the network",
+    ),
+    pytest.param(
+        [CANNOT_START], [NOBODY_SYNC, ordered("db2", "restart")], 60, [],
+        id="one order at a time",
+    ),
+    pytest.param(
+        [], [facts_of("db2", units={**UNITS, "patroni.service": "failed"})], 6, [REJOIN],
+        id="a dead Patroni is started after 3 s",
+    ),
+    pytest.param(
+        [], [facts_of("wit1", units={"etcd.service": "inactive"})], 15, ["restart etcd.service on wit1"],
+        id="any other unit after 10 s",
+    ),
+    pytest.param(
+        [], [facts_of("arc1", units={"orthanc.service": "failed"}), agent_silent("arc1")], 60, [],
+        id="without an agent nothing can be ordered",
+    ),
+    pytest.param(
+        [], [facts_of("arc1", units={"orthanc.service": "activating"})], 60, [],
+        id="systemd itself is at it",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "keys", "seconds", "want"), ROWS)
+def test_recovery(changes: list[Change], keys: list[KeysChange], seconds: int, want: list[str]) -> None:
+    assert acts(looks(after(*changes), after_keys(*keys), seconds)) == want
+
+
+def test_tries_come_after_longer_and_longer_pauses() -> None:
+    plans = looks(after(CANNOT_START), after_keys(NOBODY_SYNC), 300)
+    at = [second for second, plan in enumerate(plans) if plan.steps]
+    assert at == [20, 50, 110, 230]  # 30 s, 60 s, 120 s; etcd's budget would have stopped it after the second
+
+
+def test_a_server_that_fails_to_start_again_and_again_adds_up() -> None:
+    memory, found = RecoveryMemory(), []
+    starting = patroni_says("db2", standby("db2", state="starting", timeline=None))
+    dcs = after_keys(NOBODY_SYNC)
+    for second in range(50):
+        cluster = after(CANNOT_START if second % 2 else starting)
+        plan, memory = decide_recovery(SPEC, cluster, at_second(dcs, second), memory, float(second))
+        found += acts([plan])
+    assert found == [REJOIN]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        pytest.param([REJOINED, COPIED], "everything was tried", id="nothing is left to try"),
+        pytest.param([full("db2", 0.99)], "full", id="the disk is full"),
+    ],
+)
+def test_the_stop_is_loud(keys: list[KeysChange], said: str) -> None:
+    plan = looks(after(CANNOT_START), after_keys(NOBODY_SYNC, *keys), 60)[-1]
+    assert [a for a in plan.alarms if a.startswith("RECOVERY_GIVEN_UP db2: ") and said in a]
+    assert plan.vetoes
+
+
+names = st.sampled_from(["db1", "db2", "stranger"])
+selves = st.builds(
+    PatroniSelf, names, st.sampled_from(DbRole),
+    st.sampled_from(["running", "start failed", "stopped", "crashed"]), st.none() | st.integers(1, 4),
+    replication_state=st.sampled_from(["", "streaming"]),
+)  # fmt: skip
+patronis = st.builds(
+    PatroniView, st.builds(Unknown, st.just("silent")) | selves, st.just(Unknown("not asked for"))
+)
+writables = st.booleans() | st.just(Unknown("no answer"))
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[ClusterView, Dcs]:
+    """Whatever Patroni, etcd and the agents may say, with each other or against each other."""
+    cluster = dataclasses.replace(after(), patroni={n: draw(patronis) for n in ("db1", "db2")})
+    leader = draw(st.none() | names)
+    dcs = after_keys(
+        led_by(leader), sync(*draw(st.lists(names, max_size=2))), keys_with(paused=draw(st.booleans())),
+        REJOINED if draw(st.booleans()) else budget("db1", "rejoin", 2),
+    )  # fmt: skip
+    for node in ("db1", "db2"):
+        changed = facts_of(
+            node,
+            postgres=draw(st.builds(PostgresLocal, writables)),
+            canary=draw(st.builds(Probe, st.sampled_from(State))),
+            peers={n: PeerLook(draw(st.integers(0, 1))) for n in ("db1", "db2")},
+        )
+        dcs = changed(dcs) if draw(st.booleans()) else agent_silent(node)(dcs)
+    return cluster, dcs
+
+
+@given(worlds())
+def test_the_last_good_copy_is_never_replaced(world: tuple[ClusterView, Dcs]) -> None:
+    cluster, dcs = world
+    for plan in looks(cluster, dcs, 125):
+        for step in plan.steps:
+            if isinstance(step.action, Reinitialize):
+                _another_copy_is_proved(cluster, dcs, step.action.node)
+
+
+def _another_copy_is_proved(cluster: ClusterView, dcs: Dcs, victim: str) -> None:
+    leader = dcs.patroni.leader
+    assert leader is not None
+    assert leader.node != victim
+    assert victim not in dcs.patroni.sync_standbys
+    good, bad = cluster.patroni[leader.node].itself, cluster.patroni[victim].itself
+    assert isinstance(good, PatroniSelf)
+    assert good.serves_writes
+    assert isinstance(bad, PatroniSelf)
+    assert bad.role is not DbRole.PRIMARY
+    local = dcs.facts[leader.node].postgres
+    assert isinstance(local, PostgresLocal)
+    assert local.writable is True
+    assert not dcs.paused
+
+
+def test_a_copy_is_replaced_when_everything_speaks_for_it() -> None:
+    """Else the property above would hold for a function that never does anything."""
+    dcs = after_keys(NOBODY_SYNC)
+    assert may_be_replaced(SPEC, after(CANNOT_START), dcs, "db2") == []
+    assert may_join(after(CANNOT_START), dcs, dcs.facts["db2"], "db2") == []
+    foreign = after_keys(
+        NOBODY_SYNC, keys_with(patroni=dataclasses.replace(dcs.patroni, leader=Leader("x", 1, 1)))
+    )
+    assert may_be_replaced(SPEC, after(CANNOT_START, patroni_says("db1", primary("db1"))), foreign, "db2")
