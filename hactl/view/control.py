@@ -157,12 +157,18 @@ class AgentFacts:
 
 @dataclass(frozen=True)
 class Dcs:
-    """One linearizable look at all keys. `alive` is kept raw: its revision is the point."""
+    """One linearizable look at all keys. `alive` is kept raw: its revision is the point.
+
+    `problems`: keys whose values could not be read, which therefore are missing here.
+
+    `mode_revisions`: of the mode keys. Only a lease renewed after a node went to mode leased is the kernel's.
+    """
 
     revision: int
     patroni: PatroniKeys = field(default_factory=PatroniKeys)
     alive: Mapping[str, Key] = field(default_factory=dict)
     modes: Mapping[str, Mode] = field(default_factory=dict)
+    mode_revisions: Mapping[str, int] = field(default_factory=dict)
     fences: Mapping[str, FenceIntent] = field(default_factory=dict)
     fenced: Mapping[str, Fenced] = field(default_factory=dict)
     primes: Mapping[str, Prime] = field(default_factory=dict)
@@ -177,6 +183,7 @@ class Dcs:
     recent_failovers: int = 0
     budget: Mapping[tuple[str, str], int] = field(default_factory=dict)
     paused: bool = False
+    problems: tuple[str, ...] = ()
 
 
 class Path(enum.StrEnum):
@@ -216,7 +223,10 @@ class Proof:
 
 @dataclass(frozen=True)
 class FenceRun:
-    """A fence agent at work for an epoch. `power`: what its status said last, `on`, `off` or unknown."""
+    """A fence agent at work for an epoch. `power`: what its status said last, `on`, `off` or unknown.
+
+    `read`: when that status was asked for; None: no status yet. Without it nothing is proved.
+    """
 
     node: str
     epoch: int
@@ -224,6 +234,7 @@ class FenceRun:
     power: str | Unknown
     ended: bool
     said: str = ""
+    read: float | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hactl.units import Bytes
 from hactl.view.model import ClusterMember, DbRole, PatroniCluster, PatroniSelf
 from hactl.view.parse.fields import Json, document, items, lsn, mapping, number, text
 
-_ROLES = {
+ROLES = {
     "primary": DbRole.PRIMARY, "master": DbRole.PRIMARY, "leader": DbRole.PRIMARY,
     "replica": DbRole.STANDBY, "sync_standby": DbRole.STANDBY, "quorum_standby": DbRole.STANDBY,
     "standby_leader": DbRole.STANDBY,
@@ -30,7 +30,7 @@ def parse_itself(body: bytes) -> PatroniSelf:
     rows = items(answer.get("replication"), "/patroni: replication")
     return PatroniSelf(
         name=text(about.get("name"), "/patroni: name"),
-        role=_ROLES.get(str(answer.get("role")), DbRole.UNKNOWN),
+        role=ROLES.get(str(answer.get("role")), DbRole.UNKNOWN),
         state=str(answer.get("state", "unknown")),
         timeline=number(answer.get("timeline")),
         lsn=max((p for p in found if p), default=None),
@@ -71,7 +71,7 @@ def _member(row: Json) -> ClusterMember:
     role, lag = str(row.get("role")), number(row.get("lag"))
     return ClusterMember(
         name=text(row.get("name"), "/cluster: name"),
-        role=_ROLES.get(role, DbRole.UNKNOWN),
+        role=ROLES.get(role, DbRole.UNKNOWN),
         state=str(row.get("state", "unknown")),
         leader=role in {"leader", "standby_leader"},
         sync=role in {"sync_standby", "quorum_standby"},
