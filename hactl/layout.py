@@ -27,6 +27,8 @@ ORTHANC_OPENSSL: Final = PurePosixPath("/etc/orthanc-hactl/openssl.cnf")
 NGINX_CONFIG: Final = PurePosixPath("/etc/nginx/hactl.conf")
 PROMETHEUS_CONFIG: Final = PurePosixPath("/etc/prometheus/hactl.yml")
 PROMETHEUS_WEB: Final = PurePosixPath("/etc/prometheus/hactl-web.yml")
+ALERT_RULES: Final = PurePosixPath("/etc/prometheus/hactl-rules.yml")
+ALERTMANAGER_CONFIG: Final = PurePosixPath("/etc/prometheus/hactl-alertmanager.yml")
 SYSTEMD: Final = PurePosixPath("/etc/systemd/system")
 
 LEASE_RULES: Final = ETC / "lease.nft"  # a table of its own: reloading the rules must not empty the lease
@@ -38,6 +40,10 @@ STATE: Final = PurePosixPath("/var/lib/hactl")
 OPEN_FILE: Final = STATE / "open"  # there: hactl does not run on this node, and etcd knows
 JOURNAL: Final = STATE / "journal" / "journal.jsonl"
 LEDGER: Final = PurePosixPath("/var/lib/hactl-ledger")  # lost-commit ledgers and divergent WAL
+CANARY: Final = PurePosixPath("/var/lib/postgresql/hactl-canary")  # on the data's disk: the agent's fsync
+ACT: Final = LIB / "act"  # what the agent may have root do: a fixed vocabulary
+OPEN_LEASE: Final = LIB / "open-lease"
+BMC: Final = ETC / "bmc"  # the fence devices' password, where the spec names this very path
 
 PORT_POSTGRES: Final = 5432
 PORT_PATRONI: Final = 8008

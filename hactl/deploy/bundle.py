@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from hactl import layout
 from hactl.deploy.credentials import ON_NEW_CA
+from hactl.render.control import AGENT, CONTROLLER
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec, Role
 
@@ -20,13 +21,21 @@ COMPONENTS = (
     "hactl",
     "etcd",
     "postgres",
+    "agent",
     "keepalived",
     "orthanc",
     "nginx",
     "prometheus",
+    "alertmanager",
+    "controller",
     FINAL,
 )
-Folder = tuple[str, str, str]  # path, mode, owner (its group has the same name)
+Folder = tuple[str, str, str]  # path, mode, owner (its group has the same name, unless OWNER:GROUP)
+
+_OWN = {
+    str(path): "restart"
+    for path in (layout.VENV, layout.PKI / "ca.crt", layout.PKI / "hactl.crt", layout.PGPASS)
+}
 
 # Debian's packages make the users; the folders of our own names are ours to make.
 FOLDERS: dict[str, tuple[Folder, ...]] = {
@@ -37,13 +46,31 @@ FOLDERS: dict[str, tuple[Folder, ...]] = {
     ),
     "pki": ((str(layout.PKI), "0755", "root"),),
     "etcd": ((str(layout.ETCD_CONFIG.parent), "0755", "root"), (str(layout.ETCD_DATA), "0700", "etcd")),
-    "postgres": ((str(layout.PATRONI_CONFIG.parent), "0755", "root"),),
+    "postgres": (
+        (str(layout.PATRONI_CONFIG.parent), "0755", "root"),
+        # PostgreSQL's account writes, hactl's reads: what lies there gets the folder's group.
+        (str(layout.LEDGER), "2770", "postgres:hactl"),
+        (str(layout.CANARY), "0700", "hactl"),
+    ),
+    "agent": ((str(layout.STATE), "0750", "hactl"),),
     "orthanc": ((str(layout.ORTHANC_CONFIG.parent), "0755", "root"),),
 }  # fmt: skip
 HAS_ROLE: dict[str, frozenset[Role]] = {
     "etcd": frozenset({Role.DATABASE, Role.WITNESS}),
     "postgres": frozenset({Role.DATABASE}),
     "orthanc": frozenset({Role.ARCHIVE}),
+}
+
+# What units need besides the files that name them. hactl's own processes hold their certificate and program
+# for as long as they live, and they may be restarted at any time.
+ALSO: dict[str, dict[str, str]] = {
+    "patroni.service": {str(layout.PATRONI_VENV): "restart"},
+    AGENT: {**_OWN, str(layout.SPEC): "restart"},
+    CONTROLLER: {
+        **_OWN,
+        str(layout.SPEC): "reload",
+        str(layout.PKI / "metrics.crt"): "restart",
+    },
 }
 
 
@@ -69,11 +96,16 @@ def _bundle(
     roles = HAS_ROLE.get(name, frozenset(Role))
     folders = FOLDERS.get(name, ()) if not roles.isdisjoint(spec.nodes[node].roles) else ()
     return {
-        "folders": [{"path": p, "mode": m, "owner": o, "group": o} for p, m, o in folders],
+        "folders": [_folder(*folder) for folder in folders],
         "files": [_entry(f) for f in chosen],
         "manifest": str(layout.MANIFEST) if name == FINAL and chosen else None,
         "mask": list(mask) if any(f.secret for f in chosen) else [],
     }
+
+
+def _folder(path: str, mode: str, owner: str) -> dict[str, str]:
+    user, _, group = owner.partition(":")
+    return {"path": path, "mode": mode, "owner": user, "group": group or user}
 
 
 def _entry(file: RenderedFile) -> dict[str, object]:
@@ -98,6 +130,7 @@ def watches(node: str, files: Iterable[RenderedFile]) -> dict[str, dict[str, str
     for unit, action in ON_NEW_CA.items():
         if unit in found:
             found[unit][str(layout.PKI / "ca.crt")] = action
-    if "patroni.service" in found:
-        found["patroni.service"][str(layout.PATRONI_VENV)] = "restart"
+    for unit, more in ALSO.items():
+        if unit in found:
+            found[unit] |= more
     return {unit: dict(sorted(paths.items())) for unit, paths in sorted(found.items())}

@@ -77,7 +77,7 @@ def _host(
     return {
         "ansible_host": str(node.address),
         "hactl_new": name in facts.new,
-        "hactl_packages": list(packages.of(node)),
+        "hactl_packages": list(packages.of(spec, name)),
         "hactl_venvs": [_venv(v) for v in venvs],
         "hactl_links": {v.path: v.target for v in venvs},
         "hactl_watch": bundle.watches(name, files),
@@ -93,6 +93,7 @@ def _variables(spec: ClusterSpec, site: Site, wheels: Wheelhouse) -> dict[str, A
         "ansible_ssh_common_args": " ".join(f"'{word}'" for word in ssh_arguments(site)),
         "ansible_become": user != "root",
         "hactl_cluster": spec.cluster,
+        "hactl_database_vip": str(spec.vips.database.address.ip),
         "hactl_ssh_user": spec.ssh.user,
         "hactl_storage": spec.archive.storage,
         "hactl_marker": f"{spec.archive.storage}/{layout.STORAGE_MARKER}",

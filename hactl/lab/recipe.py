@@ -13,7 +13,7 @@ PACKAGES: Final = (
     "python3", "python3-venv", "iproute2", "iputils-arping", "iputils-ping", "nftables",
     "procps", "less", "curl",
     "postgresql-15", "etcd-server", "etcd-client", "keepalived",
-    "orthanc", "orthanc-postgresql", "orthanc-dicomweb", "nginx-light", "prometheus",
+    "orthanc", "orthanc-postgresql", "orthanc-dicomweb", "nginx-light", "prometheus", "prometheus-alertmanager",
     "fence-agents", "ipmitool",
 )  # fmt: skip
 

@@ -89,6 +89,7 @@ USES: Final = (
     Use("orthanc", _ARCHIVE, "{node}", server=True, client=True, owner="orthanc", rsa=True, ca=DICOM_CA),
     Use("nginx", _ARCHIVE, "{node}", server=True, client=False, owner="root"),
     Use("hactl", frozenset(Role), "hactl-{node}", server=False, client=True, owner="hactl"),
+    Use("metrics", _VOTERS, "{node}", server=True, client=False, owner="hactl"),
     Use("prometheus", _WITNESS, "prometheus", server=False, client=True, owner="prometheus"),
     # A second one: the client is known by its CN, the server by the node's names.
     Use("prometheus-web", _WITNESS, "{node}", server=True, client=False, owner="prometheus"),

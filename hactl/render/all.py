@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from hactl.render import (
     archive_checks,
     base,
+    control,
     etcd,
     hactl,
     keepalived,
@@ -28,6 +29,7 @@ RENDERERS: tuple[Renderer, ...] = (
     hactl.render,
     etcd.render,
     postgres.render,
+    control.render,
     keepalived.render,
     archive_checks.render,
     orthanc.render,

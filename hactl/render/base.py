@@ -41,6 +41,7 @@ def rules(spec: ClusterSpec, node: str) -> tuple[Rule, ...]:
     if node in spec.voters:
         found.append(Rule(layout.PORT_ETCD_CLIENT, _INSIDE))
         found.append(Rule(layout.PORT_ETCD_PEER, ("ip saddr @voters",)))
+        found.append(Rule(layout.PORT_METRICS, ("ip saddr @witnesses", "ip saddr @operators")))
     if node in spec.witnesses:
         found.append(Rule(layout.PORT_PROMETHEUS, ("ip saddr @operators",)))
     if node in spec.archives:
@@ -68,6 +69,7 @@ def sets(spec: ClusterSpec, node: str) -> dict[str, list[str]]:
         "holders": [str(n.address) for nodes in shared for other, n in nodes.items() if other != node],
         "nodes": access.addresses(spec.nodes),
         "voters": access.addresses(spec.voters),
+        "witnesses": access.addresses(spec.witnesses),
         "operators": access.operators(spec),
         "clients": access.clients(spec),
         "modalities": access.modalities(spec),
@@ -103,7 +105,13 @@ def _files(spec: ClusterSpec, node: str) -> Iterator[RenderedFile]:
     yield RenderedFile(
         node=node,
         path=str(layout.SYSTEMD / UNIT),
-        content=text("base/hactl-rules.service.j2", header=head, rules=layout.NFT_RULES),
+        content=text(
+            "base/hactl-rules.service.j2",
+            header=head,
+            rules=layout.NFT_RULES,
+            lease=layout.LEASE_RULES if node in spec.databases else "",
+            open_file=layout.OPEN_FILE,
+        ),
         component="base",
         on_change="restart",
         unit=UNIT,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hactl import layout
 from hactl.render.targets import RenderedFile
 
 MASK = "********"
@@ -21,6 +22,7 @@ _SECRET_LINE = re.compile(
 )
 # What the generator makes: letters of both kinds and digits, 16 or more of them.
 _GENERATED = re.compile(r"\b(?=\w*[a-z])(?=\w*[A-Z])(?=\w*[0-9])[A-Za-z0-9]{16,}={0,2}")
+_LINE = re.compile(r"(?m)^.+$")
 _PGPASS_LINE = re.compile(r"(?m)^(([^:\n]*:){4}).+$")
 
 
@@ -116,6 +118,8 @@ def masked(text: str, file: RenderedFile, secrets: Sequence[str]) -> str:
         text = text.replace(secret, MASK)
     if not file.secret:
         return text
+    if file.path == str(layout.BMC):
+        return _LINE.sub(MASK, text)
     if file.path.endswith("pgpass"):
         text = _PGPASS_LINE.sub(rf"\1{MASK}", text)
     return _GENERATED.sub(MASK, _SECRET_LINE.sub(rf"\1{MASK}", text))

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from hactl import layout
+from hactl.render import acts, control
 from hactl.render.engine import Quoted, header, text, yaml_document
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
@@ -16,20 +17,12 @@ DISPATCH: Final = layout.LIB / "dispatch"
 READ_FILES: Final = layout.LIB / "read-files"
 SSH_UNIT: Final = "ssh.service"
 COMMAND: Final = PurePosixPath("/usr/local/bin/hactl")  # on everybody's PATH: hints say `hactl ...`
-OWNER: Final = "hactl"  # the services' account; the account for SSH is the spec's and may have another name
+OWNER: Final = control.OWNER
 
 
 def units(spec: ClusterSpec, node: str) -> tuple[str, ...]:
     """The units of hactl's making on a node: what the dispatcher reports on and may restart."""
-    roles = {
-        "etcd.service": node in spec.voters,
-        "patroni.service": node in spec.databases,
-        "keepalived.service": node in spec.databases or node in spec.archives,
-        "orthanc.service": node in spec.archives,
-        "nginx.service": node in spec.archives,
-        "prometheus.service": node in spec.witnesses,
-    }
-    return tuple(unit for unit, there in roles.items() if there)
+    return (*acts.units(spec, node), *control.units(spec, node))
 
 
 def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:
@@ -77,9 +70,10 @@ def _facts(spec: ClusterSpec, node: str) -> dict[str, Any]:
         disks.add("/var/lib/etcd")
     if node in spec.archives:
         disks.add(spec.archive.storage)
+    also = (control.OPEN_TIMER, control.OPEN_SERVICE) if node in spec.databases else ()
     return {
         "node": node,
-        "units": [*units(spec, node), "hactl-rules.service"],
+        "units": [*units(spec, node), *also, "hactl-rules.service"],
         "restartable": list(units(spec, node)),
         "disks": sorted(disks),
     }
@@ -98,7 +92,14 @@ def _operations(spec: ClusterSpec, node: str, secrets: RenderSecrets, head: Quot
         node=node,
         path="/etc/sudoers.d/hactl",
         content=text(
-            "hactl/sudoers.j2", header=head, user=user, read_files=READ_FILES, units=units(spec, node)
+            "hactl/sudoers.j2",
+            header=head,
+            user=user,
+            read_files=READ_FILES,
+            units=units(spec, node),
+            owner=OWNER,
+            act=layout.ACT,
+            sentences=acts.sentences(spec, node),
         ),
         component="hactl",
         mode="0440",

@@ -60,6 +60,7 @@ def _unit(spec: ClusterSpec, node: str, head: str) -> RenderedFile:
         venv=layout.PATRONI_VENV,
         config=layout.PATRONI_CONFIG,
         lib=layout.LIB,
+        ledger=layout.LEDGER,
     )
     return RenderedFile(
         node=node,

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Component = Literal[
-    "base", "pki", "hactl", "etcd", "postgres", "keepalived", "orthanc", "nginx", "prometheus"
+    "base", "pki", "hactl", "etcd", "postgres", "agent", "keepalived", "orthanc", "nginx", "prometheus",
+    "alertmanager", "controller",
 ]  # fmt: skip
 OnChange = Literal["restart", "reload", "none"]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hactl import layout
-from tests.support.rendered import as_node, content, files_of, install
+from hactl.render import acts
+from tests.support.rendered import as_node, content, files_of, install, sample
 from tests.support.servers import program
 
 pytestmark = pytest.mark.lab  # namespaces, as root
@@ -81,11 +82,18 @@ def test_sudo_allows_the_fixed_commands_and_no_other(trees: dict[str, Path]) -> 
     allowed = [sudo, "-n", "-l", "-U", "hactl"]
     ok(as_node(trees["db1"], [*allowed, "/usr/bin/systemctl", "restart", "patroni.service"]))
     ok(as_node(trees["db1"], [*allowed, "/usr/local/lib/hactl/read-files"]))
+    for sentence in acts.sentences(sample(), "db1"):
+        ok(as_node(trees["db1"], [*allowed, str(layout.ACT), *sentence.split()]))
+    assert as_node(trees["arc1"], [*allowed, str(layout.ACT), "fence"]).returncode != 0
     for argv in (
         ["/usr/bin/systemctl", "stop", "patroni.service"],
         ["/usr/bin/systemctl", "restart", "ssh.service"],
         ["/usr/bin/systemctl", "restart", "patroni.service", "ssh.service"],
         ["/usr/local/lib/hactl/read-files", "/etc/shadow"],
+        ["/usr/local/lib/hactl/act"],
+        ["/usr/local/lib/hactl/act", "fence", "now"],
+        ["/usr/local/lib/hactl/act", "restart", "ssh.service"],
+        ["/usr/local/lib/hactl/act", "start", "hactl-agent.service"],
         ["/bin/sh"],
     ):
         assert as_node(trees["db1"], [*allowed, *argv]).returncode != 0, argv

@@ -76,10 +76,11 @@ def install(node: str, tree: Path, files: Sequence[RenderedFile] = ()) -> Path:
         line = "{0}:x:{1}:{1}::/nonexistent:/bin/sh\n" if name == "passwd" else "{0}:x:{1}:\n"
         new = "".join(line.format(a, 9000 + n) for n, a in enumerate(_ACCOUNTS) if f"{a}:" not in known)
         (tree / "etc" / name).write_text(known + new)
-    program = tree / "opt/patroni/bin/patroni"
-    program.parent.mkdir(parents=True, exist_ok=True)
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
+    for name in ("patroni", "hactl"):
+        program = tree / f"opt/{name}/bin/{name}"
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
     return tree
 
 

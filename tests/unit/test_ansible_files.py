@@ -134,7 +134,7 @@ def test_a_rendered_file_shows_no_secret_the_present_one_or_the_one_before(
         old = old.replace(value, value.swapcase())
     place.write_text(old + "added\n")
     shown = json.dumps(install(wanted(place, file.content, secret=True), check=True, mask=mask)["diff"])
-    assert "added" in shown
+    assert ("added" in shown) == (place.name != "bmc")  # all of that one is the password
     assert not [v for v in hidden if v in shown or v.swapcase() in shown]
 
 

@@ -99,7 +99,25 @@ def test_a_path_with_spaces_stays_one_word_for_ansible(site: Site) -> None:
 
 @pytest.mark.parametrize("role", list(Role))
 def test_every_role_has_its_packages_once(role: Role) -> None:
-    node = next(n for n in SPEC.nodes.values() if role in n.roles)
-    found = packages.of(node)
+    node = next(name for name, n in SPEC.nodes.items() if role in n.roles)
+    found = packages.of(SPEC, node)
     assert len(set(found)) == len(found)
     assert set(packages.BY_ROLE[role]) <= set(found)
+
+
+def test_whoever_may_fence_has_the_agents_and_the_program_that_they_run() -> None:
+    for node in SPEC.nodes:
+        there = {"fence-agents", "ipmitool"} <= set(packages.of(SPEC, node))
+        assert there == (node in SPEC.voters)
+    bare = SPEC.model_copy(update={"fencing": SPEC.fencing.model_copy(update={"agents": {}})})
+    assert not {"fence-agents", "ipmitool"} & set(packages.of(bare, "wit1"))
+
+
+@pytest.mark.parametrize(
+    ("agent", "program"),
+    [("fence_ilo4", "ipmitool"), ("fence_apc_snmp", "snmp"), ("fence_virsh", "openssh-client")],
+)
+def test_each_agent_brings_its_own_program(agent: str, program: str) -> None:
+    agents = {name: a.model_copy(update={"agent": agent}) for name, a in SPEC.fencing.agents.items()}
+    spec = SPEC.model_copy(update={"fencing": SPEC.fencing.model_copy(update={"agents": agents})})
+    assert set(packages.of(spec, "wit1")) & {"ipmitool", "snmp", "openssh-client"} == {program}

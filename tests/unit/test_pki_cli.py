@@ -113,7 +113,7 @@ def test_renew_dry_run_and_for_real(run: Run, state: Path) -> None:
 
 
 def test_renew_before_takes_a_duration(run: Run) -> None:
-    assert len(json.loads(run("renew", "--before", "400d", "--dry-run").stdout)["certificates"]) == 7
+    assert len(json.loads(run("renew", "--before", "400d", "--dry-run").stdout)["certificates"]) == 8
     assert run("renew", "--before", "soon").exit_code == 2
 
 
@@ -140,7 +140,7 @@ def test_a_ca_replacement_asks_and_names_the_next_step(run: Run, state: Path) ->
     assert run("renew", "--ca", "start", answer="n\n").exit_code == 1
     assert (state / "ca/ca.crt").read_bytes() == before
     assert "pki renew --ca switch" in run("renew", "--ca", "start", answer="y\n").stderr
-    assert "6 certificates issued again" in run("renew", "--ca", "switch", "--yes").stderr
+    assert "7 certificates issued again" in run("renew", "--ca", "switch", "--yes").stderr
     assert run("renew", "--ca", "finish", "--yes").exit_code == 0
     assert run("show").exit_code == 0
 

@@ -15,7 +15,7 @@ from tests.support.pki import Clock, age, ready, sample_spec, small_spec
 
 KEY = HostKey("ssh-ed25519", "AAAA")
 OTHER = HostKey("ssh-ed25519", "BBBB")
-WITNESS = ("etcd-peer", "etcd-server", "hactl", "prometheus", "prometheus-web")
+WITNESS = ("etcd-peer", "etcd-server", "hactl", "metrics", "prometheus", "prometheus-web")
 
 
 @pytest.fixture
@@ -97,7 +97,9 @@ def test_a_moved_vip_re_issues_only_who_may_hold_it(tmp_path: Path, clock: Clock
     }
     made = [m for m in store.init(sample_spec(vips=vips)) if m.path != store.pgpass]
     assert {(m.path.parent.name, m.path.stem) for m in made} == {
-        (node, use) for node in ("db1", "db2") for use in ("etcd-peer", "etcd-server", "patroni", "postgres")
+        (node, use)
+        for node in ("db1", "db2")
+        for use in ("etcd-peer", "etcd-server", "patroni", "postgres", "metrics")
     }
     assert all(m.why == "lacks 192.0.2.110, still names 192.0.2.100" for m in made)
     assert store.init(sample_spec(vips=vips)) == ()
@@ -108,6 +110,7 @@ def test_a_moved_node_is_re_issued(store: Store) -> None:
     assert {m.path.stem for m in store.init(small_spec(nodes=moved))} == {
         "etcd-peer",
         "etcd-server",
+        "metrics",
         "prometheus-web",
     }
 

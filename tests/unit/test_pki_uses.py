@@ -26,6 +26,8 @@ ARC2 = LOOPBACK | {"arc2", "192.0.2.22", "192.0.2.101"}
         ("db1", "replicator", "replicator", set(), False, True, "postgres"),
         ("db1", "rewind", "rewind", set(), False, True, "postgres"),
         ("db1", "hactl", "hactl-db1", set(), False, True, "hactl"),
+        ("db1", "metrics", "db1", DB1, True, False, "hactl"),
+        ("wit1", "metrics", "wit1", WIT1, True, False, "hactl"),
         ("wit1", "etcd-peer", "wit1", WIT1, True, True, "etcd"),
         ("wit1", "prometheus", "prometheus", set(), False, True, "prometheus"),
         ("arc2", "orthanc", "arc2", ARC2, True, True, "orthanc"),
@@ -53,11 +55,11 @@ def test_which_node_has_which() -> None:
     by_node: dict[str, set[str]] = {}
     for c in certificates(sample_spec()):
         by_node.setdefault(c.node, set()).add(c.use)
-    database = {"etcd-peer", "etcd-server", "patroni", "postgres", "replicator", "rewind", "hactl"}
+    database = {"etcd-peer", "etcd-server", "patroni", "postgres", "replicator", "rewind", "hactl", "metrics"}
     assert by_node == {
         "db1": database,
         "db2": database,
-        "wit1": {"etcd-peer", "etcd-server", "hactl", "prometheus", "prometheus-web"},
+        "wit1": {"etcd-peer", "etcd-server", "hactl", "metrics", "prometheus", "prometheus-web"},
         "arc1": {"orthanc", "nginx", "hactl"},
         "arc2": {"orthanc", "nginx", "hactl"},
         "ops": {"ops", "ops-dicom"},

@@ -72,7 +72,8 @@ def test_nothing_of_a_valid_spec_breaks_out_of_a_file(document: dict[str, Any]) 
     assert spec is not None
     mine = secrets(spec)
     files = render(spec, mine)
-    assert {key(spec, f) for f in files} == set(KNOWN)
+    there = {key(spec, f) for f in files}
+    assert {k for k in KNOWN if k[1] != str(layout.BMC)} <= there <= set(KNOWN)  # not where nobody is fenced
     for file in files:
         assert not re.search(r"[^\n\x20-\x7e]", file.content), file.path
         if file.path.endswith(SCRIPTS):
