@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from hactl.decide import health_archive, health_database, health_etcd
+from hactl.decide import health_archive, health_control, health_database, health_etcd
 from hactl.decide.codes import Finding, Severity, finding
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
@@ -57,6 +57,7 @@ CHECKS: tuple[Check, ...] = (
     *health_database.CHECKS,
     *health_etcd.CHECKS,
     *health_archive.CHECKS,
+    *health_control.CHECKS,
 )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from hactl.decide.codes import Finding, finding
 from hactl.decide.health import Verdict, judge, nothing_answers, verdict
+from hactl.decide.health_control import MIN_FREE
 from hactl.spec.model import ClusterSpec, Role
 from hactl.view.model import CertState, ClusterView, NodeFacts, Unknown
 
 MAX_SKEW = 1.0  # seconds; etcd's own warning level
-MIN_FREE = 0.10  # of a disk; below it PostgreSQL's WAL of one lost standby may not fit
 _NOT_RUNNING = frozenset({"inactive", "failed", "not-found", "unknown"})
 _COMPARED = {
     "postgresql-15": Role.DATABASE,

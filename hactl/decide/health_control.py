@@ -1,0 +1,149 @@
+"""hactl itself, and what its agents see: judged from its keys in etcd, by whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from hactl.decide.codes import Finding, finding
+from hactl.decide.grey import MISSES
+from hactl.decide.pacing import limit
+from hactl.decide.recovery import REINIT, REJOIN
+from hactl.spec.model import ClusterSpec
+from hactl.view import derive
+from hactl.view.control import AgentFacts, Dcs, Heartbeat, Mode
+from hactl.view.model import NOT_ASKED, ClusterView, NodeFacts, State, Unknown
+
+MIN_FREE = 0.15  # of a disk; below it PostgreSQL's WAL of one lost standby may not fit
+
+
+def _dcs(view: ClusterView) -> Dcs:
+    """Without a look nothing is found: that etcd has no majority is a finding of its own."""
+    return Dcs(0) if isinstance(view.control, Unknown) else view.control
+
+
+def looked(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    if isinstance(view.control, Unknown) and view.control != NOT_ASKED and derive.etcd_quorum(view):
+        yield finding("SOURCE_UNKNOWN", "hactl", f"hactl's keys in etcd: {view.control.why}")
+
+
+def controllers(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    if isinstance(view.control, Unknown):
+        return
+    if view.control.active is None:
+        yield finding("CONTROLLER_NONE")
+    elif len(spec.voters) > 1 and not set(view.control.standing_by) - {view.control.active}:
+        yield finding("CONTROLLER_ALONE", view.control.active)
+
+
+def incident(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    dcs = _dcs(view)
+    if dcs.incident is not None:
+        yield finding("INCIDENT_OPEN")
+    for node, fence in dcs.fences.items():
+        yield finding("FENCED", node, f"since incident {fence.incident}, epoch {fence.epoch}: {fence.reason}")
+
+
+def leases(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    for node, mode in _dcs(view).modes.items():
+        if mode is Mode.OPEN and node in spec.databases:
+            yield finding("LEASE_OPEN", node, "mode open")
+
+
+def agents(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    """A node that is down is a finding of its own."""
+    if isinstance(view.control, Unknown):
+        return
+    for node in spec.nodes:
+        seen = view.nodes.get(node)
+        if node not in view.control.facts and seen is not None and not seen.failed:
+            yield finding("AGENT_SILENT", node, "no report within the last 10 s")
+
+
+def keepalived(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    for node, facts in _reports(view):
+        if facts.keepalived.failed:
+            yield finding("KEEPALIVED_DOWN", node, facts.keepalived.why)
+
+
+def addresses(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    for vip in (spec.vips.database, spec.vips.archive):
+        address = str(vip.address.ip)
+        holders = [node for node, facts in _reports(view) if address in facts.vips]
+        if len(holders) > 1:
+            yield finding("VIP_ON_TWO_NODES", holders[-1], f"{address} is on {' and '.join(holders)}")
+
+
+def disks(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    """The doctor's own look at a node's disks comes first where there is one."""
+    for node, facts in _reports(view):
+        if facts.canary.failed and node in spec.databases:
+            yield finding("DISK_STALLED", node, facts.canary.why)
+        if isinstance(view.facts.get(node), NodeFacts):
+            continue
+        for disk in facts.disks:
+            if disk.free_ratio < MIN_FREE:
+                yield finding("DISK_NEARLY_FULL", node, f"{disk.path}: {disk.free} free of {disk.total}")
+
+
+def heartbeat(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    if isinstance(view.heartbeat, Heartbeat) and view.heartbeat.misses >= MISSES:
+        yield finding("HEARTBEAT_FAILING", detail=f"{view.heartbeat.misses} in a row: {view.heartbeat.why}")
+
+
+def slots(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    for node, facts in _reports(view):
+        if not isinstance(facts.postgres, Unknown) and facts.postgres.lost_slots:
+            yield finding("SLOT_LOST", node, ", ".join(facts.postgres.lost_slots))
+
+
+def given_up(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    """The budgets are used up, and the trouble is still there."""
+    spent = {key for key, used in _dcs(view).budget.items() if used >= limit(key[1])}
+    for node in spec.databases:
+        if {(node, REJOIN), (node, REINIT)} <= spent and not _follows(view, node):
+            yield finding("RECOVERY_GIVEN_UP", node, "rejoined and copied anew as often as an hour allows")
+    for node, facts in _reports(view):
+        for unit, state in facts.units.items():
+            if state in {"failed", "inactive"} and (node, f"restart:{unit}") in spent:
+                yield finding("RECOVERY_GIVEN_UP", node, f"{unit} is {state}, however often it is restarted")
+
+
+def _follows(view: ClusterView, node: str) -> bool:
+    itself = derive.selves(view).get(node)
+    return itself is not None and (itself.serves_writes or itself.replication_state == "streaming")
+
+
+def diverged(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    present = derive.timeline(view)
+    for member in derive.members(view):
+        if present is not None and member.timeline is not None and member.timeline > present:
+            yield finding(
+                "STANDBY_DIVERGED", member.name, f"timeline {member.timeline}, the primary {present}"
+            )
+
+
+def _reports(view: ClusterView) -> Iterator[tuple[str, AgentFacts]]:
+    """Of nodes that the spec names; an agent that went silent is gone from etcd after ten seconds."""
+    found: Mapping[str, AgentFacts] = _dcs(view).facts
+    yield from ((node, facts) for node, facts in found.items() if _may_be_up(view, node))
+
+
+def _may_be_up(view: ClusterView, node: str) -> bool:
+    seen = view.nodes.get(node)
+    return seen is not None and seen.state is not State.FAILED
+
+
+CHECKS = (
+    looked,
+    incident,
+    heartbeat,
+    disks,
+    controllers,
+    agents,
+    leases,
+    addresses,
+    keepalived,
+    slots,
+    diverged,
+    given_up,
+)
