@@ -115,25 +115,36 @@ def shell_command(name: str | None, argv: tuple[str, ...]) -> None:
 )
 @click.argument("kind")
 @click.argument("node")
-def fault_command(name: str | None, lasting: str | None, kind: str, node: str) -> None:
-    """Inject the fault KIND on NODE: power-off, power-on, isolate, join, freeze, thaw, crash-postgres."""
+@click.argument("word", default="", required=False)
+def fault_command(name: str | None, lasting: str | None, kind: str, node: str, word: str) -> None:
+    r"""Inject the fault KIND on NODE.
+
+    \b
+    power-off power-on isolate join freeze thaw     the whole machine
+    crash-postgres freeze-postgres                  the postmaster
+    kill-X lose-X freeze-X                          X: patroni etcd keepalived agent controller
+    stop-hactl (NODE or all)                        agent and controller, also after a boot
+    cut NODE OTHER, one-way NODE OTHER, loss NODE PERCENT
+    """
     from hactl.lab.faults import fault, injected
 
-    chosen, lab = fault(kind), _open(name)
+    chosen, lab = fault(kind, word), _open(name)
     if lasting is None:
         chosen.inject(lab, node)
         return
     seconds = _seconds(lasting)
     signal.signal(signal.SIGTERM, _interrupted)  # by default it would end us before we healed
-    with injected(lab, kind, node):
+    with injected(lab, kind, node, word):
         time.sleep(seconds)
 
 
 @command.command("heal")
 @NAME
 def heal_command(name: str | None) -> None:
-    """Undo every fault: thaw, plug in, power on."""
-    for sentence in _open(name).heal() or ["nothing to heal"]:
+    """Undo every fault: thaw, plug in, power on, start what was stopped."""
+    from hactl.lab.faults import heal
+
+    for sentence in heal(_open(name)) or ["nothing to heal"]:
         click.echo(sentence)
 
 

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from hactl.errors import UsageError
+from hactl.lab import faults_network, faults_process
+from hactl.lab.faults_process import PROGRAMS
 from hactl.lab.lab import Lab
 
 Act = Callable[[Lab, str], None]
+ActWith = Callable[[Lab, str, str], None]
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,33 @@ class Fault:
     heal: Act | None
 
 
+@dataclass(frozen=True)
+class FaultWith:
+    """A fault that needs one word more: `word` says what it is."""
+
+    word: str
+    inject: ActWith
+    heal: ActWith
+
+    def of(self, word: str) -> Fault:
+        return Fault(
+            lambda lab, node: self.inject(lab, node, word), lambda lab, node: self.heal(lab, node, word)
+        )
+
+
+def _of_program(act: ActWith, unit: str) -> Act:
+    return lambda lab, node: act(lab, node, unit)
+
+
+def _of_programs() -> Iterator[tuple[str, Fault]]:
+    """Of each program: killed, killed for good, frozen."""
+    for program, unit in PROGRAMS.items():
+        heal = _of_program(faults_process.thaw, unit)
+        yield f"kill-{program}", Fault(_of_program(faults_process.kill, unit), None)
+        yield f"lose-{program}", Fault(_of_program(faults_process.lose, unit), heal)
+        yield f"freeze-{program}", Fault(_of_program(faults_process.freeze, unit), heal)
+
+
 FAULTS: Final[dict[str, Fault]] = {
     "power-off": Fault(Lab.power_off, Lab.power_on),  # cut the power
     "power-on": Fault(Lab.power_on, None),  # switch on, wait until it can be logged into
@@ -29,23 +59,47 @@ FAULTS: Final[dict[str, Fault]] = {
     "freeze": Fault(Lab.freeze, Lab.thaw),  # stop every process, as a hung hypervisor does
     "thaw": Fault(Lab.thaw, None),  # let them go on
     "crash-postgres": Fault(Lab.crash_postgres, None),  # kill the postmaster
+    "freeze-postgres": Fault(faults_process.freeze_postgres, faults_process.thaw_postgres),
+    **dict(_of_programs()),
+    "stop-hactl": Fault(
+        faults_process.stop_hactl, faults_process.start_hactl
+    ),  # Patroni and keepalived alone
+}
+FAULTS_WITH: Final[dict[str, FaultWith]] = {
+    "cut": FaultWith("the other node", faults_network.cut, faults_network.join),
+    "one-way": FaultWith("the node that is not reached", faults_network.one_way, faults_network.both_ways),
+    "loss": FaultWith("percent", faults_network.lose, faults_network.keep),
 }
 
 
-def fault(kind: str) -> Fault:
-    """Raises UsageError for a kind that there is not."""
+def fault(kind: str, word: str = "") -> Fault:
+    """Raises UsageError for a kind that there is not, or without the word it needs."""
+    if needing := FAULTS_WITH.get(kind):
+        if not word:
+            raise UsageError(f"{kind} needs one word more: {needing.word}")
+        return needing.of(word)
     if kind not in FAULTS:
-        raise UsageError(f"no fault {kind!r}", hint=f"one of: {', '.join(FAULTS)}")
+        raise UsageError(f"no fault {kind!r}", hint=f"one of: {', '.join([*FAULTS, *FAULTS_WITH])}")
+    if word:
+        raise UsageError(f"{kind} takes a node only, not {word!r}")
     return FAULTS[kind]
 
 
 @contextmanager
-def injected(lab: Lab, kind: str, node: str) -> Iterator[None]:
+def injected(lab: Lab, kind: str, node: str, word: str = "") -> Iterator[None]:
     """The fault lasts as long as the block, also when the block ends by an error or by Ctrl-C."""
-    chosen = fault(kind)
+    chosen = fault(kind, word)
     try:
         chosen.inject(lab, node)
         yield
     finally:
         if chosen.heal:
             chosen.heal(lab, node)
+
+
+def heal(lab: Lab) -> list[str]:
+    """Undo every fault of a lab. What was done to machines and cables, as sentences."""
+    undone = [f"{name} undone" for name in faults_network.heal(lab)]
+    done = undone + lab.heal()
+    faults_process.heal(lab)
+    return done

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hactl.lab import faults
 from hactl.lab.lab import Lab
 from tests.support import labs
 from tests.support.labs import Site
@@ -43,12 +44,12 @@ def site(lab: Lab, histories: Path) -> Iterator[Site]:
     """The test runs where the operator sits; before and after it everything is on, plugged in and healthy."""
     with labs.operators_network(lab):
         site = Site(lab, histories)
-        lab.heal()
+        faults.heal(lab)
         site.healthy()
         try:
             yield site
         finally:
-            lab.heal()
+            faults.heal(lab)
         site.healthy()
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hactl.cli.lab import command
 from hactl.errors import LockHeld, Refused, Unreachable, UsageError
 from hactl.lab import disk, down, preflight, scope
-from hactl.lab.faults import FAULTS, fault, injected
+from hactl.lab.faults import FAULTS, FAULTS_WITH, fault, injected
 from hactl.lab.folder import LabFolder, MachineFolder, check_name, replace
 from hactl.lab.lab import Lab, only_lab
 from hactl.lab.lock import held
@@ -62,7 +62,23 @@ def test_what_is_a_mending_itself_is_not_undone(fake: FakeLab) -> None:
 
 
 def test_every_fault_of_the_interface_is_there() -> None:
-    assert set(FAULTS) == {"power-off", "power-on", "isolate", "join", "freeze", "thaw", "crash-postgres"}
+    whole = {"power-off", "power-on", "isolate", "join", "freeze", "thaw"}
+    programs = {"patroni", "etcd", "keepalived", "agent", "controller"}
+    parts = {f"{how}-{p}" for how in ("kill", "lose", "freeze") for p in programs}
+    assert set(FAULTS) == {*whole, *parts, "crash-postgres", "freeze-postgres", "stop-hactl"}
+    assert set(FAULTS_WITH) == {"cut", "one-way", "loss"}
+
+
+@pytest.mark.parametrize("kind", FAULTS_WITH)
+def test_a_fault_that_needs_a_word_says_which(kind: str) -> None:
+    with pytest.raises(UsageError, match=FAULTS_WITH[kind].word):
+        fault(kind)
+    assert fault(kind, "db2").heal
+
+
+def test_a_word_too_many_is_refused() -> None:
+    with pytest.raises(UsageError, match="db2"):
+        fault("freeze", "db2")
 
 
 def test_an_unknown_fault_names_the_known_ones() -> None:
