@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hactl.errors import Unreachable
+from hactl.view.control import Dcs
 from hactl.view.kv import Compare, Get, Op, RangeReply, RangesReply, TxnReply
 from hactl.view.model import (
     CertView,
-    DcsKeys,
     EtcdMember,
     EtcdStatus,
     NodeFacts,
@@ -92,8 +92,8 @@ class Etcd(Protocol):
 
     def members(self) -> tuple[EtcdMember, ...]: ...
 
-    def keys(self) -> DcsKeys:
-        """A linearizable read: it needs a quorum."""
+    def keys(self) -> Dcs:
+        """All of Patroni's and hactl's keys in one linearizable read: it needs a quorum."""
 
 
 class EtcdKv(Protocol):

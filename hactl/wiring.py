@@ -16,6 +16,7 @@ from hactl.errors import Unreachable
 from hactl.ports import Ports
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
+from hactl.view.keys import Keys
 from hactl.view.model import CertState, CertView
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 def status_ports(spec: ClusterSpec, site: Site) -> Ports:
     """What `status` asks: everything that answers within its 2 s."""
     http = HttpsClient(site.ca, site.cert, site.key)
-    prefix = f"{layout.ETCD_NAMESPACE}/{spec.cluster}/"
     patroni, etcd = layout.PORT_PATRONI, layout.PORT_ETCD_CLIENT
     databases = {name: f"https://{node.address}:{patroni}" for name, node in spec.databases.items()}
     voters = {name: f"https://{node.address}:{etcd}" for name, node in spec.voters.items()}
@@ -33,7 +33,7 @@ def status_ports(spec: ClusterSpec, site: Site) -> Ports:
         clock=SystemClock(),
         nodes={n: SshBanner(str(node.address), spec.ssh.port) for n, node in spec.nodes.items()},
         patroni={n: PatroniRest(http, base) for n, base in databases.items()},
-        etcd={n: EtcdGateway(http, base, prefix) for n, base in voters.items()},
+        etcd={n: EtcdGateway(http, base, Keys(spec.cluster)) for n, base in voters.items()},
         archives={n: OrthancHttp(http, str(node.address)) for n, node in spec.archives.items()},
         vips={
             "database": DatabaseVip(http, str(spec.vips.database.address.ip), patroni),

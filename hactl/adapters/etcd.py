@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from hactl.adapters.etcd_wire import txn_request
 from hactl.errors import Unreachable
 from hactl.ports import Http
-from hactl.view.model import DcsKeys, EtcdMember, EtcdStatus
+from hactl.view.control import Dcs
+from hactl.view.keys import Keys
+from hactl.view.kv import RangesReply
+from hactl.view.model import EtcdMember, EtcdStatus
 from hactl.view.parse import etcd as parse
+from hactl.view.parse import etcd_kv as parse_kv
+from hactl.view.parse.control import parse_look
 
 T = TypeVar("T")
 # A member without quorum never answers a linearizable read; status must not wait for it.
 WITHIN = 1.7
 
 
-def _b64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
 class EtcdGateway:
-    """`prefix` is where Patroni keeps its keys: /service/<cluster>/."""
+    """One endpoint at `base`, for what `status` looks at."""
 
-    def __init__(self, http: Http, base: str, prefix: str) -> None:
-        self._http, self._base, self._prefix = http, base, prefix
+    def __init__(self, http: Http, base: str, keys: Keys) -> None:
+        self._http, self._base, self._keys = http, base, keys
 
-    def _post(self, path: str, request: dict[str, object], understand: Callable[[bytes], T]) -> T:
+    def _post(self, path: str, request: dict[str, Any], understand: Callable[[bytes], T]) -> T:
         reply = self._http.send("POST", self._base + path, body=json.dumps(request).encode(), within=WITHIN)
         if reply.status != 200:
             raise Unreachable(f"etcd at {self._base} answers with status {reply.status}")
@@ -42,8 +43,12 @@ class EtcdGateway:
     def members(self) -> tuple[EtcdMember, ...]:
         return self._post("/v3/cluster/member/list", {}, parse.parse_members)
 
-    def keys(self) -> DcsKeys:
-        # All keys with this prefix: up to, and without, the prefix with its last byte raised by one.
-        end = self._prefix[:-1] + chr(ord(self._prefix[-1]) + 1)
-        request: dict[str, object] = {"key": _b64(self._prefix), "range_end": _b64(end)}
-        return self._post("/v3/kv/range", request, lambda body: parse.parse_keys(body, self._prefix))
+    def keys(self) -> Dcs:
+        # A transaction without changes is one linearizable read of all its ranges.
+        def understand(body: bytes) -> Dcs:
+            reply = parse_kv.parse_txn(body)
+            if not reply.succeeded:  # a transaction without conditions always does
+                raise ValueError("txn: not done")
+            return parse_look(self._keys, RangesReply(reply.revision, reply.results))
+
+        return self._post("/v3/kv/txn", txn_request((), self._keys.look(), ()), understand)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from hactl.observe.race import Pending, Race
 from hactl.ports import Archive, Etcd, Patroni, Ports
+from hactl.view.control import Dcs
 from hactl.view.model import (
+    NOT_ASKED,
     ArchiveView,
     CertView,
     ClusterView,
-    DcsKeys,
     EtcdMember,
     EtcdStatus,
     EtcdView,
@@ -44,7 +45,7 @@ class _PatroniAsked:
 class _EtcdAsked:
     status: Pending[EtcdStatus]
     members: Pending[tuple[EtcdMember, ...]]
-    keys: Pending[DcsKeys]
+    keys: Pending[Dcs]
 
     def view(self) -> EtcdView:
         return EtcdView(self.status.value, self.members.value, self.keys.value)
@@ -89,6 +90,14 @@ def _ask_archive(race: Race, name: str, port: Archive) -> _ArchiveAsked:
     )
 
 
+def _newest(etcd: Mapping[str, EtcdView]) -> Dcs | Unknown:
+    """The newest of what the members read; when nobody could, the reason that the last one gave."""
+    reads = [member.keys for member in etcd.values()]
+    looks = [read for read in reads if isinstance(read, Dcs)]
+    whys = [read for read in reads if isinstance(read, Unknown)]
+    return max(looks, key=lambda look: look.revision) if looks else (whys or [NOT_ASKED])[-1]
+
+
 def gather(ports: Ports, *, within: float = WITHIN) -> ClusterView:
     """One look, at most `within` seconds. Never raises for what the world does."""
     at, start = ports.clock.wall(), ports.clock.monotonic()
@@ -103,12 +112,14 @@ def gather(ports: Ports, *, within: float = WITHIN) -> ClusterView:
     if ports.certificates is not None:
         certificates = race.ask("certificates", ports.certificates.certificates)
     race.finish()
+    members = {n: p.view() for n, p in etcd.items()}
     return ClusterView(
         at=at,
         took=ports.clock.monotonic() - start,
         nodes={n: _probe(p) for n, p in nodes.items()},
         patroni={n: p.view() for n, p in patroni.items()},
-        etcd={n: p.view() for n, p in etcd.items()},
+        etcd=members,
+        control=_newest(members),
         archives={n: p.view() for n, p in archives.items()},
         vips={n: VipView(ports.vips[n].address, p.value) for n, p in vips.items()},
         facts={n: p.value for n, p in facts.items()},

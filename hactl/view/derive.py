@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hactl.units import Bytes
+from hactl.view.control import Dcs
 from hactl.view.model import (
     ClusterMember,
     ClusterView,
     DbRole,
-    DcsKeys,
     EtcdMember,
     EtcdStatus,
     PatroniCluster,
@@ -53,9 +53,9 @@ def cluster(view: ClusterView) -> PatroniCluster | None:
     return next((answers[n] for n in (*primaries(view), *answers) if n in answers), None)
 
 
-def keys(view: ClusterView) -> DcsKeys | None:
+def keys(view: ClusterView) -> Dcs | None:
     """The newest linearizable read; None when no etcd member gave one (no quorum, or none reached)."""
-    found = [e.keys for e in view.etcd.values() if isinstance(e.keys, DcsKeys)]
+    found = [e.keys for e in view.etcd.values() if isinstance(e.keys, Dcs)]
     return max(found, key=lambda k: k.revision, default=None)
 
 
@@ -63,7 +63,7 @@ def leader(view: ClusterView) -> str | None:
     """The holder of the leader key: from etcd, else as the Patronis know it."""
     read = keys(view)
     if read is not None:
-        return read.leader
+        return read.patroni.leader.node if read.patroni.leader else None
     known = cluster(view)
     return next((m.name for m in known.members if m.leader), None) if known else None
 
@@ -106,7 +106,7 @@ def _member(view: ClusterView, name: str, listed: ClusterMember | None) -> Membe
 
 def _sync(view: ClusterView, itself: PatroniSelf) -> bool:
     read = keys(view)
-    return itself.sync if read is None else itself.name in read.sync_standbys
+    return itself.sync if read is None else itself.name in read.patroni.sync_standbys
 
 
 def _lag(view: ClusterView, itself: PatroniSelf, listed: ClusterMember | None) -> Bytes | None:

@@ -133,21 +133,15 @@ class EtcdMember:
 
 
 @dataclass(frozen=True)
-class DcsKeys:
-    """Patroni's keys as one linearizable read saw them at an etcd revision."""
-
-    revision: int
-    leader: str | None = None
-    sync_standbys: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class EtcdView:
-    """One endpoint, each question asked separately: a member without quorum still answers for itself."""
+    """One endpoint, each question asked separately: a member without quorum still answers for itself.
+
+    `keys`: Patroni's and hactl's, as one linearizable read saw them.
+    """
 
     status: EtcdStatus | Unknown
     members: tuple[EtcdMember, ...] | Unknown
-    keys: DcsKeys | Unknown
+    keys: Dcs | Unknown
 
 
 LEVELS = ("L0", "L1", "L2", "L3", "L4")

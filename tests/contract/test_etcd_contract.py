@@ -12,9 +12,11 @@ from hactl.adapters.etcd import EtcdGateway
 from hactl.adapters.http import HttpsClient
 from hactl.errors import Unreachable
 from hactl.ports import Etcd, Untrusted
-from hactl.view.model import DcsKeys, EtcdStatus
+from hactl.view.keys import Keys
+from hactl.view.model import EtcdStatus
 from tests.fakes.ports import FakeEtcd, FakeEtcdWorld
 from tests.support.servers import VOTERS, etcd_cluster, loopback, put_key, wait_until
+from tests.support.views import look
 
 
 @dataclass
@@ -24,7 +26,7 @@ class World:
 
 
 def fake() -> Iterator[World]:
-    shared = FakeEtcdWorld(VOTERS, keys=DcsKeys(9, "db1", ("db2",)))
+    shared = FakeEtcdWorld(VOTERS, keys=look())
     yield World({n: FakeEtcd(n, shared) for n in VOTERS}, shared.alive.discard)
 
 
@@ -35,6 +37,8 @@ def real() -> Iterator[World]:
         put_key(http, cluster.endpoints["db1"], "/service/demo/leader", "db1")
         put_key(http, cluster.endpoints["db1"], "/service/demo/sync", '{"leader":"db1","sync_standby":"db2"}')
         put_key(http, cluster.endpoints["db1"], "/service/demo2/leader", "stranger")
+        put_key(http, cluster.endpoints["db1"], "/hactl/demo/controller", '{"node":"wit1"}')
+        put_key(http, cluster.endpoints["db1"], "/hactl/demo2/controller", '{"node":"stranger"}')
         yield World(wiring.status_ports(net.spec(), site).etcd, lambda name: cluster.members[name].kill())
 
 
@@ -60,7 +64,9 @@ def test_every_member_answers_and_all_name_the_same_leader(world: World) -> None
 def test_patronis_keys_are_read_from_every_member(world: World) -> None:
     for port in world.ports.values():
         keys = port.keys()
-        assert (keys.leader, keys.sync_standbys) == ("db1", ("db2",))
+        assert keys.patroni.leader is not None
+        assert (keys.patroni.leader.node, keys.patroni.sync_standbys) == ("db1", ("db2",))
+        assert keys.active == "wit1"
         assert keys.revision > 0
 
 
@@ -85,7 +91,7 @@ def test_a_client_of_another_ca_is_refused_and_told_so() -> None:
             (HttpsClient(own.ca, other.cert, other.key), "refuses this machine's certificate"),
             (HttpsClient(other.ca, own.cert, own.key), "its certificate is not trusted"),
         ):
-            assert why in str(_told(EtcdGateway(http, base, "/service/demo/")))
+            assert why in str(_told(EtcdGateway(http, base, Keys("demo"))))
 
 
 def test_members_fall_one_by_one(world: World) -> None:
@@ -96,7 +102,9 @@ def test_members_fall_one_by_one(world: World) -> None:
     with pytest.raises(Unreachable):
         world.ports[lost].status()
     wait_until("a new leader", lambda: leader_name(world, left[0]) in left, 15)
-    assert world.ports[left[0]].keys().leader == "db1"
+    leader = world.ports[left[0]].keys().patroni.leader
+    assert leader is not None
+    assert leader.node == "db1"
     world.kill(left[1])
     wait_until("no leader", lambda: world.ports[left[0]].status().leader_id == "", 15)
     status = world.ports[left[0]].status()

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from hactl.errors import Unreachable
 from hactl.ports import PortClosed, Ports, Reply, Silent
+from hactl.view.control import Dcs
 from hactl.view.model import (
-    DcsKeys,
     EtcdMember,
     EtcdStatus,
     NodeFacts,
@@ -74,7 +74,7 @@ class FakeEtcdWorld:
 
     names: tuple[str, ...]
     alive: set[str] = field(default_factory=set)
-    keys: DcsKeys = field(default_factory=lambda: DcsKeys(1))
+    keys: Dcs = field(default_factory=lambda: Dcs(1))
 
     def __post_init__(self) -> None:
         self.alive = self.alive or set(self.names)
@@ -107,7 +107,7 @@ class FakeEtcd:
         self._must_be_up()
         return tuple(EtcdMember(self.world.member_id(n), n) for n in self.world.names)
 
-    def keys(self) -> DcsKeys:
+    def keys(self) -> Dcs:
         self._must_be_up()
         if self.world.leader() is None:
             raise Unreachable(f"etcd {self.name}: no answer in time")
@@ -173,10 +173,11 @@ class FakeHttp:
         return self.replies[url]
 
 
-def range_reply(pairs: Mapping[str, str]) -> Reply:
-    """etcd's answer to a range read."""
+def look_reply(pairs: Mapping[str, str]) -> Reply:
+    """etcd's answer to a look: a transaction that reads."""
     rows = [{"key": _b64(k), "value": _b64(v)} for k, v in pairs.items()]
-    return Reply(200, json.dumps({"header": {"revision": "5"}, "kvs": rows}).encode())
+    found = {"header": {"revision": "5"}, "succeeded": True, "responses": [{"response_range": {"kvs": rows}}]}
+    return Reply(200, json.dumps(found).encode())
 
 
 def _b64(text: str) -> str:
@@ -186,7 +187,7 @@ def _b64(text: str) -> str:
 def healthy_ports() -> Ports:
     """The installation of tests/support/views.healthy, as ports."""
     view = views.healthy()
-    world = FakeEtcdWorld(("wit1", "db1", "db2"), keys=DcsKeys(100, "db1", ("db2",)))
+    world = FakeEtcdWorld(("wit1", "db1", "db2"), keys=views.look())
     patroni = {}
     for name, seen in view.patroni.items():
         assert isinstance(seen.itself, PatroniSelf)

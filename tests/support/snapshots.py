@@ -6,37 +6,16 @@ import dataclasses
 from typing import Any
 
 from hactl.metrics.snapshot import Snapshot, Totals
-from hactl.units import Bytes
-from hactl.view.control import AgentFacts, ControlView, Dcs, FenceIntent, Heartbeat, Leader, Mode
+from hactl.view.control import ControlView, Dcs, FenceIntent, Heartbeat, Leader, Mode
 from hactl.view.incident import Incident, Phase, Stamp
-from hactl.view.model import Disk
-from tests.support.views import healthy
+from tests.support.views import healthy, look
 
 NOW = 1000.0
 
 
-def facts(node: str, **changes: Any) -> AgentFacts:
-    vips = {"db1": ("192.0.2.100",), "arc1": ("192.0.2.101",)}.get(node, ())
-    lease = 2.4 if node.startswith("db") else None
-    base = AgentFacts(
-        node, "boot", 1, mode=Mode.LEASED if lease else None, lease_left=lease, vips=vips,
-        disks=(Disk("/", Bytes(500), Bytes(1000)),), units={"keepalived.service": "active"},
-    )  # fmt: skip
-    return dataclasses.replace(base, **changes)
-
-
 def dcs(**changes: Any) -> Dcs:
-    nodes = ("db1", "db2", "wit1", "arc1", "arc2")
-    base = Dcs(
-        revision=100,
-        modes={"db1": Mode.LEASED, "db2": Mode.OPEN},
-        facts={n: facts(n) for n in nodes},
-        active="wit1",
-        standing_by=("db1", "db2"),
-        recent_failovers=1,
-        budget={("db2", "restart"): 2},
-    )
-    return dataclasses.replace(base, **changes)
+    own = {"modes": {"db1": Mode.LEASED, "db2": Mode.OPEN}, "recent_failovers": 1}
+    return look(**{**own, "budget": {("db2", "restart"): 2}, **changes})
 
 
 def control(**changes: Any) -> ControlView:

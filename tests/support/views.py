@@ -14,6 +14,7 @@ from typing import Any
 from hactl.spec.load import load
 from hactl.spec.model import ClusterSpec
 from hactl.units import Bytes, Lsn
+from hactl.view.control import AgentFacts, Dcs, Leader, Mode, PatroniKeys
 from hactl.view.model import (
     ArchiveView,
     CertState,
@@ -21,7 +22,6 @@ from hactl.view.model import (
     ClusterMember,
     ClusterView,
     DbRole,
-    DcsKeys,
     Disk,
     EtcdMember,
     EtcdStatus,
@@ -70,7 +70,32 @@ _CLUSTER = PatroniCluster((
     ClusterMember("db1", DbRole.PRIMARY, "running", leader=True, timeline=3),
     ClusterMember("db2", DbRole.STANDBY, "streaming", sync=True, timeline=3, lag=Bytes(0)),
 ))  # fmt: skip
-_KEYS = DcsKeys(revision=100, leader="db1", sync_standbys=("db2",))
+
+
+def agent(node: str, **changes: Any) -> AgentFacts:
+    """What the agent of a healthy node publishes."""
+    vips = {"db1": ("192.0.2.100",), "arc1": ("192.0.2.101",)}.get(node, ())
+    lease = 2.4 if node.startswith("db") else None
+    base = AgentFacts(
+        node, "boot", 1, mode=Mode.LEASED if lease else None, lease_left=lease, vips=vips,
+        disks=(Disk("/", Bytes.mib(500), Bytes.mib(1000)),), units={"keepalived.service": "active"},
+    )  # fmt: skip
+    return dataclasses.replace(base, **changes)
+
+
+def look(leader: str | None = "db1", sync_standbys: tuple[str, ...] = ("db2",), **changes: Any) -> Dcs:
+    """The keys of a healthy installation; `changes` are hactl's own."""
+    found = Leader(leader, 1, 50) if leader else None
+    patroni = PatroniKeys(found, sync_leader=leader or "", sync_standbys=sync_standbys)
+    base = Dcs(
+        100, patroni, modes={"db1": Mode.LEASED, "db2": Mode.LEASED},
+        facts={n: agent(n) for n in ("db1", "db2", "wit1", "arc1", "arc2")},
+        active="wit1", standing_by=("db1", "db2"),
+    )  # fmt: skip
+    return dataclasses.replace(base, **changes)
+
+
+_KEYS = look()
 _MEMBERS = tuple(EtcdMember(i, n) for n, i in _IDS.items())
 
 
@@ -109,6 +134,7 @@ def healthy() -> ClusterView:
         archives={"arc1": _archive(), "arc2": _archive()},
         vips={"database": VipView("192.0.2.100", "db1"), "archive": VipView("192.0.2.101", "arc1")},
         facts={name: _facts(name) for name in nodes},
+        control=_KEYS,
     )
 
 
@@ -156,9 +182,10 @@ def etcd_without_quorum(*alive: str) -> Change:
 
 
 def keys(**changes: Any) -> Change:
-    found = dataclasses.replace(_KEYS, **changes)
+    """What etcd holds: `leader`, `sync_standbys`, and hactl's own keys as fields of Dcs."""
+    found = look(**changes)
     return lambda v: dataclasses.replace(
-        v, etcd={n: dataclasses.replace(e, keys=found) for n, e in v.etcd.items()}
+        v, control=found, etcd={n: dataclasses.replace(e, keys=found) for n, e in v.etcd.items()}
     )
 
 

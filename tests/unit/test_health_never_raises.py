@@ -19,7 +19,6 @@ from hactl.view.model import (
     ClusterMember,
     ClusterView,
     DbRole,
-    DcsKeys,
     Disk,
     EtcdMember,
     EtcdStatus,
@@ -33,7 +32,7 @@ from hactl.view.model import (
     Unknown,
     VipView,
 )
-from tests.support.views import demo_spec, healthy
+from tests.support.views import demo_spec, healthy, look
 
 SPEC = demo_spec()
 names = st.sampled_from([*SPEC.nodes, "stranger", ""])
@@ -62,8 +61,7 @@ etcds = st.builds(
     unknown
     | st.builds(EtcdStatus, ids, ids, st.just("3.4"), sizes, st.lists(st.text(max_size=4)).map(tuple)),
     unknown | st.lists(st.builds(EtcdMember, ids, names, st.booleans()), max_size=4).map(tuple),
-    unknown
-    | st.builds(DcsKeys, st.integers(0, 99), st.none() | names, st.lists(names, max_size=2).map(tuple)),
+    unknown | st.builds(look, st.none() | names, st.lists(names, max_size=2).map(tuple)),
 )
 archives = st.builds(
     ArchiveView,

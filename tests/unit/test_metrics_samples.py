@@ -12,10 +12,11 @@ from hactl.metrics.samples import STALE_AFTER, samples
 from hactl.metrics.snapshot import Board, Snapshot, Totals
 from hactl.units import Lsn
 from hactl.view.model import Unknown
-from tests.support.snapshots import NOW, control, dcs, facts, failover, fence, snapshot
+from tests.support.snapshots import NOW, control, dcs, failover, fence, snapshot
 from tests.support.views import (
     Change,
     after,
+    agent,
     archive_lost,
     demo_spec,
     patroni_lost,
@@ -66,7 +67,7 @@ def names(given: dict[tuple[str, ...], float]) -> set[str]:
         (("hactl_health_findings", "error"), 0),
         (("hactl_paused",), 0),
         (("hactl_incident_open",), 0),
-        (("hactl_disk_free_bytes", "wit1", "/"), 500),
+        (("hactl_disk_free_bytes", "wit1", "/"), 500 * 2**20),
         (("hactl_unit_running", "db1", "keepalived.service"), 1),
         (("hactl_heartbeat_seconds",), 0.012),
         (("hactl_journal_head",), 41),
@@ -111,7 +112,7 @@ def test_without_agents_whoever_answers_holds_the_vip() -> None:
 
 
 def test_two_holders_are_seen() -> None:
-    both = {n: facts(n, vips=("192.0.2.100",)) for n in ("db1", "db2")}
+    both = {n: agent(n, vips=("192.0.2.100",)) for n in ("db1", "db2")}
     found = values(snapshot(control=control(dcs=dcs(facts=both))))
     assert found["hactl_vip_held", "database", "db1"] == found["hactl_vip_held", "database", "db2"] == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -11,8 +12,9 @@ from hactl.adapters.etcd import EtcdGateway
 from hactl.adapters.patroni_rest import DatabaseVip, PatroniRest
 from hactl.errors import Unreachable
 from hactl.ports import Reply
+from hactl.view.keys import Keys
 from hactl.view.model import State
-from tests.fakes.ports import FakeHttp, range_reply
+from tests.fakes.ports import FakeHttp, look_reply
 
 BASE = "https://192.0.2.11:8008"
 ARCHIVE = "https://192.0.2.21:443"
@@ -63,9 +65,18 @@ def test_level_2(reply: Reply | None, state: State) -> None:
 
 def test_keys_are_read_for_one_cluster_only_and_linearizably() -> None:
     url = "https://192.0.2.11:2379"
-    http = FakeHttp({url + "/v3/kv/range": range_reply({"/service/demo/leader": "db2"})})
-    assert EtcdGateway(http, url, "/service/demo/").keys().leader == "db2"
+    http = FakeHttp({url + "/v3/kv/txn": look_reply({"/service/demo/leader": "db2"})})
+    seen = EtcdGateway(http, url, Keys("demo")).keys().patroni.leader
+    assert seen is not None
+    assert seen.node == "db2"
     ((method, _, body),) = http.sent
     request = json.loads(body)
     assert method == "POST"
-    assert request == {"key": "L3NlcnZpY2UvZGVtby8=", "range_end": "L3NlcnZpY2UvZGVtbzA="}
+    assert request["compare"] == request["failure"] == []
+    asked = [(op["request_range"]["key"], op["request_range"]["range_end"]) for op in request["success"]]
+    assert [tuple(base64.b64decode(k).decode() for k in span) for span in asked] == [
+        ("/hactl/demo/", "/hactl/demo/journal/"),
+        ("/hactl/demo/journal0", "/hactl/demo0"),
+        ("/service/demo/", "/service/demo0"),
+    ]
+    assert not any("serializable" in op["request_range"] for op in request["success"])

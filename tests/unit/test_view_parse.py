@@ -11,12 +11,16 @@ from pathlib import Path
 import pytest
 
 from hactl.units import Bytes
+from hactl.view.control import Dcs
+from hactl.view.keys import Keys
+from hactl.view.kv import RangesReply
 from hactl.view.model import DbRole
 from hactl.view.parse import etcd, orthanc, patroni
+from hactl.view.parse.control import parse_look
+from hactl.view.parse.etcd_kv import parse_range
 from hactl.view.parse.facts import parse_facts
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
-PREFIX = "/service/demo/"
 
 
 def sample(name: str) -> bytes:
@@ -90,15 +94,21 @@ def test_etcd_without_a_majority_answers_for_itself_without_a_leader() -> None:
     assert (status.leader_id, status.errors) == ("", ("etcdserver: no leader",))
 
 
+def keys_of(body: bytes) -> Dcs:
+    reply = parse_range(body)
+    return parse_look(Keys("demo"), RangesReply(reply.revision, (reply.pairs,)))
+
+
 def test_patronis_keys_name_leader_and_synchronous_standby() -> None:
-    keys = etcd.parse_keys(sample("etcd/keys-healthy"), PREFIX)
-    assert {keys.leader, *keys.sync_standbys} == {"db1", "db2"}
+    keys = keys_of(sample("etcd/keys-healthy"))
+    assert keys.patroni.leader is not None
+    assert {keys.patroni.leader.node, *keys.patroni.sync_standbys} == {"db1", "db2"}
     assert keys.revision > 0
 
 
 def test_no_keys_mean_no_leader() -> None:
-    keys = etcd.parse_keys(b'{"header":{"revision":"1"}}', PREFIX)
-    assert (keys.leader, keys.sync_standbys) == (None, ())
+    keys = keys_of(b'{"header":{"revision":"1"}}')
+    assert (keys.patroni.leader, keys.patroni.sync_standbys, keys.active) == (None, (), None)
 
 
 def test_a_quorum_of_synchronous_standbys_is_a_list() -> None:
@@ -106,8 +116,15 @@ def test_a_quorum_of_synchronous_standbys_is_a_list() -> None:
         return base64.b64encode(text.encode()).decode()
 
     value = b64('{"leader":"db1","sync_standby":"db2,db3"}')
-    body = {"header": {"revision": "7"}, "kvs": [{"key": b64(PREFIX + "sync"), "value": value}]}
-    assert etcd.parse_keys(json.dumps(body).encode(), PREFIX).sync_standbys == ("db2", "db3")
+    body = {"header": {"revision": "7"}, "kvs": [{"key": b64("/service/demo/sync"), "value": value}]}
+    assert keys_of(json.dumps(body).encode()).patroni.sync_standbys == ("db2", "db3")
+
+
+def test_when_a_standby_last_replayed_is_a_moment() -> None:
+    standby = patroni.parse_itself(sample("patroni/patroni-healthy-sync-standby"))
+    assert standby.replayed_at is not None
+    assert abs(standby.replayed_at - 1795324973) < 1
+    assert patroni.parse_itself(sample("patroni/patroni-healthy-leader")).replayed_at is None
 
 
 def test_orthanc_says_its_version_and_its_last_change() -> None:
@@ -133,7 +150,7 @@ PARSERS = {
     "patroni/config-healthy-leader": patroni.parse_config,
     "etcd/status-no-quorum": etcd.parse_status,
     "etcd/members-healthy": etcd.parse_members,
-    "etcd/keys-healthy": lambda body: etcd.parse_keys(body, PREFIX),
+    "etcd/keys-healthy": keys_of,
     "orthanc/system": orthanc.parse_system,
     "orthanc/changes-empty": orthanc.parse_last_change,
     "facts/database-node": lambda body: parse_facts(body, now=0.0),
