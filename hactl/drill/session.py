@@ -30,6 +30,7 @@ class Session:
     history: History
     run: str
     load: Load = field(default_factory=Load)
+    workload: Workload | None = None  # while it runs
 
     @contextmanager
     def running(self, *, within: float = 30) -> Iterator[None]:
@@ -38,7 +39,7 @@ class Session:
         Raises Unreachable when nothing gets through.
         """
         prepare(self.ground.database, within=within)
-        workload = Workload(Target(self.ground.database, self.run), self.history, self.load)
+        workload = self.workload = Workload(Target(self.ground.database, self.run), self.history, self.load)
         watch = VipWatch(self.ground.nodes, self.ground.vips, self.ground.addresses, self.history)
         asking = WriteWatch(self.ground.databases, self.ground.direct, self.history)
         watch.start()
@@ -51,12 +52,20 @@ class Session:
             with ExitStack() as ending:  # each is stopped whatever the others raise
                 for part in (asking, watch, workload):
                     ending.callback(part.stop)
+            self.workload = None
 
     def fault(self, node: str, act: Callable[[], object]) -> Mark:
+        """From here to the heal, new connections are tried more often."""
+        self._press(on=True)
         return self.history.doing("fault", node, act)
 
     def heal(self, node: str, act: Callable[[], object]) -> Mark:
+        self._press(on=False)
         return self.history.doing("heal", node, act)
+
+    def _press(self, *, on: bool) -> None:
+        if self.workload:
+            self.workload.press(on=on)
 
     def acknowledged(self, count: int, *, within: float, since: float = 0.0) -> None:
         """Waits for that many acknowledged writes by connections opened after `since`. Raises Unreachable."""

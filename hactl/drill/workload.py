@@ -30,8 +30,12 @@ class Load:
     writers: int = 4
     rate: float = 20.0  # of one writer, at most
     probe_every: float = 0.2
+    pressed_every: float = 0.05  # from a fault on: how finely the end of an outage is seen
     within: float = 3.0  # of one call: connect, insert or commit
-    probes_at_once: int = 16  # each may hang until its deadline while the VIP is away
+    probe_connect: float = (
+        1.0  # of a probe's connecting: one that waits for a lost SYN's repetition is late anyway
+    )
+    probes_at_once: int = 32  # each may hang until its deadline while the VIP is away
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class Workload:
         self._history = history
         self._load = load or Load()
         self._stop = threading.Event()
+        self._pressing = threading.Event()
         self._threads: list[threading.Thread] = []
         self._free = threading.BoundedSemaphore(self._load.probes_at_once)
 
@@ -98,6 +103,10 @@ class Workload:
         for n in range(self._load.writers):
             self._threads.append(_spawned(partial(self._writer, f"w{n + 1}")))
         self._threads.append(_spawned(self._prober))
+
+    def press(self, *, on: bool) -> None:
+        """Whether new connections are tried as often as after a fault: each costs both sides some work."""
+        (self._pressing.set if on else self._pressing.clear)()
 
     def stop(self) -> None:
         """Ends every client; each needs at most three calls' time."""
@@ -114,8 +123,8 @@ class Workload:
     def _attempt(self, client: str, seq: int, *, fresh: bool) -> Attempt:
         return Attempt(self._target, self._history, client, seq, fresh, self._load.within)
 
-    def _connect(self) -> tuple[Link, Server]:
-        link = Link.open(self._target.conninfo, self._load.within)
+    def _connect(self, within: float) -> tuple[Link, Server]:
+        link = Link.open(self._target.conninfo, within)
         try:
             return link, link.who(within=self._load.within)
         except (Unreachable, psycopg2.Error):
@@ -129,7 +138,7 @@ class Workload:
             seq += 1
             attempt = self._attempt(name, seq, fresh=False)
             try:
-                held = held or self._connect()
+                held = held or self._connect(self._load.within)
             except (Unreachable, psycopg2.Error) as error:
                 attempt.record(begin, None, None, why=first_line(error))
             if held and not attempt.write(*held, begin):
@@ -141,16 +150,19 @@ class Workload:
 
     def _prober(self) -> None:
         seq = 0
-        while not self._stop.wait(self._load.probe_every):
+        while not self._stop.wait(self._pace()):
             if self._free.acquire(blocking=False):
                 seq += 1
                 _spawned(partial(self._probe, seq))
+
+    def _pace(self) -> float:
+        return self._load.pressed_every if self._pressing.is_set() else self._load.probe_every
 
     def _probe(self, seq: int) -> None:
         begin = time.monotonic()
         attempt = self._attempt("probe", seq, fresh=True)
         try:
-            link, server = self._connect()
+            link, server = self._connect(self._load.probe_connect)
         except (Unreachable, psycopg2.Error) as error:
             attempt.record(begin, None, None, why=first_line(error))
         else:
