@@ -20,6 +20,7 @@ from hactl.view.keys import Keys
 from hactl.view.model import CertState, CertView
 
 if TYPE_CHECKING:
+    from hactl.adapters.etcd_kv import EtcdKvClient
     from hactl.adapters.ssh import Dispatcher
 
 
@@ -40,6 +41,15 @@ def status_ports(spec: ClusterSpec, site: Site) -> Ports:
             "archive": ArchiveVip(http, str(spec.vips.archive.address.ip)),
         },
     )
+
+
+def etcd_kv(spec: ClusterSpec, site: Site, here: str = "") -> EtcdKvClient:
+    """Hactl's keys and Patroni's, through whichever voter answers; `here` is asked first where it votes."""
+    from hactl.adapters.etcd_kv import EtcdKvClient  # noqa: PLC0415 - status must not pay for it
+
+    order = sorted(spec.voters, key=lambda name: name != here)
+    endpoints = {name: f"https://{spec.voters[name].address}:{layout.PORT_ETCD_CLIENT}" for name in order}
+    return EtcdKvClient(endpoints, HttpsClient(site.ca, site.cert, site.key))
 
 
 def doctor_ports(spec: ClusterSpec, site: Site) -> Ports:

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,14 @@ from hactl.deploy.desired import Desired, desired
 from hactl.deploy.events import Change, Journal, Progress
 from hactl.deploy.inventory import Facts, inventory
 from hactl.deploy.lifeline import supervised
+from hactl.deploy.rest import Rest, resting, who
 from hactl.deploy.wheelhouse import Wheelhouse
 from hactl.pki.files import ensure_folder, locked
 from hactl.pki.store import Store
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
+from hactl.view.keys import Keys
+from hactl.wiring import etcd_kv
 
 FORKS = 5
 SILENT_AT_MOST = 900  # seconds without any event: apt on a slow mirror is the longest silent step
@@ -85,7 +88,8 @@ def deploy(request: Request, tell: Listener) -> Result:
         tell(Progress("play", "What is there"))
         answers = ask.who_is_deployed(request.spec, request.site)
         facts = gate.facts(request.spec, request.site, answers, request.limit, force=request.force)
-        journal = _play(request, facts, want, tell)
+        with _hactl_rests(request, facts, tell):
+            journal = _play(request, facts, want, tell)
     return Result(
         first=facts.fresh,
         check=request.check,
@@ -94,6 +98,15 @@ def deploy(request: Request, tell: Listener) -> Result:
         seconds=time.monotonic() - start,
         made=made,
     )
+
+
+def _hactl_rests(request: Request, facts: Facts, tell: Listener) -> AbstractContextManager[None]:
+    """What is restarted on purpose is no fault. At the first deployment there is nobody to tell."""
+    if facts.fresh or request.check:
+        return nullcontext()
+    kv = etcd_kv(request.spec, request.site)
+    rest = Rest(kv, Keys(request.spec.cluster), who())
+    return resting(rest, lambda said: tell(Progress("play", said)))
 
 
 def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Journal:
