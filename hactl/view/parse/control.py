@@ -84,7 +84,7 @@ def _fenced(node: str, value: str) -> Fenced:
     return Fenced(node, _integer(found, "epoch"), text(found.get("postgres"), "postgres"))
 
 
-def _prime(node: str, value: str) -> Prime:
+def parse_prime(node: str, value: str) -> Prime:
     found = _object(value)
     return Prime(node, _integer(found, "epoch"), text(found.get("reject"), "reject"))
 
@@ -106,7 +106,7 @@ _FAMILIES: Mapping[str, tuple[str, Callable[[str, str], object]]] = {
     "mode": ("modes", lambda _, value: Mode(value)),
     "fence": ("fences", parse_fence),
     "fenced": ("fenced", _fenced),
-    "prime": ("primes", _prime),
+    "prime": ("primes", parse_prime),
     "primed": ("primed", lambda _, value: _integer(_object(value), "epoch")),
     "order": ("orders", _order),
     "done": ("done", _done),
