@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from hactl.decide.codes import Finding, Severity
 from hactl.decide.health import judge
@@ -14,6 +15,10 @@ from hactl.site import Site
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
 from hactl.wiring import status_ports
+
+# A deployment brings hactl's own services to run, also on a site that never had them: without them nothing
+# serves less.
+MENDED: Final = frozenset({"CONTROLLER_NONE", "CONTROLLER_ALONE", "AGENT_SILENT", "LEASE_OPEN"})
 
 
 def facts(
@@ -47,7 +52,8 @@ def facts(
 
 def refuse_unhealthy(findings: Sequence[Finding], new: Collection[str]) -> None:
     """Raises Refused with all findings that matter; what is wrong with a new node is why it is deployed."""
-    grave = [f for f in findings if f.severity.rank >= Severity.WARNING.rank and f.subject not in new]
+    warned = [f for f in findings if f.severity.rank >= Severity.WARNING.rank]
+    grave = [f for f in warned if f.subject not in new and f.code.name not in MENDED]
     if grave:
         raise Refused(
             "the cluster is not healthy, and a deployment may restart what still works",

@@ -66,3 +66,11 @@ def test_what_is_wrong_with_a_new_node_is_why_it_is_deployed() -> None:
 
 def test_only_the_needed_nodes_have_to_answer() -> None:
     insist(answers(db1=None), ["arc1"])
+
+
+def test_what_a_deployment_mends_by_itself_does_not_keep_it_from_it() -> None:
+    """A site that was deployed by a hactl without agents and controllers."""
+    gate.refuse_unhealthy([finding(name, "db1", "") for name in sorted(gate.MENDED)], ())
+    with pytest.raises(Refused) as refused:
+        gate.refuse_unhealthy([finding("CONTROLLER_NONE"), finding("FENCED", "db2", "lost")], ())
+    assert [v.split(" ")[0] for v in refused.value.vetoes] == ["FENCED"]
