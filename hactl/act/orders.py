@@ -1,0 +1,59 @@
+"""What is asked of others: a node's agent, its Patroni, etcd, another controller."""
+
+from __future__ import annotations
+
+from hactl.act.hands import HOUR, WITHIN, Done, Hands
+from hactl.decide.plan import GiveOrder, MoveEtcdLeader, Reinitialize, YieldControl
+from hactl.errors import Refused, StepFailed
+from hactl.view.control import Order
+from hactl.view.control_text import order_text
+from hactl.view.kv import Delete, Op, Put, absent
+
+
+def give(action: GiveOrder, hands: Hands) -> Done:
+    """The agent answers in done/NODE. Raises Refused: this controller is no longer active."""
+    keys, id_ = hands.keys, hands.new_id()
+    order = Order(action.node, id_, action.verb, action.unit)
+    then: list[Op] = [Put(keys.order(action.node), order_text(order)), Delete(keys.done(action.node))]
+    _spend(hands, action.node, action.rung, id_, then)
+    return Done(f"order {id_} to {action.node}: {action.verb} {action.unit}".rstrip())
+
+
+def reinitialize(action: Reinitialize, hands: Hands) -> Done:
+    """Raises Refused: the node leads, nobody leads, it is fenced, or its Patroni says no."""
+    keys, node = hands.keys, action.node
+    leader = hands.read(keys.leader)
+    if leader is None or leader.value == node:
+        raise Refused(
+            f"{node} may be the last good copy: the leader is {leader.value if leader else 'nobody'}"
+        )
+    _spend(hands, node, "reinit", hands.new_id(), [])
+    return Done(hands.reinit.reinitialize(node))
+
+
+def move_etcd_leader(action: MoveEtcdLeader, hands: Hands) -> Done:
+    members = {m.name: m.member_id for m in hands.kv.members(within=WITHIN)}
+    if action.to not in members:
+        raise StepFailed(f"etcd has no member {action.to}")
+    hands.kv.move_leader(members[action.to], within=WITHIN)
+    return Done(f"etcd is led by {action.to}")
+
+
+def yield_control(action: YieldControl, hands: Hands) -> Done:
+    hands.yield_control(action.why)
+    return Done("the controller's lease is free")
+
+
+def _spend(hands: Hands, node: str, rung: str, id_: str, then: list[Op]) -> None:
+    """Do `then`, and count one action of this rung for an hour, in one transaction.
+
+    Raises:
+        Refused: this controller is no longer active, or the node is fenced.
+
+    """
+    if rung:
+        lease = hands.kv.grant(HOUR, within=WITHIN)
+        then = [*then, Put(hands.keys.budget(node, rung, id_), "1", lease)]
+    free = absent(hands.keys.fence(node))
+    if then and not hands.kv.txn((hands.ours(), free), then, within=WITHIN).succeeded:
+        raise Refused(f"not done: {node} is fenced, or another controller is active")
