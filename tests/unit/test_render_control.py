@@ -1,0 +1,142 @@
+"""The units of the control plane, and what deployment hangs on them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from hactl import layout
+from hactl.deploy.bundle import watches
+from hactl.render import acts, base, control
+from hactl.render.targets import RenderedFile
+from hactl.spec.model import ClusterSpec
+from tests.support.rendered import content, files_of, rendered, sample, secrets
+
+SPEC = sample()
+AGENT = str(layout.SYSTEMD / control.AGENT)
+CONTROLLER = str(layout.SYSTEMD / control.CONTROLLER)
+# systemd.exec(5), version 252: with User= each of these takes sudo its power.
+NO_NEW_PRIVILEGES = {
+    "NoNewPrivileges", "DynamicUser", "LockPersonality", "MemoryDenyWriteExecute", "PrivateDevices",
+    "ProtectClock", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables",
+    "RestrictAddressFamilies", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID",
+    "SystemCallArchitectures", "SystemCallFilter", "SystemCallLog",
+}  # fmt: skip
+
+
+def options(text: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def paths(node: str) -> set[str]:
+    return {file.path for file in files_of(node)}
+
+
+@pytest.mark.parametrize("node", list(SPEC.nodes))
+def test_sudo_keeps_its_power_in_the_agent(node: str) -> None:
+    agent = options(content(node, AGENT))
+    assert not NO_NEW_PRIVILEGES & agent.keys()
+    assert {"CAP_NET_ADMIN", "CAP_SETUID", "CAP_SETGID"} <= set(agent["CapabilityBoundingSet"][0].split())
+    assert agent["AmbientCapabilities"] == ["CAP_NET_ADMIN"]
+
+
+def test_the_controller_has_no_power_at_all() -> None:
+    controller = options(content("wit1", CONTROLLER))
+    assert controller["NoNewPrivileges"] == ["yes"]
+    assert controller["CapabilityBoundingSet"] == controller["AmbientCapabilities"] == [""]
+    assert controller["ProtectSystem"] == ["strict"]
+
+
+def test_a_frozen_agent_is_killed_inside_of_the_shortest_lease() -> None:
+    agent = options(content("db1", AGENT))
+    assert (agent["WatchdogSec"], agent["WatchdogSignal"]) == (["2"], ["SIGKILL"])
+
+
+def test_only_a_database_node_has_a_lease_to_open() -> None:
+    for node in SPEC.nodes:
+        database = node in SPEC.databases
+        assert ("ExecStopPost" in options(content(node, AGENT))) == database
+        assert (str(layout.SYSTEMD / control.OPEN_TIMER) in paths(node)) == database
+        assert (str(layout.TRACK_FILE) in content(node, control.TMPFILES)) == database
+
+
+def test_a_controller_runs_where_etcd_votes() -> None:
+    assert [n for n in SPEC.nodes if CONTROLLER in paths(n)] == ["db1", "db2", "wit1"]
+
+
+def test_a_node_comes_up_closed_unless_it_was_open() -> None:
+    rules = options(content("db1", str(layout.SYSTEMD / base.UNIT)))
+    loads = [line for line in rules["ExecStart"] if str(layout.LEASE_RULES) in line]
+    assert loads == [line for line in rules["ExecReload"] if str(layout.LEASE_RULES) in line]
+    assert f"! test -e {layout.OPEN_FILE}" in loads[0]
+    assert "CAP_DAC_READ_SEARCH" in rules["CapabilityBoundingSet"][0]  # /var/lib/hactl is hactl's own
+    assert str(layout.LEASE_RULES) not in content("wit1", str(layout.SYSTEMD / base.UNIT))
+
+
+def test_metrics_are_for_prometheus_and_operators_only() -> None:
+    port = layout.PORT_METRICS
+    for node in SPEC.nodes:
+        lines = re.findall(rf"^ *tcp dport {port} (.*)$", content(node, str(layout.NFT_RULES)), re.MULTILINE)
+        wanted = ["ip saddr @witnesses accept", "ip saddr @operators accept", "drop"]
+        assert lines == (wanted if node in SPEC.voters else [])
+
+
+def fencing(path: str) -> ClusterSpec:
+    agents = {
+        name: agent.model_copy(update={"options": {**agent.options, "password_file": path}})
+        for name, agent in SPEC.fencing.agents.items()
+    }
+    return SPEC.model_copy(update={"fencing": SPEC.fencing.model_copy(update={"agents": agents})})
+
+
+def passwords(spec: ClusterSpec) -> list[RenderedFile]:
+    return [file for file in control.render(spec, secrets(spec)) if file.path == str(layout.BMC)]
+
+
+def test_the_fence_devices_password_is_the_controllers_alone() -> None:
+    found = passwords(SPEC)
+    assert [file.node for file in found] == ["db1", "db2", "wit1"]
+    assert {(f.mode, f.owner, f.secret, f.content) for f in found} == {
+        ("0600", "hactl", True, "Secret8bmc\n")
+    }
+
+
+def test_a_password_file_of_the_sites_own_is_not_hactls_to_write() -> None:
+    assert passwords(fencing("/etc/fence/db")) == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "path", "action"),
+    [
+        (control.AGENT, layout.VENV, "restart"),
+        (control.AGENT, layout.SPEC, "restart"),
+        (control.AGENT, layout.PKI / "ca.crt", "restart"),
+        (control.CONTROLLER, layout.VENV, "restart"),
+        (control.CONTROLLER, layout.SPEC, "reload"),
+        ("patroni.service", layout.PATRONI_VENV, "restart"),
+    ],
+)
+def test_what_a_running_process_holds_restarts_it(unit: str, path: object, action: str) -> None:
+    assert watches("db1", rendered())[unit][str(path)] == action
+
+
+@pytest.mark.parametrize("unit", ["patroni.service", "etcd.service", "keepalived.service"])
+def test_a_new_hactl_restarts_nothing_that_serves(unit: str) -> None:
+    assert not {str(layout.VENV), str(layout.SPEC)} & watches("db1", rendered())[unit].keys()
+
+
+def test_roots_acts_name_no_unit_of_hactls_own_and_no_postgres_elsewhere() -> None:
+    for node in SPEC.nodes:
+        said = acts.sentences(SPEC, node)
+        assert not [sentence for sentence in said if " hactl-" in sentence]
+        assert ("fence" in said) == (node in SPEC.databases)
+        sudo = content(node, "/etc/sudoers.d/hactl")
+        assert [line for line in sudo.splitlines() if str(layout.ACT) in line] == [
+            f"hactl ALL=(root) NOPASSWD: {layout.ACT} {sentence}" for sentence in said
+        ]
