@@ -1,5 +1,7 @@
 """Measures what docs/benchmarks.md quotes: `./bootstrap bench [NAME ...] [--runs N] [--out FILE]`.
 
+`./bootstrap bench failover` is a matter of its own: tests/bench/failover.py.
+
 Each measure is a whole command, timed from outside, as its user would feel it. Raw figures go into a JSON
 file, so that a table can be made again, and a figure be doubted, without running it all once more.
 """
@@ -16,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hactl import __version__
+from tests.bench import failover
 from tests.bench.measures import FIGURES, MEASURES
 
 
@@ -37,6 +40,9 @@ def _row(name: str, goal: str, seconds: list[float]) -> str:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["failover"]:
+        failover.main(sys.argv[2:])
+        return
     asked = _arguments()
     series: dict[str, list[float]] = {}
     for name in asked.names or list(MEASURES):

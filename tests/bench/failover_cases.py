@@ -1,0 +1,94 @@
+"""The failover matrix: which faults, against which ways to run the pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from hactl.lab import faults
+from hactl.lab.lab import Lab
+
+PATRONI_TTL: Final = 60.0  # seconds; longer than any ttl here and all that comes after it
+PATRONICTL: Final = ("/opt/patroni/bin/patronictl", "-c", "/etc/patroni/hactl.yml")
+
+
+@dataclass(frozen=True)
+class Case:
+    """`act` breaks it; `on` says which node is hit. The figure is the outage for new connections, or, where
+    nothing need be lost (`stall`), the longest time without any acknowledged commit.
+
+    `limit`: seconds after which "not at all" is the answer.
+    """
+
+    name: str
+    what: str
+    act: Callable[[Lab, str, str], None]  # lab, primary, standby
+    on: str = "primary"
+    stall: bool = False
+    limit: float = PATRONI_TTL
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How the pair is run. `settings`: Patroni's, changed for the run."""
+
+    name: str
+    what: str
+    hactl: bool
+    bmc: bool = False
+    defaults: bool = False
+
+
+def switch_over(lab: Lab, primary: str, standby: str) -> None:
+    words = [lab.spec.cluster, "--leader", primary, "--candidate", standby, "--force"]
+    lab.exec(primary, [*PATRONICTL, "switchover", *words], within=60)
+
+
+def _fault(kind: str) -> Callable[[Lab, str, str], None]:
+    return lambda lab, primary, _: faults.fault(kind).inject(lab, primary)
+
+
+CASES: Final = {
+    case.name: case
+    for case in (
+        Case("host-loss", "primary's host loses power", _fault("power-off")),
+        Case("isolate", "primary's host cut from the network", _fault("isolate")),
+        Case("freeze", "primary's host frozen", _fault("freeze")),
+        Case("crash", "postmaster killed", _fault("crash-postgres")),
+        Case("freeze-postgres", "postmaster frozen", _fault("freeze-postgres"), limit=45),
+        Case("switchover", "switchover", switch_over, stall=True),
+        Case(
+            "standby-loss", "standby's host loses power", lambda lab, _, s: lab.power_off(s), "standby", True
+        ),
+    )
+}
+VARIANTS: Final = {
+    variant.name: variant
+    for variant in (
+        Variant("bmc", "hactl, BMC", hactl=True, bmc=True),
+        Variant("no-bmc", "hactl, no BMC", hactl=True),
+        Variant("stopped", "Patroni alone, our settings", hactl=False),
+        Variant("defaults", "Patroni alone, its defaults", hactl=False, defaults=True),
+    )
+}
+# Seconds: design budgets, median and p99.
+BUDGETS: Final = {
+    ("host-loss", "bmc"): (2.0, 3.0),
+    ("host-loss", "no-bmc"): (4.0, 5.5),
+    ("isolate", "bmc"): (2.0, 3.0),
+    ("isolate", "no-bmc"): (4.0, 5.5),
+    ("freeze", "bmc"): (2.0, 3.0),
+    ("freeze", "no-bmc"): (4.0, 5.5),
+    ("crash", "bmc"): (2.0, 3.0),
+    ("freeze-postgres", "bmc"): (8.0, 8.0),
+    ("switchover", "bmc"): (1.2, 2.0),
+    ("standby-loss", "bmc"): (2.5, 2.5),
+}
+# Where a BMC makes no difference it is measured once.
+PLAN: Final = tuple(
+    (case, variant)
+    for case in CASES
+    for variant in VARIANTS
+    if variant != "no-bmc" or case in {"host-loss", "isolate", "freeze"}
+)

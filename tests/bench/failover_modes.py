@@ -1,0 +1,137 @@
+"""Brings a lab into the way of running that a run needs, and says when it is fit for a fault."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+from hactl import layout
+from hactl.errors import HactlError, Unreachable
+from hactl.lab import faults, faults_process
+from hactl.lab.lab import Lab
+from hactl.lab.machine import Power
+from tests.bench.failover_cases import PATRONICTL, Variant
+from tests.support.labs import Site
+
+# Patroni's own (patroni.validator, docs/dynamic_configuration.rst), instead of ours.
+DEFAULTS: Final = {
+    "ttl": 30,
+    "loop_wait": 10,
+    "retry_timeout": 10,
+    "primary_start_timeout": 300,
+    "primary_stop_timeout": 0,
+}
+READY_WITHIN: Final = 240.0
+CALM: Final = 2.0  # seconds that it must stay so
+_STREAMING: Final = (
+    "select count(*) from pg_stat_replication where state = 'streaming' and sync_state in ('sync', 'quorum')"
+)
+
+
+@dataclass
+class Modes:
+    """Remembers what is set, so that a change happens only where there is one."""
+
+    site: Site
+    now: Variant | None = None
+    _specs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def lab(self) -> Lab:
+        return self.site.lab
+
+    def enter(self, variant: Variant) -> None:
+        """Heals everything, switches over to `variant` and waits until the pair is fit for a fault.
+
+        Raises Unreachable with what is missing.
+        """
+        self._heal_machines()
+        if self.now is None or self.now.defaults != variant.defaults:
+            self._settings(defaults=variant.defaults)
+        if self.now is None or self.now.hactl != variant.hactl:
+            act = faults_process.start_hactl if variant.hactl else faults_process.stop_hactl
+            act(self.lab, faults_process.ALL)
+        if variant.hactl and (self.now is None or self.now.bmc != variant.bmc):
+            self._fence_agents(there=variant.bmc)
+        self.now = variant
+        self.ready()
+
+    def leave(self) -> None:
+        """As `hactl deploy` had left it."""
+        faults.heal(self.lab)
+        self._settings(defaults=False)
+        if self._specs:
+            self._fence_agents(there=True)
+
+    def _heal_machines(self) -> None:
+        """Not `faults.heal`: that would start a stopped hactl."""
+        self.lab.heal()
+
+    def ready(self, within: float = READY_WITHIN) -> None:
+        since, deadline = None, time.monotonic() + within
+        while True:
+            lacks = self.lacks()
+            now = time.monotonic()
+            since = None if lacks else since or now
+            if since is not None and now - since >= CALM:
+                return
+            if now >= deadline:
+                raise Unreachable(f"not fit for a fault within {within:g} s: {lacks}")
+            time.sleep(0.5)
+
+    def lacks(self) -> str:
+        """What keeps the pair from being fit for the next fault; empty when nothing does."""
+        status = self.site.status()
+        base, vip = status["database"], status["database"]["vip"]
+        standbys = [m for m in base["members"] if m["role"] == "standby"]
+        if base["primary"] is None or vip["holder"] != base["primary"]:
+            return f"primary {base['primary']}, VIP on {vip['holder']}"
+        if not any(m["sync"] and m["state"] == "streaming" and m["lag_bytes"] == 0 for m in standbys):
+            return f"standbys {standbys}"
+        if not status["etcd"]["healthy"]:
+            return "etcd is not whole"
+        if self.now and self.now.hactl and status["verdict"] != "healthy":
+            return "; ".join(f"{r['code']} {r['subject']}: {r['detail']}" for r in status["reasons"])
+        return ""
+
+    def primary_and_standby(self) -> tuple[str, str]:
+        primary = self.site.status()["database"]["primary"]
+        return primary, next(n for n in self.lab.spec.databases if n != primary)
+
+    def redundant(self) -> bool:
+        """Whether any database node has a synchronous standby that streams."""
+        for node in self.lab.spec.databases:
+            try:
+                if self.lab.machine(node).power() is Power.ON and self._asked(node) == "1":
+                    return True
+            except HactlError:
+                continue
+        return False
+
+    def _asked(self, node: str) -> str:
+        argv = ["runuser", "-u", "postgres", "--", "psql", "-XAtc", _STREAMING]
+        return self.lab.exec(node, argv, within=3).out.strip()
+
+    def _settings(self, *, defaults: bool) -> None:
+        node = next(iter(self.lab.spec.databases))
+        ours: dict[str, Any] = json.loads(self.lab.exec(node, ["cat", str(layout.DCS_CONFIG)]).out)
+        wanted = DEFAULTS if defaults else {key: ours[key] for key in DEFAULTS}
+        words = [word for key, value in wanted.items() for word in ("-s", f"{key}={value}")]
+        argv = [*PATRONICTL, "edit-config", self.lab.spec.cluster, "--force", "--quiet", *words]
+        self.lab.exec(node, argv, within=60)
+        time.sleep(2 * DEFAULTS["loop_wait"])  # every member has read it, and the lease in etcd is a new one
+
+    def _fence_agents(self, *, there: bool) -> None:
+        """As if the spec named no fence agent: what the controllers read, and that they read it again."""
+        for node in [*self.lab.spec.databases, *self.lab.spec.witnesses]:
+            text = self._specs.setdefault(node, self.lab.exec(node, ["cat", str(layout.SPEC)]).out)
+            if not there:
+                document = yaml.safe_load(text)
+                document.get("fencing", {}).pop("agents", None)
+                text = yaml.safe_dump(document, sort_keys=False)
+            self.lab.exec(node, ["sh", "-c", f"cat >{layout.SPEC}"], stdin=text)
+            self.lab.exec(node, ["systemctl", "reload", "hactl-controller.service"])

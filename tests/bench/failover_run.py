@@ -1,0 +1,152 @@
+"""One run: a fault under load, how long nobody could write, how long until both nodes had everything."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hactl.drill import report
+from hactl.drill.checker import Judgment, Row, judge
+from hactl.drill.history import Event, Mark, Outcome, Write
+from hactl.drill.session import Session
+from hactl.errors import HactlError, Unreachable
+from hactl.lab.faults_process import thaw_postgres
+from hactl.lab.lab import Lab
+from hactl.lab.machine import Power
+from tests.bench.failover_cases import Case, Variant
+from tests.bench.failover_modes import Modes
+
+REDUNDANT_WITHIN: Final = 180.0
+AFTER: Final = 1.5  # seconds of writing after the outage: a second one would show
+STALL_SEEN: Final = 8.0  # seconds after a fault that need not cost an outage
+
+
+@dataclass
+class Run:
+    """One cell of the matrix, once."""
+
+    modes: Modes
+    case: Case
+    variant: Variant
+    chance: random.Random
+
+    @property
+    def lab(self) -> Lab:
+        return self.modes.lab
+
+    def once(self) -> dict[str, Any]:
+        """The record of the run. The lab is whole again afterwards, or the record says that it was not."""
+        self.modes.enter(self.variant)
+        session = self.modes.site.session(f"{self.case.name}.{self.variant.name}")
+        with session.running():
+            time.sleep(self.chance.uniform(1.0, 3.0))  # nothing may depend on where in a loop it hits
+            primary, standby = self.modes.primary_and_standby()
+            victim = primary if self.case.on == "primary" else standby
+            fault = session.fault(victim, lambda: self.case.act(self.lab, primary, standby))
+            recovered = self._recovered(session, fault)
+            rejoin = self._rejoined(session, victim)
+            time.sleep(0.5)
+        tables = session.tables()
+        events = session.history.snapshot()
+        verdict = judge(events, tables)
+        report.save(verdict, session.history.path)
+        found = {
+            "case": self.case.name,
+            "variant": self.variant.name,
+            "history": session.history.path.name,
+            "victim": victim,
+            "fault": fault.begin,
+            "seconds": figure(self.case, verdict, recovered=recovered),
+            "rejoin": rejoin,
+            **judged(verdict, events, tables),
+        }
+        if self.variant.hactl:
+            found["incident"] = incident(self.lab, fault)
+        return found
+
+    def _recovered(self, session: Session, fault: Mark) -> bool:
+        if self.case.stall:
+            time.sleep(STALL_SEEN)
+        try:
+            session.acknowledged(3, within=self.case.limit, since=fault.end)
+        except Unreachable:
+            return False
+        time.sleep(AFTER)
+        return True
+
+    def _rejoined(self, session: Session, victim: str) -> float | None:
+        """Seconds from the mending (from the fault, if it needs none) to a synchronous standby again."""
+        begin = self._mended(session, victim)
+        deadline = begin + REDUNDANT_WITHIN
+        while not self.modes.redundant():
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.2)
+        return time.monotonic() - begin
+
+    def _mended(self, session: Session, victim: str) -> float:
+        if self.case.name in {"crash", "switchover"}:
+            session.heal(victim, lambda: None)
+            return next(e.begin for e in session.history.snapshot() if isinstance(e, Mark))
+        return session.heal(victim, lambda: self._mend(victim)).begin
+
+    def _mend(self, victim: str) -> None:
+        if self.lab.machine(victim).power() is Power.OFF:
+            self.lab.power_on(victim, wait=False)
+        self.lab.heal()
+        if self.case.name == "freeze-postgres":
+            thaw_postgres(self.lab, victim)
+
+
+def figure(case: Case, verdict: Judgment, *, recovered: bool) -> float | None:
+    """None: not within the case's limit."""
+    if verdict.outage is None or not recovered:
+        return None
+    return verdict.outage.silence if case.stall else verdict.outage.recovery
+
+
+def judged(verdict: Judgment, events: Sequence[Event], tables: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
+    """What the checker says, and how much it looked at."""
+    acked = {(e.client, e.seq) for e in events if isinstance(e, Write) and e.outcome is Outcome.OK}
+    kept = [{(r.client, r.seq) for r in rows} for rows in tables.values()]
+    return {
+        "silence": verdict.outage.silence if verdict.outage else None,
+        "lost": max((len(acked - rows) for rows in kept), default=len(acked)),
+        "dual": sum(f.invariant == "I1" for f in verdict.findings),
+        "findings": [f"{f.invariant}: {f.sentence}" for f in verdict.findings],
+        "counts": dict(verdict.counts),
+    }
+
+
+def incident(lab: Lab, fault: Mark) -> dict[str, Any] | None:
+    """The newest incident, if it was opened after the fault: each phase in seconds after the fault."""
+    argv = [sys.executable, "-m", "hactl", "--spec", str(lab.folder.spec), "-o", "json", "incident"]
+    try:
+        listed = _json([*argv, "list"])
+        newest = max(_incidents(listed), key=lambda i: _first(i) or 0.0, default=None)
+        if newest is None or (_first(newest) or 0.0) < fault.begin:
+            return None
+    except (HactlError, subprocess.SubprocessError, ValueError, KeyError) as error:
+        return {"error": str(error)}
+    phases = {s["phase"]: s["mono_ms"] / 1000 - fault.begin for s in newest["stamps"]}
+    proof = next((s["evidence"] for s in newest["stamps"] if s["phase"] == "proof"), "")
+    return {"id": newest["id"], "kind": newest["kind"], "phases": phases, "proof": proof}
+
+
+def _incidents(listed: Any) -> list[dict[str, Any]]:
+    return list(listed["incidents"] if isinstance(listed, dict) else listed)
+
+
+def _first(found: Mapping[str, Any]) -> float | None:
+    return found["stamps"][0]["mono_ms"] / 1000 if found.get("stamps") else None
+
+
+def _json(argv: Sequence[str]) -> Any:
+    done = subprocess.run(argv, check=True, capture_output=True, timeout=30, encoding="utf-8")
+    return json.loads(done.stdout)
