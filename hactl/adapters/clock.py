@@ -9,3 +9,7 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def boottime(self) -> float:
+        """Seconds since the machine's start; it counts on while the machine sleeps."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from hactl.render import (
+    alertmanager,
     archive_checks,
     base,
     control,
     etcd,
     hactl,
     keepalived,
+    lease,
     nginx,
     orthanc,
     postgres,
@@ -30,11 +32,13 @@ RENDERERS: tuple[Renderer, ...] = (
     etcd.render,
     postgres.render,
     control.render,
+    lease.render,
     keepalived.render,
     archive_checks.render,
     orthanc.render,
     nginx.render,
     prometheus.render,
+    alertmanager.render,
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hactl import layout
@@ -14,6 +14,12 @@ from hactl.spec.model import ClusterSpec, Node, Vip
 
 UNIT: Final = "keepalived.service"
 SCRIPT_USER: Final = "hactl"
+
+# A node takes the address three and a half of these after it may. For the database one node may at a time,
+# whatever is lost on the way, so a short one risks nothing.
+DATABASE_ADVERT: Final = 0.1
+ARCHIVE_ADVERT: Final = 0.25
+TRACK_NAME: Final = "hactl_lease"
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ INDEX: Final = Check("check_index", str(layout.LIB / "check-archive-index"), 5, 
 
 @dataclass(frozen=True)
 class Instance:
-    """One virtual IP on one node."""
+    """One virtual IP on one node. `advert` in seconds; `tracks`: a file whose number takes the node out."""
 
     name: str
     interface: str
@@ -45,6 +51,8 @@ class Instance:
     address: str
     peers: tuple[str, ...]
     checks: tuple[str, ...]
+    advert: float
+    tracks: str = ""
 
 
 def render(spec: ClusterSpec, _secrets: RenderSecrets) -> Iterator[RenderedFile]:
@@ -58,7 +66,8 @@ def render(spec: ClusterSpec, _secrets: RenderSecrets) -> Iterator[RenderedFile]
 def _instances(spec: ClusterSpec, node: str) -> tuple[Instance, ...]:
     found = []
     if node in spec.databases:
-        found.append(_instance("database", spec.vips.database, node, spec.databases, (PRIMARY,)))
+        database = _instance("database", spec.vips.database, node, spec.databases, (PRIMARY,))
+        found.append(replace(database, advert=DATABASE_ADVERT, tracks=TRACK_NAME))
     if node in spec.archives:
         found.append(_instance("archive", spec.vips.archive, node, spec.archives, (ARCHIVE, INDEX)))
     return tuple(found)
@@ -69,7 +78,7 @@ def _instance(
 ) -> Instance:
     peers = tuple(str(n.address) for other, n in holders.items() if other != node)
     names = tuple(check.name for check in checks)
-    return Instance(name, vip.interface, vip.router_id, str(vip.address), peers, names)
+    return Instance(name, vip.interface, vip.router_id, str(vip.address), peers, names, ARCHIVE_ADVERT)
 
 
 def _files(spec: ClusterSpec, node: str, vips: tuple[Instance, ...]) -> Iterator[RenderedFile]:
@@ -86,6 +95,8 @@ def _files(spec: ClusterSpec, node: str, vips: tuple[Instance, ...]) -> Iterator
             script_user=SCRIPT_USER,
             checks=[c for c in (PRIMARY, ARCHIVE, INDEX) if c.name in used],
             vips=vips,
+            track_name=TRACK_NAME,
+            track_file=layout.TRACK_FILE if node in spec.databases else "",
         ),
         component="keepalived",
         on_change="reload",
@@ -104,7 +115,12 @@ def _files(spec: ClusterSpec, node: str, vips: tuple[Instance, ...]) -> Iterator
             node=node,
             path=PRIMARY.command,
             content=text(
-                "keepalived/check-primary.j2", header=head, pki=layout.PKI, port=layout.PORT_PATRONI
+                "keepalived/check-primary.j2",
+                header=head,
+                pki=layout.PKI,
+                port=layout.PORT_PATRONI,
+                open_file=layout.OPEN_FILE,
+                lease_file=layout.LEASE_FILE,
             ),
             component="keepalived",
             mode="0755",

@@ -1,0 +1,158 @@
+"""Puts the agent of one node together and runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hactl.agent import node_looks, primary
+from hactl.agent.facts import Looks, Publisher
+from hactl.agent.hands import Body, Hands
+from hactl.agent.holder import Holder
+from hactl.agent.lease import Primary
+from hactl.agent.looks import Look
+from hactl.agent.loop import LeaseLoop, Machine, Me, PlainLoop
+from hactl.agent.primary import PrimaryLook
+from hactl.layout import PORT_PATRONI
+from hactl.spec.model import ClusterSpec
+from hactl.view.model import Probe, State
+from hactl.wiring_agent import AgentParts, DatabaseParts
+
+TAKE_WITHIN = 10.0  # s: open-lease may be at work, which ends by itself
+PATRONI_UNIT, KEEPALIVED_UNIT = "patroni.service", "keepalived.service"
+
+
+class Relay:
+    """Calls what is built later."""
+
+    def __init__(self) -> None:
+        self._to: Callable[[], None] = lambda: None
+
+    def to(self, target: Callable[[], None]) -> None:
+        self._to = target
+
+    def __call__(self) -> None:
+        self._to()
+
+
+@dataclass(frozen=True)
+class Agent:
+    loop: LeaseLoop | PlainLoop
+    start: Callable[[threading.Event], None]
+
+
+def build(spec: ClusterSpec, node: str, parts: AgentParts) -> Agent:
+    me = Me(node, parts.boot, parts.keys, spec.fencing.lease.value)
+    publish = Relay()
+    if parts.database is None:
+        hands = Hands(
+            node, parts.boot, parts.keys, parts.kv, Body(parts.acts, None, None, parts.notes, lambda: None),
+            parts.events.say,
+        )  # fmt: skip
+        plain = PlainLoop(me, parts.kv, hands, parts.clocks, parts.service)
+        return _agent(me, parts, plain, hands, _looks(parts, publish), publish)
+    return _database(me, parts, parts.database, publish)
+
+
+def _database(me: Me, parts: AgentParts, own: DatabaseParts, publish: Relay) -> Agent:
+    wake = Relay()
+    url = primary.URL.format(port=PORT_PATRONI)
+    patroni = PrimaryLook(own.patroni.send, url, parts.clocks, wake)
+    holder = Holder(own.table, own.vip, parts.notes, parts.clocks)
+    looks = _looks(parts, publish, own, patroni)
+    body = Body(parts.acts, own.table, holder, parts.notes, lambda: _state(parts))
+    hands = Hands(me.node, me.boot, me.keys, parts.kv, body, parts.events.say)
+    machine = Machine(own.table, holder, patroni, parts.notes, parts.clocks, parts.service)
+    loop = LeaseLoop(me, parts.kv, machine, hands, parts.events.say)
+    wake.to(loop.wake)
+    agent = _agent(me, parts, loop, hands, looks, publish)
+
+    def start(stop: threading.Event) -> None:
+        parts.notes.not_ready()
+        parts.notes.take(within=TAKE_WITHIN)
+        patroni.start(stop)
+        agent.start(stop)
+
+    return Agent(loop, start)
+
+
+def _state(parts: AgentParts) -> str | None:
+    gone = node_looks.postgres_gone(parts.processes.of(PATRONI_UNIT))
+    return "stopped" if gone else None
+
+
+def _agent(
+    me: Me, parts: AgentParts, loop: LeaseLoop | PlainLoop, hands: Hands, looks: Looks, publish: Relay
+) -> Agent:
+    publisher = Publisher(me, parts.kv, looks, loop, parts.clocks)
+    publish.to(publisher.wake)
+    keys = me.keys
+    mine = [keys.order(me.node)]
+    if isinstance(loop, LeaseLoop):
+        mine += [keys.leader, keys.fence(me.node), keys.prime(me.node)]
+
+    def start(stop: threading.Event) -> None:
+        hands.start(stop)
+        looks.start(stop)
+        publisher.start(stop)
+        watch = threading.Thread(
+            target=parts.kv.watch, args=(mine, loop.wake, stop), name="watch", daemon=True
+        )
+        watch.start()
+
+    return Agent(loop, start)
+
+
+def _looks(
+    parts: AgentParts,
+    publish: Relay,
+    own: DatabaseParts | None = None,
+    patroni: PrimaryLook | None = None,
+) -> Looks:
+    now, storage = parts.clocks.monotonic, parts.storage
+    keepalived = None
+    if parts.vips:
+        keepalived = Look(
+            "keepalived",
+            lambda: node_looks.keepalived_probe(parts.processes.of(KEEPALIVED_UNIT)),
+            1.0,
+            now,
+            publish,
+        )
+    return Looks(
+        units=Look("units", parts.units, 2.0, now),
+        disks=Look("disks", parts.disks, 5.0, now),
+        vips=lambda: tuple(name for name, vip in parts.vips.items() if vip.here()),
+        patroni=None if patroni is None else (lambda: _patroni_probe(patroni)),
+        postgres=None if own is None else Look("postgres", own.postgres.look, 1.0, now),
+        keepalived=keepalived,
+        canary=None if own is None else Look("canary", own.canary.write, 1.0, now),
+        storage=None if storage is None else Look("storage", storage.look, 2.0, now, publish),
+        peers={
+            name: Look(f"peer-{name}", node_looks.PeerProbe(accepts).look, 0.25, now, publish)
+            for name, accepts in (own.peers if own else {}).items()
+        },
+        ledger=own.ledger if own else dict,
+    )
+
+
+def _patroni_probe(patroni: PrimaryLook) -> Probe:
+    """Alive: it answers, whatever it says."""
+    silent = patroni.primary() is Primary.SILENT
+    return Probe(State.FAILED if silent else State.OK, patroni.why)
+
+
+def run(agent: Agent) -> None:
+    """Until SIGTERM or SIGINT. What holds is left: the lease ends by itself, or open-lease opens it."""
+    stop = threading.Event()
+
+    def end(_number: int, _frame: object) -> None:
+        stop.set()
+        agent.loop.wake()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    agent.start(stop)
+    agent.loop.run(stop)

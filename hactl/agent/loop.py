@@ -1,0 +1,221 @@
+"""The agent's main loop. On database nodes a round each 0.5 s renews the fencing lease, or ends it.
+
+systemd's watchdog hears of each round from here and from nowhere else: a frozen loop is killed and started
+again well before the lease would have run out twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hactl.agent import ask, lease, obey
+from hactl.agent.hands import Hands
+from hactl.agent.holder import Holder
+from hactl.agent.lease import Now, Stand
+from hactl.agent.ports import Clocks, Lease, Notes, Service
+from hactl.agent.primary import PrimaryLook
+from hactl.errors import HactlError, Unreachable
+from hactl.ports import EtcdKv
+from hactl.view.control import Mode
+from hactl.view.keys import Keys
+
+EVERY = 0.5
+ASK_WITHIN = 0.9  # all endpoints together: a round must end before systemd's watchdog bites
+NOT_SOONER = 0.02  # between rounds, however many hints come
+APPLY_PLANNED = 1.0
+PLAIN_EVERY = 1.0
+PLAIN_WITHIN = 1.5
+
+
+@dataclass(frozen=True)
+class Me:
+    """`length`: the lease's, in seconds."""
+
+    node: str
+    boot: str
+    keys: Keys
+    length: float
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the facts say of the loop."""
+
+    mode: Mode | None
+    lease_left: float | None
+    thawed: int
+
+
+class PlainLoop:
+    """A node without a database: it is asked for orders only."""
+
+    def __init__(self, me: Me, kv: EtcdKv, hands: Hands, clocks: Clocks, service: Service) -> None:
+        self._me, self._kv, self._hands, self._clocks, self._service = me, kv, hands, clocks, service
+        self._memory = obey.Memory()
+        self._wake = threading.Event()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def told(self) -> Told:
+        return Told(None, None, 0)
+
+    def run(self, stop: threading.Event) -> None:
+        self._service.say("READY=1")
+        while not stop.is_set():
+            self.round()
+            self._service.say("WATCHDOG=1")
+            self._wake.wait(PLAIN_EVERY)
+            self._wake.clear()
+
+    def round(self) -> None:
+        try:
+            reads = ask.order_reads(self._me.keys, self._me.node)
+            asked = ask.orders(self._kv.ranges(reads, within=PLAIN_WITHIN).ranges)
+        except (Unreachable, ValueError):
+            return
+        tasks, self._memory = obey.decide(asked, self._memory, self._clocks.monotonic())
+        for task in tasks:
+            self._hands.take(task)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The node as the lease's loop uses it."""
+
+    lease: Lease
+    holder: Holder
+    primary: PrimaryLook
+    notes: Notes
+    clocks: Clocks
+    service: Service
+
+
+class LeaseLoop:
+    """A database node."""
+
+    def __init__(self, me: Me, kv: EtcdKv, machine: Machine, hands: Hands, say: Callable[..., None]) -> None:
+        self._me, self._kv, self._machine, self._hands, self._say = me, kv, machine, hands, say
+        self._clocks, self._holder = machine.clocks, machine.holder
+        self._memory = obey.Memory(fenced=machine.notes.fenced())
+        self._stand = Stand(None, False, 0.0, "hactl starts")
+        self._pulse = self._now()
+        self._leased = False
+        self._seq = self._thawed = 0
+        self._silent = ""
+        self._wake = threading.Event()
+        self._closed = False
+
+    def wake(self) -> None:
+        """A hint that a round now would find news."""
+        self._wake.set()
+
+    def told(self) -> Told:
+        return Told(Mode.LEASED if self._closed else None, self._stand.left(self._now()), self._thawed)
+
+    def run(self, stop: threading.Event) -> None:
+        while not self._closed and not stop.is_set():
+            self.go_leased()
+            if not self._closed:
+                stop.wait(EVERY)
+        self._pulse = self._now()
+        self._machine.notes.ready()
+        while not stop.is_set():
+            start = self._clocks.monotonic()
+            self.round()
+            self._machine.service.say("READY=1", "WATCHDOG=1", f"STATUS={self._stand.why}")
+            self._rest(start)
+
+    def go_leased(self) -> None:
+        """The first act: what was open gets an end, in the kernel first, then on disk, then in etcd."""
+        notes, table = self._machine.notes, self._machine.lease
+        now, length = self._now(), self._me.length
+        try:
+            opened = notes.opened() or table.opened()
+            here = self._holder.here()
+            if opened:
+                table.close(int(length * 1000) if here else 0)
+            self._stand = lease.at_start(
+                now,
+                opened=opened and here,
+                track=notes.tracked(),
+                word=0.0 if opened else notes.last_word(),
+                length=length,
+            )
+            notes.word(self._stand.word)
+            notes.forget_open()
+        except HactlError as error:
+            self._say("cannot go leased", why=error.message)
+            return
+        self._closed = True
+        self._say("leased", was_open=opened, holds_vip=here)
+
+    def round(self) -> None:
+        self._check_thaw(EVERY)
+        self._seq += 1
+        heard = self._ask()
+        self._machine.service.say("WATCHDOG=1")
+        self._check_thaw(ASK_WITHIN)
+        answer = None if heard is None else heard.answer
+        primary = self._machine.primary.primary()
+        wanted = lease.decide(self._me.node, answer, primary, self._stand, self._now(), self._me.length)
+        self._stand_on(wanted)
+        self._machine.primary.awaited(wanted=wanted.until is not None and not wanted.vip)
+        if heard is not None:
+            self._leased = heard.mode == str(Mode.LEASED)
+            self._obey(heard.asked)
+        self._check_thaw(APPLY_PLANNED)
+
+    def _ask(self) -> ask.Heard | None:
+        alive = ask.alive_text(self._me.boot, self._seq)
+        deal = ask.lease_transaction(self._me.keys, self._me.node, alive, say_leased=not self._leased)
+        sent = self._clocks.boottime()
+        try:
+            reply = self._kv.txn(deal.compares, deal.then, deal.otherwise, within=ASK_WITHIN, again=True)
+            found = ask.heard(reply, sent)
+        except (Unreachable, ValueError) as error:
+            why = str(error)
+            if not self._silent:
+                self._say("etcd is silent", why=why)
+            self._silent = why
+            return None
+        if self._silent:
+            self._say("etcd answers again")
+        self._silent = ""
+        return replace(found, mode=str(Mode.LEASED)) if not self._leased else found
+
+    def _stand_on(self, wanted: Stand) -> None:
+        before, self._stand = self._stand, self._holder.apply(wanted)
+        if (before.until is None, before.vip, before.why) != (
+            self._stand.until is None,
+            self._stand.vip,
+            self._stand.why,
+        ):
+            self._say("stand", lease=self._stand.until is not None, vip=self._stand.vip, why=self._stand.why)
+
+    def _obey(self, asked: obey.Asked) -> None:
+        tasks, self._memory = obey.decide(asked, self._memory, self._clocks.monotonic())
+        for task in tasks:
+            self._hands.take(task)
+
+    def _check_thaw(self, planned: float) -> None:
+        now = self._now()
+        why = lease.thawed(self._pulse, now, planned)
+        self._pulse = now
+        if why is None:
+            return
+        self._thawed += 1
+        self._holder.distrust()
+        self._stand = self._holder.apply(lease.after_thaw(self._stand, why))
+        self._say("thawed", why=why, times=self._thawed)
+        self._pulse = self._now()
+
+    def _now(self) -> Now:
+        return Now(self._clocks.boottime(), self._clocks.monotonic())
+
+    def _rest(self, start: float) -> None:
+        left = start + EVERY - self._clocks.monotonic()
+        self._wake.wait(max(NOT_SOONER, left))
+        self._wake.clear()

@@ -1,0 +1,56 @@
+"""The looks of one node, by what it is: adapters in, answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from hactl.view.control import PeerLook
+from hactl.view.model import Probe, State
+
+PEER_WITHIN = 0.25
+ENOUGH = 8  # misses are counted up to here: more say nothing new
+
+
+class Process(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+
+class UnitProcesses(Protocol):
+    @property
+    def processes(self) -> Sequence[Process]: ...
+
+    @property
+    def frozen(self) -> bool: ...
+
+
+def keepalived_probe(found: UnitProcesses) -> Probe:
+    """A stopped one still holds its address, but moves nothing any more."""
+    if not found.processes:
+        return Probe(State.FAILED, "keepalived does not run")
+    stopped = [p for p in found.processes if p.state in "Tt"]
+    if found.frozen or stopped:
+        return Probe(State.FAILED, "keepalived is frozen")
+    return Probe(State.OK)
+
+
+def postgres_gone(found: UnitProcesses) -> bool:
+    """Whether no process of PostgreSQL is left; one that cannot die yet (state D) is one."""
+    return not any(p.name.startswith("postgres") for p in found.processes)
+
+
+class PeerProbe:
+    """Consecutive misses of a TCP connection to the other database node's PostgreSQL."""
+
+    def __init__(self, accepts: Callable[..., Probe]) -> None:
+        self._accepts = accepts
+        self._misses = 0
+
+    def look(self) -> PeerLook:
+        found = self._accepts(within=PEER_WITHIN)
+        self._misses = 0 if found.ok else min(self._misses + 1, ENOUGH)
+        return PeerLook(self._misses, found.why)

@@ -1,0 +1,135 @@
+"""Builds what the agent of one node speaks to, from a spec and a site."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hactl import layout
+from hactl.adapters import tcp
+from hactl.adapters.agent_notes import AgentNotes
+from hactl.adapters.canary import FsyncCanary
+from hactl.adapters.clock import SystemClock
+from hactl.adapters.etcd_kv import EtcdKvClient
+from hactl.adapters.events import EventLog
+from hactl.adapters.http import HttpsClient
+from hactl.adapters.kernel import LeaseTable
+from hactl.adapters.ledger_files import newest_ledger
+from hactl.adapters.postgres_local import LocalPostgres
+from hactl.adapters.processes import Processes, boot_mark, disk, unit_states
+from hactl.adapters.rootacts import SudoActs
+from hactl.adapters.storage_mark import StorageMark
+from hactl.adapters.systemd_notify import SystemdNotify
+from hactl.adapters.vip import KernelVip
+from hactl.render import acts
+from hactl.site import Site
+from hactl.spec.model import ClusterSpec
+from hactl.view.keys import Keys
+from hactl.view.model import Disk, Probe
+from hactl.wiring import etcd_kv
+
+
+@dataclass(frozen=True)
+class DatabaseParts:
+    """Only database nodes have these. `peers` ask whether the other one's PostgreSQL accepts, in time."""
+
+    table: LeaseTable
+    vip: KernelVip
+    postgres: LocalPostgres
+    canary: FsyncCanary
+    patroni: HttpsClient
+    peers: Mapping[str, Callable[..., Probe]]
+    ledger: Callable[[], Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class AgentParts:
+    """`vips`: by name, all that this node may hold."""
+
+    boot: str
+    keys: Keys
+    clocks: SystemClock
+    kv: EtcdKvClient
+    notes: AgentNotes
+    acts: SudoActs
+    service: SystemdNotify
+    events: EventLog
+    processes: Processes
+    units: Callable[[], dict[str, str]]
+    disks: Callable[[], tuple[Disk, ...]]
+    vips: Mapping[str, KernelVip]
+    database: DatabaseParts | None
+    storage: StorageMark | None
+
+
+def agent_parts(spec: ClusterSpec, site: Site, node: str) -> AgentParts:
+    https = HttpsClient(site.ca, site.cert, site.key)
+    vips = _vips(spec, node)
+    units = (*acts.units(spec, node), "hactl-rules.service")
+    return AgentParts(
+        boot=boot_mark(),
+        keys=Keys(spec.cluster),
+        clocks=SystemClock(),
+        kv=etcd_kv(spec, site, here=node),
+        notes=AgentNotes(Path(layout.RUN), Path(layout.STATE)),
+        acts=SudoActs(),
+        service=SystemdNotify(),
+        events=EventLog(f"agent {node}"),
+        processes=Processes(),
+        units=functools.partial(unit_states, units),
+        disks=functools.partial(_disks, spec, node),
+        vips=vips,
+        database=_database(spec, site, node, https) if node in spec.databases else None,
+        storage=StorageMark(Path(spec.archive.storage), spec.cluster) if node in spec.archives else None,
+    )
+
+
+def _disks(spec: ClusterSpec, node: str) -> tuple[Disk, ...]:
+    """Those that fill up. Raises Unreachable: one cannot be looked at."""
+    paths = ["/"]
+    if node in spec.databases:
+        paths.append("/var/lib/postgresql")
+    if node in spec.voters:
+        paths.append("/var/lib/etcd")
+    if node in spec.archives:
+        paths.append(spec.archive.storage)
+    return tuple(disk(path) for path in paths)
+
+
+def _vips(spec: ClusterSpec, node: str) -> dict[str, KernelVip]:
+    found = {}
+    if node in spec.databases:
+        found["database"] = KernelVip(spec.vips.database.address, spec.vips.database.interface)
+    if node in spec.archives:
+        found["archive"] = KernelVip(spec.vips.archive.address, spec.vips.archive.interface)
+    return found
+
+
+def _database(spec: ClusterSpec, site: Site, node: str, https: HttpsClient) -> DatabaseParts:
+    vip = spec.vips.database
+    return DatabaseParts(
+        table=LeaseTable(str(vip.address.ip), Path(layout.LEASE_RULES)),
+        vip=KernelVip(vip.address, vip.interface),
+        postgres=LocalPostgres(conninfo(spec, site, node)),
+        canary=FsyncCanary(Path(layout.CANARY)),
+        patroni=https,
+        peers={
+            name: functools.partial(tcp.accepts, str(other.address), layout.PORT_POSTGRES)
+            for name, other in spec.databases.items()
+            if name != node
+        },
+        ledger=functools.partial(newest_ledger, Path(layout.LEDGER)),
+    )
+
+
+def conninfo(spec: ClusterSpec, site: Site, node: str) -> dict[str, str]:
+    """The monitoring role on this node's own address: its certificate is checked as anybody's."""
+    return {
+        "host": str(spec.nodes[node].address), "port": str(layout.PORT_POSTGRES),
+        "user": layout.ROLE_MONITOR, "dbname": "postgres", "passfile": str(site.pgpass),
+        "sslmode": "verify-full", "sslrootcert": str(site.ca), "channel_binding": "require",
+        "gssencmode": "disable", "tcp_user_timeout": "2000",
+        "keepalives_idle": "2", "keepalives_interval": "1", "keepalives_count": "3",
+    }  # fmt: skip

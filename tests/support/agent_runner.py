@@ -1,0 +1,82 @@
+"""Started by agent_lab: the agent as `hactl agent run` builds it, but for its paths and root's acts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import sys
+from pathlib import Path
+
+from hactl.adapters.agent_notes import AgentNotes
+from hactl.adapters.canary import FsyncCanary
+from hactl.adapters.kernel import LeaseTable
+from hactl.agent.build import build, run
+from hactl.site import Site
+from hactl.spec.model import ClusterSpec
+from hactl.wiring_agent import agent_parts
+
+
+class NotedActs:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def act(self, verb: str, unit: str = "", *, within: float) -> str:
+        with (self._folder / "acts").open("a") as out:
+            out.write(f"{verb} {unit}".strip() + "\n")
+        if verb in {"fence", "stop-postgres"}:
+            (self._folder / "postgres").unlink(missing_ok=True)
+        return f"done within {within:g} s"
+
+
+@dataclasses.dataclass(frozen=True)
+class OneProcess:
+    name: str = "postgres"
+    state: str = "S"
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    processes: tuple[OneProcess, ...]
+    frozen: bool = False
+
+
+class NotedProcesses:
+    """PostgreSQL runs while there is a file `postgres`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def of(self, _unit: str) -> Listed:
+        return Listed((OneProcess(),) if (self._folder / "postgres").exists() else ())
+
+
+def main(file: str) -> None:
+    config = json.loads(Path(file).read_text())
+    folder = Path(config["folder"])
+    spec: ClusterSpec = pickle.loads((folder / "spec").read_bytes())  # noqa: S301 - the test's own file
+    site = Site(
+        state=folder, ca=Path(config["ca"]), cert=Path(config["cert"]), key=Path(config["key"]),
+        pgpass=folder / "pgpass", known_hosts=folder / "known", ssh_key=None, on_node=True, lab=None,
+    )  # fmt: skip
+    parts = agent_parts(spec, site, config["node"])
+    assert parts.database is not None
+    vip = str(spec.vips.database.address.ip)
+    own = dataclasses.replace(
+        parts.database,
+        table=LeaseTable(vip, folder / "lease.nft"),
+        canary=FsyncCanary(folder / "canary"),
+    )
+    parts = dataclasses.replace(
+        parts,
+        database=own,
+        notes=AgentNotes(folder / "run", folder / "state"),
+        acts=NotedActs(folder),
+        processes=NotedProcesses(folder),
+        units=dict,
+    )
+    run(build(spec, config["node"], parts))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
