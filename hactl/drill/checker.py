@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
 from hactl.drill.history import Claim, Event, Look, Outcome, Server, Store, Write
@@ -68,6 +68,7 @@ def judge(
     `tables`: node -> the rows of this run that stand there. `images`: SOP instance UID -> SHA-256 of the
     pixels that came back. `limit`: longest allowed outage, seconds.
     """
+    events = named(events)
     stores = [e for e in events if isinstance(e, Store)]
     writes = [e for e in events if isinstance(e, Write)]
     looks = [e for e in events if isinstance(e, Look)]
@@ -90,6 +91,28 @@ def judge(
     counts["images"] = sum(s.outcome is Outcome.OK for s in stores)
     counts["rows"] = max((len(rows) for rows in tables.values()), default=0)
     return Judgment(findings, dict(counts), seen)
+
+
+def named(events: Sequence[Event]) -> list[Event]:
+    """Each instance by one name, the one it said most often.
+
+    What makes an instance is its system, timeline and start. Its name is a setting, and a Patroni that takes
+    over a running PostgreSQL may drop it for a moment (seen: 0.7 s); the cluster's name stands there then.
+    """
+    signs = [e for e in events if isinstance(e, Write | Claim) and e.server]
+    said: dict[tuple[str, int, str], Counter[str]] = defaultdict(Counter)
+    for sign in signs:
+        if s := sign.server:
+            said[s.system, s.timeline, s.started][s.node] += 1
+    return [_renamed(e, said) for e in events]
+
+
+def _renamed(event: Event, said: Mapping[tuple[str, int, str], Counter[str]]) -> Event:
+    if not isinstance(event, Write | Claim) or event.server is None:
+        return event
+    s = event.server
+    node = said[s.system, s.timeline, s.started].most_common(1)[0][0]
+    return event if node == s.node else replace(event, server=replace(s, node=node))
 
 
 def enough(

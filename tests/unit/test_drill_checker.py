@@ -75,6 +75,13 @@ def test_i1_answers_of_one_moment_do_not_prove_two_writable_nodes() -> None:
     assert broken(forge) == set()
 
 
+def test_i1_an_instance_that_forgot_its_name_for_a_moment_is_still_the_same() -> None:
+    forge = failover()
+    forge.write(replace(DB2, node="demo"))
+    forge.write(DB2)
+    assert broken(forge) == set()
+
+
 def test_i1_a_node_that_was_never_heard() -> None:
     forge = failover()
     forge.events = [e for e in forge.events if not (isinstance(e, Claim) and e.node == "db1" and e.server)]
