@@ -106,7 +106,7 @@ def _begin(s: Situation, dcs: Dcs, draft: Draft) -> None:
 def _incident(s: Situation, epoch: int) -> Incident:
     since = s.memory.suspected.since if s.memory.suspected else s.now
     # The wall clock is not the core's: whoever writes the incident down adds it.
-    stamp = Stamp(Phase.SUSPECTED, s.view.me, round(since * 1000), "", s.suspicion.said)
+    stamp = Stamp(Phase.SUSPECTED, s.view.me, round(since * 1000), "", s.suspicion.said, s.view.me)
     details = {
         "paths": {
             str(p): st.why or f"{st.misses} misses" for p, st in s.view.paths.get(s.victim, {}).items()

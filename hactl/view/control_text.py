@@ -43,7 +43,7 @@ def order_text(order: Order) -> str:
 def stamp_object(stamp: Stamp) -> dict[str, object]:
     return {
         "phase": str(stamp.phase), "node": stamp.node, "mono_ms": stamp.mono_ms, "wall": stamp.wall,
-        "evidence": stamp.evidence,
+        "evidence": stamp.evidence, "by": stamp.by,
     }  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def read_incident(found: Mapping[str, object]) -> Incident:
 def _stamp(found: Mapping[str, object]) -> Stamp:
     return Stamp(
         Phase(_text(found, "phase")), _text(found, "node"), _number(found, "mono_ms"), _text(found, "wall"),
-        str(found.get("evidence", "")),
+        str(found.get("evidence", "")), str(found.get("by", "")),
     )  # fmt: skip
 
 

@@ -25,13 +25,21 @@ class Phase(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Stamp:
-    """When a phase was seen: the observing node's monotonic milliseconds; the wall clock is for readers."""
+    """When `node` reached a phase. `mono_ms`: on the monotonic clock of `by`, the controller that saw it.
+
+    `by` is empty where that is `node` itself. The wall clock is for readers, and for what two clocks saw.
+    """
 
     phase: Phase
     node: str
     mono_ms: int
     wall: str
     evidence: str = ""
+    by: str = ""
+
+    @property
+    def clock(self) -> str:
+        return self.by or self.node
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ def elapsed(incident: Incident, phase: Phase) -> float | None:
     if end is None:
         return None
     start = incident.stamps[0]
-    if start.node == end.node:
+    if start.clock == end.clock and end.mono_ms >= start.mono_ms:  # less: it was booted in between
         return (end.mono_ms - start.mono_ms) / 1000
     try:
         took = dt.datetime.fromisoformat(end.wall) - dt.datetime.fromisoformat(start.wall)

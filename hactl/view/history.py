@@ -1,0 +1,147 @@
+"""What the journal tells: incidents with their phases, and acts with what became of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hactl.view.control_text import parse_incident, read_incident
+from hactl.view.incident import Incident, Phase, Stamp
+from hactl.view.journal import Kind, Record
+from hactl.view.parse.fields import mapping, number
+
+OPENS = "open-incident"
+
+
+@dataclass(frozen=True)
+class Act:
+    """An intent with its result. `ok` is None when nobody knows, or not yet."""
+
+    intent: Record
+    result: Record | None = None
+
+    @property
+    def ok(self) -> bool | None:
+        ok = self.result.data.get("ok") if self.result else None
+        return ok if isinstance(ok, bool) else None
+
+    @property
+    def said(self) -> str:
+        return str(self.result.data.get("said", "")) if self.result else "no result yet"
+
+    @property
+    def took_ms(self) -> int | None:
+        if self.result is None or self.result.boot != self.intent.boot:
+            return None
+        return self.result.mono_ms - self.intent.mono_ms
+
+    @property
+    def reason(self) -> str:
+        return str(self.intent.data.get("reason", ""))
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A phase of an incident. `since_ms`: from the first one; None: not tellable.
+
+    `exact`: by one node's monotonic clock. Otherwise another controller took over in between, and it is the
+    difference of two wall clocks, which NTP keeps together.
+    """
+
+    stamp: Stamp
+    since_ms: int | None
+    exact: bool
+
+
+def acts(records: Sequence[Record]) -> tuple[Act, ...]:
+    """In the order in which they were announced."""
+    results = {r.of: r for r in records if r.kind is Kind.RESULT}
+    return tuple(Act(r, results.get(r.seq)) for r in records if r.kind is Kind.INTENT)
+
+
+def incidents(records: Sequence[Record], open_: str | None = None) -> tuple[Incident, ...]:
+    """Oldest first; refused ones are none. `open_`: the incident key's text, newer than the journal."""
+    announced: dict[str, Incident] = {}
+    found: dict[str, Incident] = {}
+    opened = {a.intent.seq for a in acts(records) if a.ok}
+    for record in records:
+        incident = _whole(record)
+        if record.kind is Kind.INTENT and record.action == OPENS and incident:
+            (found if record.seq in opened else announced)[incident.id] = incident
+        elif record.kind is Kind.RESULT and incident:
+            found[incident.id] = incident
+        elif stamp := _stamp(record):
+            _mark(record.incident, stamp, found, announced)
+    if open_ is not None and (now := _parsed(open_)):
+        found[now.id] = now
+    return tuple(found.values())
+
+
+def _whole(record: Record) -> Incident | None:
+    try:
+        return read_incident(mapping(record.data.get("incident"), "incident"))
+    except ValueError:
+        return None
+
+
+def _parsed(text: str) -> Incident | None:
+    try:
+        return parse_incident(text)
+    except ValueError:
+        return None
+
+
+def _stamp(record: Record) -> Stamp | None:
+    if record.kind is not Kind.EVENT or record.action != "mark":
+        return None
+    data = record.data
+    try:
+        phase = Phase(str(data.get("phase")))
+    except ValueError:
+        return None
+    at = number(data.get("mono_ms"))
+    node, wall = str(data.get("node", record.node)), str(data.get("wall", record.wall))
+    evidence, by = str(data.get("evidence", "")), str(data.get("by", record.node))
+    return Stamp(phase, node, record.mono_ms if at is None else at, wall, evidence, by)
+
+
+def _mark(id_: str, stamp: Stamp, found: dict[str, Incident], announced: dict[str, Incident]) -> None:
+    """A mark also proves that an opening whose result was lost has happened."""
+    incident = found.get(id_) or announced.get(id_)
+    if incident is not None:
+        known = incident.reached(stamp.phase)
+        stamps = incident.stamps if known else (*incident.stamps, stamp)
+        found[id_] = dataclasses.replace(incident, stamps=stamps)
+
+
+def belonging(records: Sequence[Record], incident: Incident) -> tuple[Act, ...]:
+    """The acts of an incident: by its id, or by the epoch of its fence."""
+    return tuple(a for a in acts(records) if belongs(a.intent, incident))
+
+
+def belongs(record: Record, incident: Incident) -> bool:
+    if record.incident:
+        return record.incident == incident.id
+    return record.epoch != 0 and record.epoch == incident.epoch
+
+
+def timeline(incident: Incident) -> tuple[Moment, ...]:
+    """The phases in the order of their times."""
+    if not incident.stamps:
+        return ()
+    first = incident.stamps[0]
+    moments = [_moment(first, stamp) for stamp in incident.stamps]
+    return tuple(sorted(moments, key=lambda m: m.since_ms if m.since_ms is not None else 0))
+
+
+def _moment(first: Stamp, stamp: Stamp) -> Moment:
+    since = stamp.mono_ms - first.mono_ms
+    if stamp.clock == first.clock and since >= 0:  # less than 0: its node was booted in between
+        return Moment(stamp, since, exact=True)
+    try:
+        took = dt.datetime.fromisoformat(stamp.wall) - dt.datetime.fromisoformat(first.wall)
+    except (ValueError, TypeError):
+        return Moment(stamp, None, exact=False)
+    return Moment(stamp, max(0, round(took.total_seconds() * 1000)), exact=False)
