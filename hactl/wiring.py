@@ -44,10 +44,13 @@ def status_ports(spec: ClusterSpec, site: Site) -> Ports:
 
 
 def etcd_kv(spec: ClusterSpec, site: Site, here: str = "") -> EtcdKvClient:
-    """Hactl's keys and Patroni's, through whichever voter answers; `here` is asked first where it votes."""
+    """Hactl's keys and Patroni's, through whichever voter answers: `here` first, database nodes last.
+
+    A database node may be the one that was lost.
+    """
     from hactl.adapters.etcd_kv import EtcdKvClient  # noqa: PLC0415 - status must not pay for it
 
-    order = sorted(spec.voters, key=lambda name: name != here)
+    order = sorted(spec.voters, key=lambda name: (name != here, name not in spec.witnesses))
     endpoints = {name: f"https://{spec.voters[name].address}:{layout.PORT_ETCD_CLIENT}" for name in order}
     return EtcdKvClient(endpoints, HttpsClient(site.ca, site.cert, site.key))
 

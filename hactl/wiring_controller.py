@@ -18,7 +18,7 @@ from hactl.site import Site
 from hactl.spec.dsn import identity
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import Path
-from hactl.wiring import status_ports
+from hactl.wiring import etcd_kv, status_ports
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def controller_ports(
     http = HttpsClient(site.ca, site.cert, site.key)
     bases = {n: f"https://{d.address}:{layout.PORT_PATRONI}" for n, d in spec.databases.items()}
     return ControllerPorts(
-        kv=EtcdKvClient(endpoints(spec, me), http),
+        kv=etcd_kv(spec, site, me),
         questions=_questions(spec, http),
         heart=VipHeartbeat(heartbeat_conninfo(spec, site), row=list(spec.nodes).index(me) + 1, by=me),
         devices={
@@ -48,12 +48,6 @@ def controller_ports(
         reinit=PatroniReinit(http, bases),
         around=status_ports(spec, site),
     )
-
-
-def endpoints(spec: ClusterSpec, me: str) -> dict[str, str]:
-    """Members of etcd in the order to try: our own, witnesses, then database nodes, which may be lost."""
-    order = sorted(spec.voters, key=lambda name: (name != me, name not in spec.witnesses))
-    return {name: f"https://{spec.nodes[name].address}:{layout.PORT_ETCD_CLIENT}" for name in order}
 
 
 def heartbeat_conninfo(spec: ClusterSpec, site: Site) -> dict[str, str]:

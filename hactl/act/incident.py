@@ -30,7 +30,8 @@ def open_incident(action: OpenIncident, hands: Hands) -> Done:
     """Raises Refused: leader, epoch or controller changed, a fence or incident stands; nothing was done."""
     keys, intent = hands.keys, action.intent
     leader, node = intent.leader, intent.node
-    incident = _with_walls(action.incident, hands)
+    begun = _stamp(hands, Phase.INTENT, node, hands.clock.monotonic(), f"epoch {intent.epoch}, by {hands.me}")
+    incident = _with(_with_walls(action.incident, hands), begun)
     text = fence_text(intent)
     compares = (
         hands.ours(),
@@ -40,6 +41,7 @@ def open_incident(action: OpenIncident, hands: Hands) -> Done:
         _epoch_before(keys.epoch, intent.epoch),
         absent(keys.fence(node)),
         absent(keys.incident),
+        absent(keys.paused),
     )
     reads = (Get(keys.alive(node)), Get(keys.mode(node)))
     counted = hands.kv.grant(HOUR, within=WITHIN)
@@ -71,7 +73,7 @@ def mark(action: Mark, hands: Hands) -> Done:
     if incident.reached(action.phase):
         return Done(f"{action.phase} was marked before")
     at = action.at or hands.clock.monotonic()
-    stamp = Stamp(action.phase, action.node, int(at * 1000), _wall(hands, at), action.evidence)
+    stamp = _stamp(hands, action.phase, action.node, at, action.evidence)
     hands.journal.event(
         "mark",
         incident=incident.id,
@@ -79,7 +81,7 @@ def mark(action: Mark, hands: Hands) -> Done:
         data={"phase": str(stamp.phase), "node": stamp.node, "mono_ms": stamp.mono_ms, "wall": stamp.wall,
               "evidence": stamp.evidence, "by": hands.me},
     )  # fmt: skip
-    marked = dataclasses.replace(incident, stamps=(*incident.stamps, stamp))
+    marked = _with(incident, stamp)
     _commit(hands, (revision_is(hands.keys.incident, pair.mod_revision),),
             (Put(hands.keys.incident, incident_text(marked)),), "not marked")  # fmt: skip
     return Done(f"{action.phase} at {action.node}")
@@ -100,8 +102,8 @@ def withdraw(action: Withdraw, hands: Hands) -> Done:
     if action.incident:
         incident, pair = _open_one(action.incident, hands)
         now = hands.clock.monotonic()
-        stamp = Stamp(Phase.WITHDRAWN, hands.me, int(now * 1000), _wall(hands, now), action.why)
-        closed = dataclasses.replace(incident, stamps=(*incident.stamps, stamp), outcome=action.why)
+        stamp = _stamp(hands, Phase.WITHDRAWN, hands.me, now, action.why)
+        closed = dataclasses.replace(_with(incident, stamp), outcome=action.why)
         compares.append(revision_is(keys.incident, pair.mod_revision))
         then.append(Delete(keys.incident))
     _commit(hands, compares, then, "not withdrawn")
@@ -147,6 +149,17 @@ def _with_walls(incident: Incident, hands: Hands) -> Incident:
         s if s.wall else dataclasses.replace(s, wall=_wall(hands, s.mono_ms / 1000)) for s in incident.stamps
     )
     return dataclasses.replace(incident, stamps=stamps)
+
+
+def _stamp(hands: Hands, phase: Phase, node: str, at: float, evidence: str) -> Stamp:
+    return Stamp(phase, node, int(at * 1000), _wall(hands, at), evidence, hands.me)
+
+
+def _with(incident: Incident, stamp: Stamp) -> Incident:
+    """In the order of the phases: what is urgent is done first, and written down after."""
+    order = list(Phase)
+    stamps = sorted((*incident.stamps, stamp), key=lambda s: order.index(s.phase))
+    return dataclasses.replace(incident, stamps=tuple(stamps))
 
 
 def _wall(hands: Hands, mono: float) -> str:

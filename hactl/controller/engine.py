@@ -1,0 +1,147 @@
+"""All loops of a controller for one spec: started together, stopped together."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from hactl.act.hands import Hands
+from hactl.adapters.events import EventLog
+from hactl.controller.beat import Beats
+from hactl.controller.election import Election
+from hactl.controller.fast import FastLoop
+from hactl.controller.fences import FenceRuns
+from hactl.controller.haste import Haste
+from hactl.controller.journal import EtcdJournal
+from hactl.controller.journal_copy import Replica
+from hactl.controller.mirror import Mirror, Signs
+from hactl.controller.probes import Probe
+from hactl.controller.samples import Samples
+from hactl.controller.tick import Surroundings, Tick
+from hactl.errors import HactlError
+from hactl.metrics.instruments import Instruments
+from hactl.metrics.snapshot import Board
+from hactl.ports import Clock
+from hactl.spec.model import ClusterSpec
+from hactl.view.keys import Keys
+from hactl.wiring_controller import ControllerPorts
+
+LOOK: Final = 0.25
+LOOK_STANDING_BY: Final = 0.5
+FOLLOW: Final = 1.0
+PROBE: Final = 0.25
+PROBE_STANDING_BY: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Common:
+    """What lives as long as the process, and longer than one spec."""
+
+    me: str
+    keys: Keys
+    clock: Clock
+    election: Election
+    board: Board
+    instruments: Instruments
+    log: EventLog
+
+
+class Engine:
+    """One spec's loops. After `stop` it is of no more use; a new one goes on from what etcd holds."""
+
+    def __init__(
+        self,
+        spec: ClusterSpec,
+        ports: ControllerPorts,
+        journal: EtcdJournal,
+        copy: Replica,
+        common: Common,
+    ) -> None:
+        self._ports, self._common, self._journal, self._copy = ports, common, journal, copy
+        self._stop, self._stopping = threading.Event(), threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.samples = samples = Samples()
+        self._fences = FenceRuns(ports.devices, common.clock, samples)
+        self._mirror = Mirror(ports.kv, common.keys, common.clock, Signs(samples, spec.databases), common.log)
+        hands = self._hands(spec)
+        self._fast = FastLoop(
+            spec, samples, self._mirror, hands, common.clock, common.log, common.instruments, journal.begin
+        )
+        self._around = Surroundings(ports.around, samples, common.clock)
+        self._tick = Tick(
+            spec, samples, self._around, hands, common.clock, common.log, common.instruments, common.board
+        )
+        self._haste = Haste(samples, common.clock)
+
+    def _hands(self, spec: ClusterSpec) -> Hands:
+        common = self._common
+        return Hands(
+            me=common.me, kv=self._ports.kv, keys=common.keys, journal=self._journal, clock=common.clock,
+            claim=common.election.claim, fences=self._fences, reinit=self._ports.reinit,
+            yield_control=common.election.yield_control, new_id=lambda: secrets.token_hex(8),
+            addresses={str(n.address): name for name, n in spec.nodes.items()},
+            stopping=self._stopping.is_set,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        stop, common = self._stop, self._common
+        beat = common.board.beat
+        self._spawn("look", lambda: self._mirror.run(self._pace(LOOK, LOOK_STANDING_BY), stop,
+                                                     lambda: beat("look")))  # fmt: skip
+        self._spawn("watch", self._watch)
+        self._spawn("journal", self._follow)
+        self._spawn("fast", lambda: self._fast.run(stop, lambda: beat("fast")))
+        self._spawn("view", lambda: self._around.run(self.holding, stop, lambda: beat("view")))
+        self._spawn("tick", lambda: self._tick.run(stop, lambda: beat("tick")))
+        beats = Beats(self._ports.heart, self.samples, common.clock, common.instruments)
+        self._spawn("heartbeat", lambda: beats.run(self.holding, self._haste, stop))
+        pace = self._pace(PROBE, PROBE_STANDING_BY)
+        for (node, path), question in self._ports.questions.items():
+            probe = Probe(node, path, question, self.samples, common.clock, common.instruments)
+            self._spawn(f"{path} {node}", lambda probe=probe: probe.run(pace, stop))  # type: ignore[misc]
+
+    def stop(self, within: float) -> bool:
+        """The step in hand is finished, no other one begun. Whether the loops that act ended in time."""
+        self._stopping.set()
+        self._stop.set()
+        self.samples.changed.set()
+        self._mirror.wanted.set()
+        self._journal.written.set()
+        deadline = self._common.clock.monotonic() + within
+        acting = [t for t in self._threads if t.name in {"fast", "tick"}]
+        for thread in acting:
+            thread.join(max(0.0, deadline - self._common.clock.monotonic()))
+        self._fences.call_all_off()
+        return not any(t.is_alive() for t in acting)
+
+    def holding(self) -> bool:
+        return self._common.election.claim() is not None
+
+    def _follow(self) -> None:
+        """Copy the journal to this node's file; at once what this process has written."""
+        log, written = self._common.log, self._journal.written
+        while not self._stop.is_set():
+            written.clear()
+            try:
+                self._copy.follow_once()
+                log.changed("copy", "", "the journal's copy follows")
+            except HactlError as error:
+                log.changed("copy", error.message, "the journal's copy does not follow", why=error.message)
+            written.wait(FOLLOW)
+
+    def _pace(self, active: float, standing_by: float) -> Callable[[], float]:
+        return lambda: active if self.holding() else standing_by
+
+    def _watch(self) -> None:
+        """Only what somebody waits for: a hint for each renewal would be too many looks."""
+        keys = self._common.keys
+        prefixes = (keys.own + "fenced/", keys.own + "primed/", keys.controller, keys.paused, keys.leader)
+        self._ports.kv.watch(prefixes, self._mirror.wanted.set, self._stop)
+
+    def _spawn(self, name: str, act: Callable[[], None]) -> None:
+        thread = threading.Thread(target=act, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
