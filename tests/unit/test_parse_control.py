@@ -9,8 +9,10 @@ from hactl.view.control import Dcs, DcsMember, Fenced, FenceIntent, Leader, Mode
 from hactl.view.control_text import fence_text, order_text, prime_text
 from hactl.view.keys import Keys
 from hactl.view.model import DbRole
+from hactl.view.parse.agent_facts import facts_text
 from hactl.view.parse.control import parse_look
 from tests.fakes.etcd import FakeEtcd
+from tests.support.views import agent
 
 KEYS = Keys("demo")
 MEMBER = (
@@ -74,6 +76,7 @@ def test_what_agents_and_controllers_write() -> None:
         KEYS.budget("db1", "rejoin", "1"): "",
         KEYS.budget("db1", "rejoin", "2"): "",
         KEYS.budget("db2", "restart:etcd.service", "1"): "",
+        KEYS.facts("db1"): facts_text(agent("db1")),
         KEYS.journal(1): "a record, and thousands more",
         f"{own}of-a-later-version/x": "unknown",
     })  # fmt: skip
@@ -89,6 +92,7 @@ def test_what_agents_and_controllers_write() -> None:
     assert (dcs.active, dcs.standing_by) == ("wit1", ("db1", "db2"))
     assert (dcs.incident, dcs.epoch, dcs.recent_failovers) == ("{}", 4, 2)
     assert dcs.budget == {("db1", "rejoin"): 2, ("db2", "restart:etcd.service"): 1}
+    assert dcs.facts == {"db1": agent("db1")}
     assert not dcs.paused
     assert dcs.problems == ()
 
@@ -102,7 +106,7 @@ def test_nothing_there_is_nothing_known() -> None:
     "key",
     [
         KEYS.mode("db1"), KEYS.fence("db1"), KEYS.fenced("db1"), KEYS.prime("db1"), KEYS.primed("db1"),
-        KEYS.order("db1"), KEYS.done("db1"), KEYS.controller, "/service/demo/sync",
+        KEYS.order("db1"), KEYS.done("db1"), KEYS.facts("db1"), KEYS.controller, "/service/demo/sync",
         "/service/demo/members/db1", "/service/demo/config",
     ],
 )  # fmt: skip

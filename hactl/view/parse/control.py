@@ -23,6 +23,7 @@ from hactl.view.control import (
 from hactl.view.keys import Keys
 from hactl.view.kv import Pair, RangesReply
 from hactl.view.model import DbRole
+from hactl.view.parse.agent_facts import parse_agent_facts
 from hactl.view.parse.fields import Json, document, lsn, mapping, number, text
 from hactl.view.parse.patroni import ROLES
 
@@ -110,6 +111,7 @@ _FAMILIES: Mapping[str, tuple[str, Callable[[str, str], object]]] = {
     "primed": ("primed", lambda _, value: _integer(_object(value), "epoch")),
     "order": ("orders", _order),
     "done": ("done", _done),
+    "facts": ("facts", lambda _, value: parse_agent_facts(value)),
 }
 
 
