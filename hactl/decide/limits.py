@@ -10,7 +10,7 @@ LOOK_AGE: Final = 1.0  # an older look at etcd decides nothing; there is one eac
 SETTLE: Final = (
     0.6  # after a gap in the looks every living agent renews once (each 0.5 s) before silence counts
 )
-RENEWED: Final = 1.0  # a lease renewed within this time is a sign of life: two renewals of 0.5 s
+RENEWED: Final = 0.9  # a lease seen renewed within this time is a sign of life: one comes each 0.5 s
 STREAMED: Final = 3.0  # the standby was seen streaming at most this long before the suspicion
 MARGIN: Final = 0.3  # on top of a lease's length: drift of two clocks, and what the kernel takes
 PRIME: Final = 0.3  # how long a proved failover waits for the standby to refuse the dead address

@@ -194,6 +194,12 @@ class Story:
             self.decide(keys(alive=renewed)(healthy(tick / 4)), tick / 4)
         return self
 
+    def idle(self) -> Story:
+        """Has looked on for 0.75 s more; no lease was renewed since."""
+        for tick in range(1, 4):
+            self.decide(healthy(tick / 4), tick / 4)
+        return self
+
 
 def until_suspected(spec: ClusterSpec) -> Story:
     """Has seen db1 go silent; nothing has been asked for yet."""
