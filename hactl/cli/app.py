@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "hactl.cli.config",
         "Render the configuration files of all nodes; compare with what is there.",
     ),
+    "controller": ("hactl.cli.controller", "Watch the cluster, decide, act: one of several does."),
     "demo": ("hactl.cli.demo", "Lab, deployment, images, power loss and recovery, live."),
     "deploy": ("hactl.cli.deploy", "Bring every node to what the spec says."),
     "doctor": ("hactl.cli.doctor", "Check every precondition; say why it matters and what to do."),
