@@ -99,6 +99,11 @@ def changed(view: ControlView, *changes: Change) -> ControlView:
     return view
 
 
+def changed_by(*changes: Change) -> Change:
+    """Several changes as one."""
+    return lambda view: changed(view, *changes)
+
+
 def keys(**changes: Any) -> Change:
     def change(view: ControlView) -> ControlView:
         assert isinstance(view.dcs, Dcs)

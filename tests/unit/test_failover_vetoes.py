@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hactl.decide import limits
+from hactl.decide.failover import decide_failover
 from hactl.decide.memory import FailoverMemory
 from hactl.decide.plan import OpenIncident, PrimeStandby, RunFenceAgent
 from hactl.decide.vetoes import CHECKS
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import (
+    AgentFacts,
     ControlView,
     FenceIntent,
     Heartbeat,
@@ -130,7 +134,7 @@ def test_a_node_in_mode_open_with_a_fence_agent_is_fenced_by_its_power() -> None
 
 def test_an_old_look_at_etcd_decides_nothing() -> None:
     story = f.until_suspected(f.bare())
-    plan, _ = f.decide_failover(f.bare(), f.at(f.lost(f.healthy()), NOW - 1.1), story.memory, NOW)
+    plan, _ = decide_failover(f.bare(), f.at(f.lost(f.healthy()), NOW - 1.1), story.memory, NOW)
     assert (f.names(plan), f.codes(plan)[0]) == ([], "ETCD_UNKNOWN")
 
 
@@ -155,7 +159,7 @@ def test_a_standby_that_stopped_streaming_before_the_loss_is_not_promoted_in_has
     member = f.dcs().patroni.members
     broken = f.changed(
         f.healthy(), f.patroni(members={"db1": member["db1"]}),
-        f.keys(facts={"db2": f.AgentFacts("db2", "b", 2, postgres=PostgresLocal(False))}),
+        f.keys(facts={"db2": AgentFacts("db2", "b", 2, postgres=PostgresLocal(False))}),
     )  # fmt: skip
     for tick in range(1, 17):
         story.decide(broken, tick / 4)
@@ -173,19 +177,19 @@ def test_a_controller_that_never_saw_the_standby_stream_leaves_it_to_patroni() -
 
 def test_three_intents_taken_back_within_a_minute_are_enough() -> None:
     story = f.until_suspected(f.bare())
-    story.memory = f.replace(story.memory, withdrawals=(0.1, 0.2, 0.3))
+    story.memory = replace(story.memory, withdrawals=(0.1, 0.2, 0.3))
     assert f.codes(story.decide(f.lost(f.healthy()), NOW)) == ["FLAPPING"]
-    story.memory = f.replace(story.memory, withdrawals=(NOW - limits.FLAP_TIME, 0.2, 0.3))
+    story.memory = replace(story.memory, withdrawals=(NOW - limits.FLAP_TIME, 0.2, 0.3))
     assert f.names(story.decide(f.lost(f.healthy()), NOW + 0.01)) == ["OpenIncident", "PrimeStandby"]
 
 
 def test_all_vetoes_are_named_together() -> None:
-    plan, _ = f.decide_failover(
+    plan, _ = decide_failover(
         f.bare(),
         f.changed(
             f.healthy(), f.lost, f.seen(holding=False, dcs=Unknown("no quorum"), grey={"db1": "hangs"})
         ),
-        f.replace(f.until_suspected(f.bare()).memory, withdrawals=(1.0, 1.0, 1.0)),
+        replace(f.until_suspected(f.bare()).memory, withdrawals=(1.0, 1.0, 1.0)),
         NOW,
     )
     always = {"ETCD_JUST_BACK", "STILL_SERVING"}  # these two hold: nothing was seen that speaks against it
