@@ -15,6 +15,7 @@ from hactl.spec.model import ClusterSpec
 
 _PKI: Final = str(layout.PKI)
 REST_USER: Final = "hactl"
+CLONE: Final = "hactl_clone"
 
 # Parameters for all members. The spec's own are merged over them.
 PARAMETERS: Final[dict[str, Any]] = {
@@ -177,7 +178,8 @@ def _postgresql(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> dict[st
         "connect_address": f"{spec.nodes[node].address}:{layout.PORT_POSTGRES}",
         "data_dir": str(layout.pg_data(spec.database.version)),
         "bin_dir": str(layout.pg_bin(spec.database.version)),
-        "bin_name": {},
+        # Absolute, so `bin_dir` does not matter: the ledger comes first (templates/postgres/pg-rewind.j2).
+        "bin_name": {"pg_rewind": str(layout.LIB / "pg-rewind")},
         "pgpass": "/var/lib/postgresql/hactl.pgpass",
         "use_unix_socket": True,
         "use_unix_socket_repl": False,
@@ -191,8 +193,10 @@ def _postgresql(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> dict[st
         "pg_ident": ["# no mappings"],
         # Pinned for the same reason as the parameters: each of these can name a program.
         "callbacks": {},
-        "create_replica_methods": ["basebackup"],
-        "basebackup": {"checkpoint": "fast"},
+        "create_replica_methods": [CLONE],
+        # `keep_data`: the program itself sets the old data aside (templates/postgres/clone.j2).
+        CLONE: {"command": str(layout.LIB / "clone"), "keep_data": True},
+        "basebackup": {"checkpoint": "fast"},  # patronictl reinit --from-leader takes this one
         "recovery_conf": {},
         "pre_promote": "",
         "before_stop": "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hactl import layout
 from hactl.render import patroni, roles
@@ -12,6 +12,22 @@ from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec
 
 UNIT = "patroni.service"
+KEPT_SERVICE = "hactl-kept.service"
+KEPT_TIMER = "hactl-kept.timer"
+
+LEDGER_WITHIN = 90  # seconds that a rewind or a copy waits for the ledger at most
+LEDGER_COPY = 4 * 1024**3  # bytes of divergent WAL that are copied aside at most
+LEDGER_SPARE = 0.10  # of the disk is left free by it
+COPY_SPARE = 0.15  # of the disk is left free beside two copies of the database; below it the old one goes
+
+# What Patroni and systemd run besides PostgreSQL's own programs, and the numbers that each goes by.
+PROGRAMS: Mapping[str, Mapping[str, float]] = {
+    "stop-leftover": {},
+    "ledger": {"copy_limit": LEDGER_COPY, "spare": LEDGER_SPARE},
+    "pg-rewind": {},
+    "clone": {"spare": COPY_SPARE},
+    "clean-kept": {"least": COPY_SPARE},
+}
 
 
 def render(spec: ClusterSpec, secrets: RenderSecrets) -> tuple[RenderedFile, ...]:
@@ -47,39 +63,39 @@ def _files(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> Iterator[Ren
         group="postgres",
         secret=True,
     )
-    yield _script(spec, node, head)
-    yield _unit(spec, node, head)
+    yield from _scripts(spec, node, head)
+    yield from _units(spec, node, head)
 
 
-def _unit(spec: ClusterSpec, node: str, head: str) -> RenderedFile:
-    content = text(
+def _units(spec: ClusterSpec, node: str, head: str) -> Iterator[RenderedFile]:
+    values = {"header": head, "node": node, "lib": layout.LIB, "ledger": layout.LEDGER}
+    patroni_unit = text(
         "postgres/patroni.service.j2",
-        header=head,
-        node=node,
         cluster=spec.cluster,
         venv=layout.PATRONI_VENV,
         config=layout.PATRONI_CONFIG,
-        lib=layout.LIB,
-        ledger=layout.LEDGER,
+        **values,
     )
+    yield _unit(node, UNIT, patroni_unit, UNIT)
+    yield _unit(node, KEPT_SERVICE, text("postgres/hactl-kept.service.j2", **values), KEPT_TIMER)
+    yield _unit(node, KEPT_TIMER, text("postgres/hactl-kept.timer.j2", **values), KEPT_TIMER)
+
+
+def _unit(node: str, name: str, content: str, restarts: str) -> RenderedFile:
     return RenderedFile(
-        node=node,
-        path=str(layout.SYSTEMD / UNIT),
-        content=content,
-        component="postgres",
-        on_change="restart",
-        unit=UNIT,
-    )
+        node=node, path=str(layout.SYSTEMD / name), content=content, component="postgres",
+        on_change="restart", unit=restarts,
+    )  # fmt: skip
 
 
-def _script(spec: ClusterSpec, node: str, head: str) -> RenderedFile:
+def _scripts(spec: ClusterSpec, node: str, head: str) -> Iterator[RenderedFile]:
     version = spec.database.version
-    content = text(
-        "postgres/stop-leftover.j2",
-        header=head,
-        pg_bin=layout.pg_bin(version),
-        pg_data=layout.pg_data(version),
-    )
-    return RenderedFile(
-        node=node, path=str(layout.LIB / "stop-leftover"), content=content, component="postgres", mode="0755"
-    )
+    values = {
+        "header": head, "node": node, "lib": layout.LIB, "ledger": layout.LEDGER,
+        "pg_bin": layout.pg_bin(version), "pg_data": layout.pg_data(version), "within": LEDGER_WITHIN,
+    }  # fmt: skip
+    for name, more in PROGRAMS.items():
+        content = text(f"postgres/{name}.j2", **values, **more)
+        yield RenderedFile(
+            node=node, path=str(layout.LIB / name), content=content, component="postgres", mode="0755"
+        )

@@ -111,7 +111,13 @@ def test_members_prove_themselves_with_certificate_and_password(role: str) -> No
 def test_nothing_in_etcd_can_make_postgresql_run_a_program(parameter: str) -> None:
     assert PATRONI["postgresql"]["parameters"][parameter] == ""
     assert PATRONI["postgresql"]["callbacks"] == {}
-    assert PATRONI["postgresql"]["create_replica_methods"] == ["basebackup"]
+    assert PATRONI["postgresql"]["create_replica_methods"] == ["hactl_clone"]
+    assert PATRONI["postgresql"]["hactl_clone"]["command"] == "/usr/local/lib/hactl/clone"
+    assert PATRONI["postgresql"]["bin_name"] == {"pg_rewind": "/usr/local/lib/hactl/pg-rewind"}
+
+
+def test_a_copy_that_failed_leaves_the_old_data_to_the_program_that_set_them_aside() -> None:
+    assert PATRONI["postgresql"]["hactl_clone"]["keep_data"] is True
 
 
 def test_the_rest_api_wants_a_certificate_a_password_and_a_known_address() -> None:
@@ -271,5 +277,5 @@ def test_the_spec_s_copy_reads_back_as_the_spec() -> None:
 
 def test_every_unit_s_file_belongs_to_the_node_s_units() -> None:
     for node in SPEC.nodes:
-        units = {*hactl.units(SPEC, node), base.UNIT, hactl.SSH_UNIT, control.OPEN_TIMER}
+        units = {*hactl.units(SPEC, node), base.UNIT, hactl.SSH_UNIT, control.OPEN_TIMER, postgres.KEPT_TIMER}
         assert {f.unit for f in files_of(node) if f.unit} <= units

@@ -61,7 +61,7 @@ KNOWN = {key(SAMPLE, f): set(skeleton(f.content)) for f in rendered()}
 STRUCTURED = (".yml", ".yaml", ".json")
 SQL_TEXT = re.compile(r"E?'(?:[^']|'')*'")
 SQL_STEP = re.compile(r"SELECT L, L WHERE NOT \(.*\) \\gexec")
-SCRIPTS = ("/act", "/dispatch", "/read-files")
+SCRIPTS = ("/act", "/dispatch", "/read-files", "/ledger", "/pg-rewind", "/clone", "/clean-kept")
 
 
 @MANY
