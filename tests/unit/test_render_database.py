@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hactl import layout
-from hactl.render import base, control, etcd, hactl, keepalived, patroni, roles
+from hactl.render import base, control, etcd, hactl, keepalived, patroni, postgres, roles
 from hactl.render.all import render
 from hactl.spec import rules_database
 from tests.support.rendered import content, files_of, rendered, sample, secrets
