@@ -84,7 +84,7 @@ def thawed(before: Now, now: Now, planned: float) -> str | None:
 
 
 def after_thaw(before: Stand, why: str) -> Stand:
-    return Stand(None, False, 0.0 if before.until is None else before.word, why)
+    return Stand(None, False, before.word, why)
 
 
 def decide(me: str, answer: Answer | None, primary: Primary, before: Stand, now: Now, length: float) -> Stand:

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hactl.adapters.processes import Process, UnitProcesses
+from hactl.agent.facts import Looks, gather
+from hactl.agent.looks import Look
+from hactl.agent.loop import Me, Told
+from hactl.agent.node_looks import ENOUGH, PeerProbe, keepalived_probe, postgres_gone
+from hactl.errors import Unreachable
+from hactl.units import Bytes, Lsn
+from hactl.view.control import AgentFacts, Mode, PeerLook, PostgresLocal
+from hactl.view.keys import Keys
+from hactl.view.model import Disk, Probe, State, Unknown
+from hactl.view.parse.agent_facts import facts_text, parse_agent_facts
+
+words = st.text(max_size=12)
+probes = st.builds(Probe, st.sampled_from(State), words)
+lsns = st.one_of(st.none(), st.builds(Lsn, st.integers(0, 2**64 - 1)))
+postgres = st.one_of(
+    st.builds(Unknown, words),
+    st.builds(
+        PostgresLocal,
+        st.one_of(st.booleans(), st.builds(Unknown, words)),
+        words,
+        st.one_of(st.none(), st.integers(1, 2**31)),
+        lsns,
+        st.lists(words, max_size=2).map(tuple),
+    ),
+)
+disks = st.lists(
+    st.builds(Disk, words, st.builds(Bytes, st.integers(0, 2**50)), st.just(Bytes(2**50))), max_size=2
+)
+facts = st.builds(
+    AgentFacts,
+    node=words, boot=words, seq=st.integers(0, 2**40), mode=st.sampled_from([None, *Mode]),
+    lease_left=st.one_of(st.none(), st.integers(0, 5).map(float)), postgres=postgres,
+    patroni=probes, keepalived=probes, canary=probes, storage=probes,
+    vips=st.lists(words, max_size=2).map(tuple),
+    peers=st.dictionaries(words, st.builds(PeerLook, st.integers(0, 9), words), max_size=2),
+    disks=disks.map(tuple), units=st.dictionaries(words, words, max_size=2),
+    boottime=st.integers(0, 10**8).map(float), thawed=st.integers(0, 9),
+    ledger=st.dictionaries(words, st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@given(facts)
+def test_facts_read_back_as_they_were(found: AgentFacts) -> None:
+    assert parse_agent_facts(facts_text(found)) == found
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"node":"a"}', '{"node":"a","boot":"b","peers":[1]}'])
+def test_what_is_no_facts_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match="facts"):
+        parse_agent_facts(text)
+
+
+def test_an_older_agent_says_less() -> None:
+    found = parse_agent_facts('{"node":"db1","boot":"x","seq":1,"later":"field"}')
+    assert found.mode is None
+    assert found.canary.state is State.UNKNOWN
+    assert isinstance(found.postgres, Unknown)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Hanging:
+    """A question that does not come back until it may."""
+
+    def __init__(self) -> None:
+        self.asked, self.may = threading.Event(), threading.Event()
+
+    def __call__(self) -> float:
+        self.asked.set()
+        self.may.wait(10)
+        return 0.01
+
+
+ME = Me("db1", "boot", Keys("demo"), 3.0)
+
+
+def looks(clock: Clock, canary: Look[float]) -> Looks:
+    return Looks(units=Look("u", dict, 1, clock), disks=Look("d", tuple, 1, clock), vips=tuple, canary=canary)
+
+
+def test_a_stalled_disk_shows_as_an_age_and_stalls_nobody() -> None:
+    clock, hanging = Clock(), Hanging()
+    canary: Look[float] = Look("canary", hanging, 1.0, clock)
+    told = Told(Mode.LEASED, 2.0, 0)
+    thread = threading.Thread(target=canary.once)
+    thread.start()
+    assert hanging.asked.wait(10)
+    assert gather(ME, 1, looks(clock, canary), told, 5.0).canary.state is State.UNKNOWN
+    clock.now += 3.5
+    stalled = gather(ME, 2, looks(clock, canary), told, 5.0).canary
+    assert stalled.state is State.FAILED
+    assert "3.5 s" in stalled.why
+    hanging.may.set()
+    thread.join(10)
+    assert gather(ME, 3, looks(clock, canary), told, 5.0).canary.ok
+
+
+def test_a_disk_that_refuses_has_failed() -> None:
+    def refuse() -> float:
+        raise Unreachable("read-only file system")
+
+    clock = Clock()
+    canary: Look[float] = Look("canary", refuse, 1.0, clock)
+    canary.once()
+    found = gather(ME, 1, looks(clock, canary), Told(None, None, 0), 5.0).canary
+    assert found == Probe(State.FAILED, "read-only file system")
+
+
+def test_a_look_tells_of_changes_only() -> None:
+    answers, told = iter([1, 1, 2]), []
+    look: Look[int] = Look("x", lambda: next(answers), 1.0, Clock(), lambda: told.append(1))
+    for _ in range(3):
+        look.once()
+    assert len(told) == 2
+
+
+def running(*states: str, frozen: bool = False, name: str = "keepalived") -> UnitProcesses:
+    return UnitProcesses(tuple(Process(i, name, s) for i, s in enumerate(states)), frozen)
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        pytest.param(running("S", "S"), State.OK, id="both run"),
+        pytest.param(running(), State.FAILED, id="none runs"),
+        pytest.param(running("S", "T"), State.FAILED, id="one is stopped"),
+        pytest.param(running("S", frozen=True), State.FAILED, id="all are frozen"),
+    ],
+)
+def test_keepalived(found: UnitProcesses, state: State) -> None:
+    assert keepalived_probe(found).state is state
+
+
+def test_a_postgres_that_cannot_die_yet_is_there() -> None:
+    assert postgres_gone(running("S", name="patroni"))
+    assert not postgres_gone(running("D", name="postgres"))
+
+
+def test_misses_are_counted_in_a_row_and_not_for_ever() -> None:
+    answers = iter([Probe(State.FAILED, "no")] * 10 + [Probe(State.OK)])
+    peer = PeerProbe(lambda within: next(answers))  # noqa: ARG005 - as tcp.accepts
+    counts = [peer.look().misses for _ in range(11)]
+    assert counts == [1, 2, 3, 4, 5, 6, 7, ENOUGH, ENOUGH, ENOUGH, 0]
