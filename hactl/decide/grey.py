@@ -72,13 +72,17 @@ class _Look:
 
 @dataclass(frozen=True)
 class _Grey:
-    """One thing that is not as it looks, and what helps. `looks`: how often in a row it has to be seen."""
+    """One thing that is not as it looks, and what helps.
+
+    `looks`: how often in a row it has to be seen. Not `ripe`: it is seen, and not bad enough yet.
+    """
 
     node: str
     kind: str
     what: str
     order: GiveOrder
     looks: int = LOOKS
+    ripe: bool = True
 
 
 def decide_grey(
@@ -94,7 +98,7 @@ def decide_grey(
     vetoes: list[Veto] = []
     alarms: list[str] = []
     for key, grey in greys.items():
-        if seen[key].looks < grey.looks:
+        if seen[key].looks < grey.looks or not grey.ripe:
             continue
         against = _against(look, grey)
         vetoes += against
@@ -128,9 +132,10 @@ def _frozen_primary(look: _Look) -> Iterator[_Grey]:
     if facts.canary.failed and beat.misses:
         what = f"{node} is primary, and its disk does not take what is written: {facts.canary.why}"
         yield _Grey(node, "canary", what, order)
-    elif beat.misses >= MISSES and look.vip in facts.vips:
+    elif beat.misses and look.vip in facts.vips:
         what = f"{node} is primary, and {beat.misses} commits by new connections failed in a row: {beat.why}"
-        yield _Grey(node, "heartbeat", what, order, looks=1)
+        # Misses from before it led do not count against it: it has to be seen so for as long itself.
+        yield _Grey(node, "heartbeat", what, order, ripe=beat.misses >= MISSES)
 
 
 def _patroni_is_content(itself: PatroniSelf | Unknown, facts: AgentFacts) -> bool:

@@ -39,10 +39,10 @@ RESTART_VIP = "restart keepalived.service on "
 
 
 def ticks(
-    beat: Heartbeat, cluster: list[Change], dcs: Dcs, seconds: int, memory: GreyMemory | None = None
+    beat: Heartbeat, cluster: list[Change], dcs: Dcs, seconds: range, memory: GreyMemory | None = None
 ) -> tuple[list[Plan], GreyMemory]:
     memory, plans = memory or GreyMemory(), []
-    for second in range(seconds):
+    for second in seconds:
         control = ControlView("wit1", True, at_second(dcs, second), 1000.0 + second, heartbeat=beat)
         plan, memory = decide_grey(SPEC, control, after(*cluster), memory, 1000.0 + second)
         plans.append(plan)
@@ -112,7 +112,7 @@ ROWS = [
 
 @pytest.mark.parametrize(("beat", "cluster", "keys", "want"), ROWS)
 def test_grey(beat: Heartbeat, cluster: list[Change], keys: list[KeysChange], want: list[str]) -> None:
-    plans, _ = ticks(beat, cluster, after_keys(*keys), 8)
+    plans, _ = ticks(beat, cluster, after_keys(*keys), range(8))
     assert acts(plans) == want
 
 
@@ -148,21 +148,29 @@ def test_without_a_look_at_etcd_nothing_is_done() -> None:
 def test_a_primary_that_cannot_be_stopped_is_a_suspect(
     keys: list[KeysChange], seconds: int, suspect: str
 ) -> None:
-    _, memory = ticks(MISSED, [], after_keys(), 1)
+    _, memory = ticks(MISSED, [], after_keys(), range(3))
     assert memory.stopped is not None
-    _, memory = ticks(MISSED, [], after_keys(*keys), seconds, memory)
+    _, memory = ticks(MISSED, [], after_keys(*keys), range(3, 3 + seconds), memory)
     assert bool(memory.suspects) is bool(suspect)
     assert suspect in memory.suspects.get("db1", "")
 
 
+def test_a_new_primary_does_not_pay_for_the_outage_before_it() -> None:
+    """Twenty misses, and it has led and held the address for two looks only."""
+    plans, memory = ticks(dataclasses.replace(MISSED, misses=20), [], after_keys(), range(2))
+    assert acts(plans) == []
+    plans, _ = ticks(dataclasses.replace(MISSED, misses=22), [], after_keys(), range(2, 3), memory)
+    assert acts(plans) == [STOP]
+
+
 def test_commits_that_come_back_end_the_suspicion() -> None:
-    _, memory = ticks(MISSED, [], after_keys(), 8)
+    _, memory = ticks(MISSED, [], after_keys(), range(10))
     assert memory.suspects
-    _, memory = ticks(BEATS, [], after_keys(), 1, memory)
+    _, memory = ticks(BEATS, [], after_keys(), range(10, 11), memory)
     assert not memory.suspects
 
 
 def test_what_is_not_done_is_said() -> None:
-    plans, _ = ticks(MISSED, [], after_keys(sync()), 2)
+    plans, _ = ticks(MISSED, [], after_keys(sync()), range(3))
     assert [a for a in plans[-1].alarms if a.startswith("HEARTBEAT_FAILING db1: ")]
     assert [v.code for v in plans[-1].vetoes] == ["NO_SYNC_STANDBY"]
