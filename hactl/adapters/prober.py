@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import socket
 import ssl
@@ -93,10 +92,9 @@ class TlsProber:
         tls.settimeout(_left(end))
         link.request("GET", self._path)
         response = link.getresponse()
+        if isinstance(tls, ssl.SSLSocket) and tls.session is not None:  # gone once the answer is read
+            self._session = (tls.context, tls.session)
         response.read(65536)
-        with contextlib.suppress(AttributeError, ValueError):
-            if isinstance(tls, ssl.SSLSocket) and tls.session is not None:
-                self._session = (tls.context, tls.session)
         if response.will_close or not response.isclosed():
             self.close()
         return response.status
