@@ -133,23 +133,24 @@ class HttpServer:
         self._servers: list[_Server] = []
 
     def start(self, listeners: tuple[Listener, ...]) -> tuple[int, ...]:
-        """Listen. Returns the ports: the kernel's choice where 0 was asked for.
+        """Listen on each. Returns the ports: the kernel's choice where 0 was asked for.
 
         Raises:
-            StepFailed: an address or a port cannot be had.
+            StepFailed: an address or a port cannot be had; those before it in the list are served.
 
         """
-        for listener in listeners:
-            try:
-                server = _Server(listener, self._routes)
-            except OSError as error:
-                self.stop()
-                where = f"{listener.host}:{listener.port}"
-                raise StepFailed(f"cannot listen on {where} for metrics: {error.strerror}") from error
-            self._servers.append(server)
-            name = f"metrics {listener.host}"
-            threading.Thread(target=server.serve_forever, args=(_POLL,), name=name, daemon=True).start()
-        return tuple(server.server_port for server in self._servers)
+        return tuple(self._start(listener) for listener in listeners)
+
+    def _start(self, listener: Listener) -> int:
+        try:
+            server = _Server(listener, self._routes)
+        except OSError as error:
+            where = f"{listener.host}:{listener.port}"
+            raise StepFailed(f"cannot listen on {where} for metrics: {error.strerror}") from error
+        self._servers.append(server)
+        name = f"metrics {listener.host}"
+        threading.Thread(target=server.serve_forever, args=(_POLL,), name=name, daemon=True).start()
+        return server.server_port
 
     def stop(self) -> None:
         """Stop listening; calls under way end by themselves within `WITHIN`."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from hactl import layout
-from hactl.render import engine
+from hactl.render import alerts, dashboard, engine
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec
 
 UNIT: Final = "prometheus.service"
 RETENTION: Final = "30d"
+DASHBOARD: Final = layout.PROMETHEUS_CONFIG.with_name("hactl-dashboard.json")  # for Grafana, to import
+ALERTMANAGER: Final = f"127.0.0.1:{layout.PORT_ALERTMANAGER}"
 
 
 def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:  # noqa: ARG001 - a renderer's shape
@@ -22,7 +25,16 @@ def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:
         yield RenderedFile(
             node=node, path=str(layout.PROMETHEUS_CONFIG), component="prometheus",
             content=engine.yaml_document(configuration(spec, node), comment),
-            validate=("/usr/bin/promtool", "check", "config", "%s"), on_change="reload", unit=UNIT,
+            validate=("/usr/bin/promtool", "check", "config", "--syntax-only", "%s"),
+            on_change="reload", unit=UNIT,
+        )  # fmt: skip
+        yield RenderedFile(
+            node=node, path=str(layout.ALERT_RULES), component="prometheus",
+            content=comment + _rules(),
+            validate=("/usr/bin/promtool", "check", "rules", "%s"), on_change="reload", unit=UNIT,
+        )  # fmt: skip
+        yield RenderedFile(
+            node=node, path=str(DASHBOARD), component="prometheus", content=dashboard.text(),
         )  # fmt: skip
         yield RenderedFile(
             node=node, path=str(layout.PROMETHEUS_WEB), component="prometheus",
@@ -45,11 +57,18 @@ def configuration(spec: ClusterSpec, witness: str) -> dict[str, Any]:
             "evaluation_interval": "10s",
             "external_labels": {"cluster": spec.cluster, "witness": witness},
         },
+        "rule_files": [str(layout.ALERT_RULES)],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [ALERTMANAGER]}]}]},
         "scrape_configs": [
             _job(spec, "patroni", spec.databases, layout.PORT_PATRONI),
             _job(spec, "etcd", spec.voters, layout.PORT_ETCD_CLIENT),
             _job(spec, "orthanc", spec.archives, layout.PORT_HTTPS, path="/tools/metrics-prometheus"),
+            _job(spec, "hactl", spec.voters, layout.PORT_METRICS, label="controller"),
             _job(spec, "prometheus", [witness], layout.PORT_PROMETHEUS),
+            {
+                "job_name": "alertmanager",
+                "static_configs": [{"targets": [ALERTMANAGER], "labels": {"node": witness}}],
+            },
         ],
     }
 
@@ -67,10 +86,17 @@ def web() -> dict[str, Any]:
     }
 
 
+@functools.cache
+def _rules() -> str:
+    """The same for every installation, and by far the longest of the rendered files."""
+    return engine.yaml_document(alerts.document())
+
+
 def _job(
-    spec: ClusterSpec, name: str, nodes: Iterable[str], port: int, path: str = "/metrics"
+    spec: ClusterSpec, name: str, nodes: Iterable[str], port: int, path: str = "/metrics", label: str = "node"
 ) -> dict[str, Any]:
-    targets = [{"targets": [f"{spec.nodes[n].address}:{port}"], "labels": {"node": n}} for n in nodes]
+    """`label` has the target's name. A controller's is not `node`: that is whom its metrics speak of."""
+    targets = [{"targets": [f"{spec.nodes[n].address}:{port}"], "labels": {label: n}} for n in nodes]
     return {
         "job_name": name,
         "metrics_path": path,

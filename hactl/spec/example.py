@@ -50,10 +50,11 @@ fencing:
     db1: {agent: fence_ipmilan, options: {ip: 198.51.100.11, username: hactl, password_file: /etc/hactl/bmc}}
     db2: {agent: fence_ipmilan, options: {ip: 198.51.100.12, username: hactl, password_file: /etc/hactl/bmc}}
 
-# Who is told when something happens. This version checks it, and tells nobody yet.
+# Who is told of alerts, by the witness's Alertmanager. A webhook gets Alertmanager's JSON by POST.
 notify: []
 # - webhook: https://alerts.example.org/hactl
 # - email: oncall@example.org
+#   smarthost: mail.example.org:587     # without it: the mail server of the witness itself
 
 # How hactl reaches the nodes: `user` for operations, `deploy_user` (root, or with sudo) for `hactl deploy`.
 ssh: {user: hactl, deploy_user: root, port: 22}

@@ -21,11 +21,13 @@ from hactl.spec.types import (
     Flag,
     Interface,
     InterfaceAddress,
+    LoginName,
     Name,
     Network,
     ParameterValue,
     Port,
     RouterId,
+    Smarthost,
     SqlName,
     UserName,
     WebhookUrl,
@@ -158,10 +160,27 @@ class Webhook(Model):
     webhook: WebhookUrl = Field(description="Where to post.")
 
 
+class MailLogin(Model):
+    """How Alertmanager logs in to a mail server."""
+
+    username: LoginName = Field(description="The account there.")
+    password_file: AbsolutePath = Field(
+        description="A file on the witness with its password, which the account `prometheus` can read."
+    )
+
+
 class Email(Model):
     """A person who is told by e-mail."""
 
     email: EmailAddress = Field(description="Whom to write to.")
+    smarthost: Smarthost = Field(
+        default="127.0.0.1:25",
+        description="The mail server, as host:port. STARTTLS (port 465: TLS) is demanded but on 127.0.0.1.",
+    )
+    sender: EmailAddress | None = Field(
+        default=None, description="The sender's address; none: `hactl` in the recipient's domain."
+    )
+    login: MailLogin | None = Field(default=None, description="Where the mail server demands a login.")
 
 
 def _kind_of_notice(entry: Any) -> str | None:
@@ -222,7 +241,8 @@ class ClusterSpec(Model):
         description="How a lost primary is kept from serving. Checked, but not used by this version.",
     )
     notify: tuple[Notice, ...] = Field(
-        default=(), description="Who is told. Checked, but not used by this version."
+        default=(),
+        description="Who is told of alerts, by the witness's Alertmanager; it tries again until it succeeds.",
     )
     ssh: Ssh = Field(default_factory=Ssh, description="How hactl reaches the nodes.")
     access: Access = Field(default_factory=Access, description="Who may reach the installation from outside.")

@@ -62,11 +62,19 @@ def _places(whole: dict[str, Any], here: dict[str, Any], path: str) -> Iterator[
             yield from _places(whole, whole["$defs"][name], place)
 
 
+def _choices(field: dict[str, Any]) -> list[dict[str, Any]]:
+    """What may stand there; that it may also be left out is said by its default."""
+    return [choice for choice in field["anyOf"] if choice.get("type") != "null"]
+
+
 def _models(field: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "$ref" in field:
         name = field["$ref"].rpartition("/")[2]
         if name != "Role":
             yield "", name
+    elif "anyOf" in field:
+        for choice in _choices(field):
+            yield from _models(choice)
     elif "patternProperties" in field:
         value = next(iter(field["patternProperties"].values()))
         if "$ref" in value:
@@ -100,7 +108,7 @@ def _type(field: dict[str, Any]) -> str:
     if "$ref" in field:
         return "`database`, `witness`, `archive`" if field["$ref"].endswith("/Role") else "mapping, see below"
     if "anyOf" in field:
-        return " or ".join(dict.fromkeys(_type(choice) for choice in field["anyOf"]))
+        return " or ".join(dict.fromkeys(_type(choice) for choice in _choices(field)))
     if "items" in field:
         return "list, see below" if "oneOf" in field["items"] else f"list of {_type(field['items'])}"
     if "patternProperties" in field:

@@ -28,6 +28,7 @@ _PORTS: Final = {
     layout.PORT_DICOM_TLS: "DICOM",
     layout.PORT_HTTPS: "HTTPS",
     layout.PORT_PROMETHEUS: "Prometheus",
+    layout.PORT_METRICS: "hactl",
 }
 # Accounts that other programs of the installation run under.
 _SERVICE_USERS: Final = frozenset(

@@ -106,6 +106,22 @@ EmailAddress = Annotated[
         "an e-mail address is plain: name@host, letters, digits, . _ + -",
     ),
 ]
+Smarthost = Annotated[
+    str,
+    _text(
+        r"^[A-Za-z0-9][A-Za-z0-9.-]{0,189}:[0-9]{1,5}$",
+        "mail server",
+        "a mail server is host:port, for example mail.example.org:587",
+    ),
+]
+LoginName = Annotated[
+    str,
+    _text(
+        r"^[A-Za-z0-9._@+-]{1,200}$",
+        "login name",
+        "a login name has letters, digits and . _ @ + -, 200 at most",
+    ),
+]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 RouterId = Annotated[int, Field(ge=1, le=255, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]

@@ -141,13 +141,18 @@ def test_nginx_says_who_it_is_and_proxies_to_the_loopback() -> None:
 def test_prometheus_scrapes_every_node_with_mutual_tls() -> None:
     found = yaml.safe_load(files(sample(), "wit1")[str(layout.PROMETHEUS_CONFIG)].content)
     jobs = {job["job_name"]: job for job in found["scrape_configs"]}
-    targets = {name: [t["labels"]["node"] for t in job["static_configs"]] for name, job in jobs.items()}
-    assert targets == {
+    labels = {name: [t["labels"] for t in job["static_configs"]] for name, job in jobs.items()}
+    # A controller's own name has a label of its own: `node` is whom its metrics speak of.
+    assert [each["controller"] for each in labels.pop("hactl")] == ["db1", "db2", "wit1"]
+    assert {name: [each["node"] for each in found] for name, found in labels.items()} == {
         "patroni": ["db1", "db2"],
         "etcd": ["db1", "db2", "wit1"],
         "orthanc": ["arc1", "arc2"],
         "prometheus": ["wit1"],
+        "alertmanager": ["wit1"],
     }
+    loopback = jobs.pop("alertmanager")["static_configs"]
+    assert loopback == [{"targets": ["127.0.0.1:9093"], "labels": {"node": "wit1"}}]
     assert {job["scheme"] for job in jobs.values()} == {"https"}
     assert all(job["tls_config"]["cert_file"].endswith("prometheus.crt") for job in jobs.values())
 

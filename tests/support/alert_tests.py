@@ -1,0 +1,126 @@
+"""Tests of the alert rules in promtool's own format: for each one when it fires, with what, and when not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hactl.render.alerts import RAW, Alert, health
+from hactl.units import Seconds
+
+STEP = 10  # seconds between two scrapes and two evaluations, as in the rendered configuration
+BEGINS = 120  # when what is wrong begins; before that all is well
+_TEXT = re.compile(r"\{\{ if \$labels\.subject \}\}(.*?)(?:\{\{ else \}\}(.*?))?\{\{ end \}\}")
+FAILED_OVER = 'hactl_failovers_total{reason="primary lost",controller="wit1"}'
+
+
+@dataclass(frozen=True)
+class Case:
+    """`series`: metric -> promtool's values after `BEGINS`, and before it; `labels`: the alert's own."""
+
+    series: dict[str, tuple[str, str]]
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def _code(name: str, severity: str, subject: str) -> Case:
+    labels = f'code="{name}",severity="{severity}",subject="{subject}",controller="wit1"'
+    return Case({f"hactl_health{{{labels}}}": ("_", "1")}, {"subject": subject} if subject else {})
+
+
+_ACTIVE = 'hactl_controller_active{controller="wit1"}'
+_TICKS = 'hactl_tick_duration_seconds_bucket{loop="fast",controller="wit1",le="%s"}'
+
+# What is wrong, for the alerts that do not follow from a health code in hactl_health.
+CASES: dict[str, Case] = {
+    "CONTROLLER_NONE": Case({_ACTIVE: ("1", "0"), 'hactl_controller_active{controller="db1"}': ("0", "0")}),
+    "HACTL_EXPORTER_SILENT": Case(
+        {'up{job="hactl",controller="db1"}': ("1", "0")}, {"job": "hactl", "controller": "db1"}
+    ),
+    "HACTL_TWO_ACTIVE": Case({_ACTIVE: ("1", "1"), 'hactl_controller_active{controller="db1"}': ("0", "1")}),
+    "HACTL_LEASE_SHORT": Case(
+        {'hactl_lease_remaining_seconds{node="db1",controller="wit1"}': ("2.5", "0.4")}, {"node": "db1"}
+    ),
+    "HACTL_FAILED_OVER": Case({FAILED_OVER: ("2", "3")}, {"reason": "primary lost"}),
+    "HACTL_FAILOVER_SLOW": Case({
+        FAILED_OVER: ("2", "3"),
+        'hactl_failover_last_phase_seconds{phase="first-commit",controller="wit1"}': ("2", "9"),
+    }),
+    "HACTL_TICK_SLOW": Case(
+        {_TICKS % "1.0": ("0", "0"), _TICKS % "2.5": ("0", "+10"), _TICKS % "+Inf": ("0", "+10")},
+        {"controller": "wit1"},
+    ),
+    "HACTL_JOURNAL_BEHIND": Case(
+        {'hactl_journal_head{controller="wit1"}': ("100", "900"),
+         'hactl_journal_head{controller="db1"}': ("100", "100")},
+        {"controller": "db1"},
+    ),
+    "HACTL_TARGET_DOWN": Case(
+        {'up{job="etcd",node="db1"}': ("1", "0")}, {"job": "etcd", "node": "db1"}
+    ),
+    "HACTL_NOTIFY_FAILING": Case(
+        {'alertmanager_notifications_failed_total{integration="webhook"}': ("0", "+10")},
+        {"integration": "webhook"},
+    ),
+}  # fmt: skip
+
+
+def alerts() -> tuple[Alert, ...]:
+    return (*health(), *RAW)
+
+
+def document() -> dict[str, Any]:
+    return {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": f"{STEP}s",
+        "tests": [test for alert in alerts() for test in _tests(alert)],
+    }
+
+
+def _tests(alert: Alert) -> Iterator[dict[str, Any]]:
+    if alert.name in CASES:
+        yield _test(alert, CASES[alert.name])
+        return
+    for subject in ("db1", ""):
+        yield _test(alert, _code(alert.name, alert.severity.value, subject))
+
+
+def _test(alert: Alert, case: Case) -> dict[str, Any]:
+    lasts = int(Seconds.parse(alert.lasts.replace("m", "min")).value)
+    # The first evaluation that sees it starts the clock; rates and increases need two samples or more.
+    fires = BEGINS + lasts + (300 if "rate(" in alert.expr or "increase(" in alert.expr else 2 * STEP)
+    times = [(BEGINS - STEP, []), (fires, [_expected(alert, case)])]
+    if lasts > STEP:
+        times.insert(1, (BEGINS + lasts - STEP, []))
+    return {
+        "interval": f"{STEP}s",
+        "input_series": [
+            {"series": series, "values": _values(before, after, (fires - BEGINS) // STEP + 1)}
+            for series, (before, after) in case.series.items()
+        ],
+        "alert_rule_test": [
+            {"eval_time": f"{at}s", "alertname": alert.name, "exp_alerts": found} for at, found in times
+        ],
+    }
+
+
+def _values(before: str, after: str, steps: int) -> str:
+    """`+10`: grows by that with each step, from what it was before."""
+    rest = f"{before}{after}x{steps}" if after.startswith("+") else f"{after}+0x{steps}"
+    first = f"_x{BEGINS // STEP}" if before == "_" else f"{before}+0x{BEGINS // STEP - 1}"
+    return f"{first} {rest}"
+
+
+def _expected(alert: Alert, case: Case) -> dict[str, Any]:
+    rule = alert.rule()
+    return {
+        "exp_labels": {**case.labels, **rule["labels"]},
+        "exp_annotations": {k: filled(v, case.labels) for k, v in rule["annotations"].items()},
+    }
+
+
+def filled(text: str, labels: dict[str, str]) -> str:
+    """What Prometheus makes of our few templates."""
+    text = _TEXT.sub(lambda m: m[1] if labels.get("subject") else (m[2] or ""), text)
+    return re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda m: labels.get(m[1], ""), text)
