@@ -1,0 +1,70 @@
+"""The journal for commands: out of etcd, or out of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from hactl import layout
+from hactl.cli.context import Context
+from hactl.errors import Unreachable, UsageError
+from hactl.view.journal import Entry, Record, parse_lines, records
+
+WITHIN = 5.0
+
+
+@dataclass(frozen=True)
+class Journal:
+    """`source`: where it was read. `open_incident`: the text of the incident key, which is newer."""
+
+    source: str
+    entries: tuple[Entry, ...]
+    open_incident: str | None = None
+
+    @property
+    def records(self) -> list[Record]:
+        return records(list(self.entries))
+
+
+def from_file(path: Path) -> Journal:
+    """Raises UsageError: it cannot be read."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError as error:
+        raise UsageError(f"cannot read the journal {path}: {error.strerror}") from error
+    return Journal(str(path), tuple(parse_lines(lines)))
+
+
+def from_etcd(context: Context) -> Journal:
+    """The last 2,000 records. Raises Unreachable."""
+    from hactl.view.keys import Keys
+    from hactl.view.kv import Get
+    from hactl.wiring import etcd_kv
+
+    keys = Keys(context.spec.cluster)
+    asked = (Get(keys.journal_prefix, prefix=True), Get(keys.incident))
+    found, incident = etcd_kv(context.spec, context.site).ranges(asked, within=WITHIN).ranges
+    entries = tuple(parse_lines([pair.value or "-" for pair in found]))
+    return Journal("etcd", entries, incident[0].value if incident else None)
+
+
+def own_copy(context: Context) -> Path | None:
+    """The copy on this machine, where it is a controller's node."""
+    path = Path(layout.JOURNAL)
+    return path if context.site.on_node and path.exists() else None
+
+
+def read(context: Context, file: Path | None = None) -> Journal:
+    """`file` if given, else etcd; on a node whose etcd does not answer, its own copy, and that is said."""
+    if file is not None:
+        return from_file(file)
+    try:
+        return from_etcd(context)
+    except Unreachable as error:
+        copy = own_copy(context)
+        if copy is None:
+            raise
+        click.echo(f"hactl: {error.message}; reading this node's copy {copy}", err=True)
+        return from_file(copy)
