@@ -39,8 +39,8 @@ class Installation:
         return judge(self.spec, self.look())
 
     def codes(self) -> set[str]:
-        """Without those of what a loopback does not have: SSH servers, archive nodes and virtual IPs."""
-        absent = {"NODE_UNREACHABLE", "ALL_ARCHIVES_DOWN", "ARCHIVE_NODE_DOWN"}
+        """Without those of what a loopback does not have: SSH, archive nodes, virtual IPs, controllers."""
+        absent = {"NODE_UNREACHABLE", "ALL_ARCHIVES_DOWN", "ARCHIVE_NODE_DOWN", "CONTROLLER_NONE"}
         found = [f for f in self.verdict().findings if f.code.name not in absent]
         return {f.code.name for f in found if f.subject not in {"archive", "database"}}
 

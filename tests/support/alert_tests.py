@@ -24,8 +24,8 @@ class Case:
     labels: dict[str, str] = field(default_factory=dict)
 
 
-def _code(name: str, severity: str, subject: str) -> Case:
-    labels = f'code="{name}",severity="{severity}",subject="{subject}",controller="wit1"'
+def _code(alert: Alert, subject: str) -> Case:
+    labels = f'code="{alert.name}",severity="{alert.severity.value}",subject="{subject}",controller="wit1"'
     return Case({f"hactl_health{{{labels}}}": ("_", "1")}, {"subject": subject} if subject else {})
 
 
@@ -71,38 +71,45 @@ def alerts() -> tuple[Alert, ...]:
 
 
 def document() -> dict[str, Any]:
+    """All codes in one test: promtool evaluates every rule at each step of each test."""
+    own = [(a, [CASES[a.name]]) for a in alerts() if a.name in CASES]
+    codes = [(a, [_code(a, "db1"), _code(a, "")]) for a in alerts() if a.name not in CASES]
     return {
         "rule_files": ["rules.yml"],
         "evaluation_interval": f"{STEP}s",
-        "tests": [test for alert in alerts() for test in _tests(alert)],
+        "tests": [_test([each]) for each in own] + [_test(codes)],
     }
 
 
-def _tests(alert: Alert) -> Iterator[dict[str, Any]]:
-    if alert.name in CASES:
-        yield _test(alert, CASES[alert.name])
-        return
-    for subject in ("db1", ""):
-        yield _test(alert, _code(alert.name, alert.severity.value, subject))
-
-
-def _test(alert: Alert, case: Case) -> dict[str, Any]:
-    lasts = int(Seconds.parse(alert.lasts.replace("m", "min")).value)
-    # The first evaluation that sees it starts the clock; rates and increases need two samples or more.
-    fires = BEGINS + lasts + (300 if "rate(" in alert.expr or "increase(" in alert.expr else 2 * STEP)
-    times = [(BEGINS - STEP, []), (fires, [_expected(alert, case)])]
-    if lasts > STEP:
-        times.insert(1, (BEGINS + lasts - STEP, []))
+def _test(group: list[tuple[Alert, list[Case]]]) -> dict[str, Any]:
+    steps = (max(_fires(alert) for alert, _ in group) - BEGINS) // STEP + 1
+    series = {name: v for _, cases in group for case in cases for name, v in case.series.items()}
     return {
         "interval": f"{STEP}s",
         "input_series": [
-            {"series": series, "values": _values(before, after, (fires - BEGINS) // STEP + 1)}
-            for series, (before, after) in case.series.items()
+            {"series": name, "values": _values(before, after, steps)}
+            for name, (before, after) in series.items()
         ],
-        "alert_rule_test": [
-            {"eval_time": f"{at}s", "alertname": alert.name, "exp_alerts": found} for at, found in times
-        ],
+        "alert_rule_test": [check for alert, cases in group for check in _checks(alert, cases)],
     }
+
+
+def _lasts(alert: Alert) -> int:
+    return int(Seconds.parse(alert.lasts.replace("m", "min")).value)
+
+
+def _fires(alert: Alert) -> int:
+    """The first evaluation that sees it starts the clock; rates and increases need more samples."""
+    slow = "rate(" in alert.expr or "increase(" in alert.expr
+    return BEGINS + _lasts(alert) + (300 if slow else 2 * STEP)
+
+
+def _checks(alert: Alert, cases: list[Case]) -> Iterator[dict[str, Any]]:
+    quiet = [BEGINS - STEP] + ([BEGINS + _lasts(alert) - STEP] if _lasts(alert) > STEP else [])
+    for at in quiet:
+        yield {"eval_time": f"{at}s", "alertname": alert.name, "exp_alerts": []}
+    expected = [_expected(alert, case) for case in cases]
+    yield {"eval_time": f"{_fires(alert)}s", "alertname": alert.name, "exp_alerts": expected}
 
 
 def _values(before: str, after: str, steps: int) -> str:
