@@ -24,7 +24,7 @@ class NotedActs:
     def act(self, verb: str, unit: str = "", *, within: float) -> str:
         with (self._folder / "acts").open("a") as out:
             out.write(f"{verb} {unit}".strip() + "\n")
-        if verb in {"fence", "stop-postgres"}:
+        if verb in {"fence", "stop-postgres"} and not (self._folder / "undying").exists():
             (self._folder / "postgres").unlink(missing_ok=True)
         return f"done within {within:g} s"
 
