@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hactl.spec.model import ClusterSpec
@@ -40,6 +41,7 @@ class World:
         self.nodes = {name: Node(name, self) for name in OTHER}
         self.controllers = {name: SimController(name, self) for name in ("wit1", "db2")}
         self.shots: list[Shot] = []
+        self.due: list[tuple[float, Callable[[], None]]] = []
         self.acts: list[tuple[float, str, str, bool]] = []
         self.closed: list[str] = []
         self.acked: list[tuple[float, str, int]] = []
@@ -108,6 +110,9 @@ class World:
 
     # -- time
 
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        self.due.append((self.now + seconds, act))
+
     def advance(self, seconds: float) -> None:
         for _ in range(round(seconds / TICK)):
             self.tick()
@@ -119,6 +124,9 @@ class World:
         if had and self.etcd.get("leader") is None:
             self.leader_gone()
         self._fire()
+        for item in [d for d in self.due if d[0] <= self.now]:
+            self.due.remove(item)
+            item[1]()
         for node in self.nodes.values():
             node.tick()
         for controller in self.controllers.values():
@@ -152,6 +160,7 @@ class World:
 
     def heal(self) -> None:
         self.cut.clear()
+        self.due.clear()
         self.witness_on, self.witness_frozen, self.bmc_works = True, False, True
         self.etcd.keys.pop("paused", None)
         for node in self.nodes.values():
