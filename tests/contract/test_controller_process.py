@@ -177,7 +177,7 @@ def test_a_spec_that_cannot_be_used_is_refused_and_the_old_one_stays(base: Site)
 
 
 def test_a_second_one_on_the_same_node_does_not_start(base: Site) -> None:
-    with _two(base) as (site, _, _two_):
+    with _two(base) as (site, *_):
         again = site.start("wit1")
         assert again.child.wait(20) != 0
         assert "another controller runs on this node" in again.log.read_text()
