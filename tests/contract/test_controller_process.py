@@ -193,9 +193,8 @@ def test_an_archive_node_has_no_controller(base: Site) -> None:
 def test_etcd_away_and_back_does_not_end_it(base: Site) -> None:
     """No quorum: it does nothing, says so, and goes on when etcd is back."""
     with _two(base) as (site, one, _):
-        members = [
-            int(p) for p in os.listdir("/proc") if p.isdigit() and f"{base.net.folder}/etcd-" in _line(int(p))
-        ]
+        folder = f"{base.net.folder}/etcd-"
+        members = [int(p.name) for p in Path("/proc").glob("[0-9]*") if folder in _line(int(p.name))]
         for pid in members:
             os.kill(pid, signal.SIGSTOP)
         try:
