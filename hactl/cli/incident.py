@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,5 +112,16 @@ def document(journal: Journal, incident: Incident) -> dict[str, Any]:
             }
             for a in belonging(records, incident)
         ],
+        "lost_commits": _lost(journal.ledgers.get(incident.victim, {}), incident),
         "details": dict(incident.details),
     }
+
+
+def _lost(ledger: Mapping[str, object], incident: Incident) -> Mapping[str, object] | None:
+    """The victim's ledger, if it was written after this incident began; None: nothing is known (yet)."""
+    try:
+        written = dt.datetime.fromisoformat(str(ledger.get("at", "")))
+        began = dt.datetime.fromisoformat(incident.stamps[0].wall)
+        return dict(ledger) if written >= began else None
+    except (ValueError, TypeError, IndexError):
+        return None

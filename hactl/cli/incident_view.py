@@ -30,8 +30,19 @@ def screen(data: dict[str, Any]) -> Iterator[RenderableType]:
     yield _phases(data["phases"])
     if data["acts"]:
         yield _acts(data["acts"])
+    yield _lost(data["lost_commits"])
     for name, value in data["details"].items():
         yield Text(f"  {name}: {value}", "dim")
+
+
+def _lost(ledger: dict[str, Any] | None) -> Text:
+    if ledger is None:
+        return Text("lost commits: not counted (yet): the lost node has not come back", "dim")
+    fork, end, timeline = (ledger.get(name) for name in ("fork_lsn", "end_lsn", "timeline"))
+    span = f"in its WAL from {fork} to {end}, timeline {timeline}"
+    if ledger.get("commits") is None:
+        return Text(f"lost commits: unknown: {ledger.get('why_unknown')}; {span}", "yellow")
+    return Text(f"lost commits: {ledger['commits']} {span}", "bold red" if ledger["commits"] else "green")
 
 
 def _phases(phases: list[dict[str, Any]]) -> Table:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -17,11 +18,15 @@ WITHIN = 5.0
 
 @dataclass(frozen=True)
 class Journal:
-    """`source`: where it was read. `open_incident`: the text of the incident key, which is newer."""
+    """`source`: where it was read. `open_incident`: the text of the incident key, which is newer.
+
+    `ledgers`: what each database node last found of commits that it alone had (docs/journal.md).
+    """
 
     source: str
     entries: tuple[Entry, ...]
     open_incident: str | None = None
+    ledgers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     @property
     def records(self) -> list[Record]:
@@ -44,10 +49,22 @@ def from_etcd(context: Context) -> Journal:
     from hactl.wiring import etcd_kv
 
     keys = Keys(context.spec.cluster)
-    asked = (Get(keys.journal_prefix, prefix=True), Get(keys.incident))
-    found, incident = etcd_kv(context.spec, context.site).ranges(asked, within=WITHIN).ranges
+    facts = tuple(Get(keys.facts(node)) for node in context.spec.databases)
+    asked = (Get(keys.journal_prefix, prefix=True), Get(keys.incident), *facts)
+    found, incident, *told = etcd_kv(context.spec, context.site).ranges(asked, within=WITHIN).ranges
     entries = tuple(parse_lines([pair.value or "-" for pair in found]))
-    return Journal("etcd", entries, incident[0].value if incident else None)
+    ledgers = dict(_ledger(pair.value) for pairs in told for pair in pairs)
+    return Journal("etcd", entries, incident[0].value if incident else None, ledgers)
+
+
+def _ledger(text: str) -> tuple[str, Mapping[str, object]]:
+    from hactl.view.parse.agent_facts import parse_agent_facts
+
+    try:
+        facts = parse_agent_facts(text)
+    except ValueError:  # as if the agent had said nothing of it
+        return "", {}
+    return facts.node, facts.ledger
 
 
 def own_copy(context: Context) -> Path | None:

@@ -28,7 +28,7 @@ from hactl.view.keys import Keys
 from hactl.view.model import ClusterView
 from hactl.wiring_controller import ControllerPorts
 
-NOBODY = "nobody"  # where no controller is active
+NOBODY = "this command"  # where no controller is active
 LOOK = 0.25  # the controller's own pace
 ROUND = 0.1
 TICK = 1.0

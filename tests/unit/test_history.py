@@ -29,8 +29,10 @@ Install = Callable[..., None]
 def etcd(monkeypatch: pytest.MonkeyPatch) -> Install:
     """What the commands find in etcd."""
 
-    def install(records: list[Entry] | list[Record], open_: str | None = None) -> None:
-        journal = Journal("etcd", tuple(records), open_)
+    def install(
+        records: list[Entry] | list[Record], open_: str | None = None, ledger: dict[str, object] | None = None
+    ) -> None:
+        journal = Journal("etcd", tuple(records), open_, {"db1": ledger} if ledger else {})
         monkeypatch.setattr(journal_data, "from_etcd", lambda _: journal)
 
     return install
@@ -120,6 +122,33 @@ def test_an_incident_phase_by_phase(etcd: Install, capsys: Out) -> None:
     assert bars["proof"] > bars["promoted"] > 0
     assert any("~1700" in line for line in lines)
     assert any("run-fence-agent" in line and "5 ms" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("at", "commits", "said"),
+    [
+        pytest.param(
+            "2026-11-22T08:00:30Z", 0, "lost commits: 0 in its WAL from 0/3000000", id="none was lost"
+        ),
+        pytest.param("2026-11-22T08:00:30Z", 3, "lost commits: 3 in", id="three were lost"),
+        pytest.param("2026-11-22T08:00:30Z", None, "lost commits: unknown: no WAL", id="nobody can tell"),
+        pytest.param("2026-11-22T07:00:30Z", 3, "lost commits: not counted", id="of an incident before"),
+        pytest.param("", 3, "lost commits: not counted", id="of no known time"),
+    ],
+)
+def test_commits_that_only_the_lost_node_had(
+    etcd: Install, capsys: Out, at: str, commits: int | None, said: str
+) -> None:
+    found = {
+        "at": at,
+        "commits": commits,
+        "why_unknown": "no WAL",
+        "fork_lsn": "0/3000000",
+        "end_lsn": "0/3000100",
+    }
+    etcd(closed().records, ledger=found)
+    assert call("incident", "show") == 0
+    assert said in capsys.readouterr().out
 
 
 def test_incidents_are_listed(etcd: Install, capsys: Out) -> None:
