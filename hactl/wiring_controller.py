@@ -11,7 +11,6 @@ from hactl.adapters.etcd_kv import EtcdKvClient
 from hactl.adapters.fence_agent import FOLDER, FenceAgent
 from hactl.adapters.heartbeat import VipHeartbeat
 from hactl.adapters.http import HttpsClient
-from hactl.adapters.patroni_reinit import PatroniReinit
 from hactl.adapters.prober import TlsProber
 from hactl.ports import Ports
 from hactl.site import Site
@@ -29,7 +28,6 @@ class ControllerPorts:
     questions: Mapping[tuple[str, Path], TlsProber]
     heart: VipHeartbeat
     devices: Mapping[str, FenceAgent]
-    reinit: PatroniReinit
     around: Ports
 
 
@@ -37,7 +35,6 @@ def controller_ports(
     spec: ClusterSpec, site: Site, me: str, *, fence_agents: File = FOLDER
 ) -> ControllerPorts:
     http = HttpsClient(site.ca, site.cert, site.key)
-    bases = {n: f"https://{d.address}:{layout.PORT_PATRONI}" for n, d in spec.databases.items()}
     return ControllerPorts(
         kv=etcd_kv(spec, site, me),
         questions=_questions(spec, http),
@@ -45,7 +42,6 @@ def controller_ports(
         devices={
             n: FenceAgent(a.agent, a.options, folder=fence_agents) for n, a in spec.fencing.agents.items()
         },
-        reinit=PatroniReinit(http, bases),
         around=status_ports(spec, site),
     )
 

@@ -30,11 +30,6 @@ class Fences(Protocol):
     def call_off(self, node: str) -> None: ...
 
 
-class Reinit(Protocol):
-    def reinitialize(self, node: str) -> str:
-        """Have the node's Patroni copy its data anew; its answer. Raises Unreachable, Refused."""
-
-
 @dataclass(frozen=True)
 class Hands:
     """`claim`: the controller key's value while its lease is surely ours, else None. `addresses`: nodes'."""
@@ -46,7 +41,6 @@ class Hands:
     clock: Clock
     claim: Callable[[], str | None]
     fences: Fences
-    reinit: Reinit
     yield_control: Callable[[str], None]
     new_id: Callable[[], str]
     addresses: Mapping[str, str]

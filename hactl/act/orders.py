@@ -7,7 +7,7 @@ from hactl.decide.plan import GiveOrder, MoveEtcdLeader, Reinitialize, YieldCont
 from hactl.errors import Refused, StepFailed
 from hactl.view.control import Order
 from hactl.view.control_text import order_text
-from hactl.view.kv import Delete, Op, Put, absent
+from hactl.view.kv import Compare, Delete, Op, Put, absent, revision_is
 
 
 def give(action: GiveOrder, hands: Hands) -> Done:
@@ -20,15 +20,25 @@ def give(action: GiveOrder, hands: Hands) -> Done:
 
 
 def reinitialize(action: Reinitialize, hands: Hands) -> Done:
-    """Raises Refused: the node leads, nobody leads, it is fenced, or its Patroni says no."""
+    """An order to the node's own agent: Patroni's password for this lies on database nodes only.
+
+    Raises:
+        Refused: the node leads, nobody leads, who leads has just changed, or it is fenced.
+
+    """
     keys, node = hands.keys, action.node
     leader = hands.read(keys.leader)
     if leader is None or leader.value == node:
         raise Refused(
             f"{node} may be the last good copy: the leader is {leader.value if leader else 'nobody'}"
         )
-    _spend(hands, node, "reinit", hands.new_id(), [])
-    return Done(hands.reinit.reinitialize(node))
+    id_ = hands.new_id()
+    then: list[Op] = [
+        Put(keys.order(node), order_text(Order(node, id_, "reinit"))),
+        Delete(keys.done(node)),
+    ]
+    _spend(hands, node, "reinit", id_, then, revision_is(keys.leader, leader.mod_revision))
+    return Done(f"order {id_} to {node}: reinit")
 
 
 def move_etcd_leader(action: MoveEtcdLeader, hands: Hands) -> Done:
@@ -44,7 +54,7 @@ def yield_control(action: YieldControl, hands: Hands) -> Done:
     return Done("the controller's lease is free")
 
 
-def _spend(hands: Hands, node: str, rung: str, id_: str, then: list[Op]) -> None:
+def _spend(hands: Hands, node: str, rung: str, id_: str, then: list[Op], *also: Compare) -> None:
     """Do `then`, and count one action of this rung for an hour, in one transaction.
 
     Raises:
@@ -55,5 +65,5 @@ def _spend(hands: Hands, node: str, rung: str, id_: str, then: list[Op]) -> None
         lease = hands.kv.grant(HOUR, within=WITHIN)
         then = [*then, Put(hands.keys.budget(node, rung, id_), "1", lease)]
     free = absent(hands.keys.fence(node))
-    if then and not hands.kv.txn((hands.ours(), free), then, within=WITHIN).succeeded:
-        raise Refused(f"not done: {node} is fenced, or another controller is active")
+    if then and not hands.kv.txn((hands.ours(), free, *also), then, within=WITHIN).succeeded:
+        raise Refused(f"not done: {node} is fenced, another controller is active, or who leads has changed")

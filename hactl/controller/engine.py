@@ -80,7 +80,7 @@ class Engine:
         common = self._common
         return Hands(
             me=common.me, kv=self._ports.kv, keys=common.keys, journal=self._journal, clock=common.clock,
-            claim=common.election.claim, fences=self._fences, reinit=self._ports.reinit,
+            claim=common.election.claim, fences=self._fences,
             yield_control=common.election.yield_control, new_id=lambda: secrets.token_hex(8),
             addresses={str(n.address): name for name, n in spec.nodes.items()},
             stopping=self._stopping.is_set,

@@ -7,7 +7,7 @@ from typing import Final
 from hactl.spec.model import ClusterSpec
 
 # Of database nodes. None of them takes a word: what they do is fixed in the script.
-DATABASE_VERBS: Final = ("stop-postgres", "fence", "unfence", "kill-patroni")
+DATABASE_VERBS: Final = ("stop-postgres", "fence", "unfence", "kill-patroni", "reinit")
 UNIT_VERBS: Final = ("restart", "start")
 
 

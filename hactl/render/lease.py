@@ -29,6 +29,10 @@ def render(spec: ClusterSpec, _secrets: RenderSecrets) -> Iterator[RenderedFile]
                 header=header(node, spec.cluster),
                 verbs=list(acts.verbs(spec, node)),
                 units=list(acts.units(spec, node)),
+                patronictl=layout.PATRONI_VENV / "bin/patronictl",
+                patroni_config=layout.PATRONI_CONFIG,
+                cluster=spec.cluster,
+                node=node,
             ),
         )
     for node in spec.databases:

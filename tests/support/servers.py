@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -346,14 +346,21 @@ def _patroni_config(net: Loopback, node: str, etcd_names: tuple[str, ...], pg_bi
 
 
 @contextlib.contextmanager
-def patroni_pair(net: Loopback, etcd_names: tuple[str, ...] = VOTERS) -> Iterator[PatroniPair]:
-    """db1 and db2 under Patroni, synchronous, client certificates demanded. Needs `etcd_cluster` first."""
+def patroni_pair(
+    net: Loopback, etcd_names: tuple[str, ...] = VOTERS, postgresql: Mapping[str, Any] | None = None
+) -> Iterator[PatroniPair]:
+    """db1 and db2 under Patroni, synchronous, client certificates demanded. Needs `etcd_cluster` first.
+
+    `postgresql`: more settings of that section.
+    """
     pg_bin = Path(str(layout.pg_bin(15)))
     program(str(pg_bin / "postgres"), "postgresql-15")
     members = {}
     for node in ("db1", "db2"):
         config = net.folder / f"patroni-{node}.yml"
-        config.write_text(yaml.safe_dump(_patroni_config(net, node, etcd_names, pg_bin)))
+        settings = _patroni_config(net, node, etcd_names, pg_bin)
+        settings["postgresql"].update(postgresql or {})
+        config.write_text(yaml.safe_dump(settings))
         data = net.folder / f"data-{node}"
         data.mkdir(mode=0o700)
         net.owned(data)

@@ -18,7 +18,6 @@ from hactl.controller.election import Candidate, Election
 from hactl.controller.fast import FastLoop
 from hactl.controller.mirror import Mirror, Signs
 from hactl.controller.samples import Samples
-from hactl.errors import Unreachable
 from hactl.metrics.instruments import Instruments
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import FenceRun, Heartbeat, Path, PathState
@@ -167,7 +166,7 @@ class Seat:
         self.mirror = Mirror(kv, KEYS, clock, Signs(self.samples, world.spec.databases), log)
         hands = Hands(
             me=node, kv=kv, keys=KEYS, journal=Journal(self.kv, world.journal), clock=clock,
-            claim=self.election.claim, fences=self, reinit=self, yield_control=self.election.yield_control,
+            claim=self.election.claim, fences=self, yield_control=self.election.yield_control,
             new_id=lambda: "id", addresses={str(n.address): m for m, n in world.spec.nodes.items()},
         )  # fmt: skip
         self.hands = hands
@@ -189,9 +188,6 @@ class Seat:
 
     def call_off(self, node: str) -> None:
         del node
-
-    def reinitialize(self, node: str) -> str:
-        raise Unreachable(node)
 
     def turn(self) -> None:
         """One round of everything; a killed process does nothing any more."""

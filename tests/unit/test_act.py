@@ -29,7 +29,7 @@ from hactl.decide.plan import (
     Withdraw,
     YieldControl,
 )
-from hactl.errors import Refused, Unreachable
+from hactl.errors import Unreachable
 from hactl.view.control import FenceIntent, Leader, Mode, Proof, ProofKind
 from hactl.view.control_text import parse_incident
 from hactl.view.incident import Incident, Phase, Stamp
@@ -72,7 +72,6 @@ class Bench:
         self.book = Book()
         self.claim: str | None = TOKEN
         self.calls: list[Any] = []
-        self.reinit_says: Exception | str = "reinitialize started"
         self.lease = self.etcd.grant(20)
         self.etcd.put(KEYS.controller, TOKEN)
         self.etcd.put(KEYS.leader, "db1", self.lease)
@@ -81,7 +80,7 @@ class Bench:
         kv: Any = self.etcd.client()
         self.hands = Hands(
             me="wit1", kv=kv, keys=KEYS, journal=self.book, clock=self.clock, claim=lambda: self.claim,
-            fences=self, reinit=self, yield_control=lambda why: self.calls.append(("yield", why)),
+            fences=self, yield_control=lambda why: self.calls.append(("yield", why)),
             new_id=lambda: "id1", addresses=ADDRESSES,
         )  # fmt: skip
 
@@ -90,11 +89,6 @@ class Bench:
 
     def call_off(self, node: str) -> None:
         self.calls.append(("call off", node))
-
-    def reinitialize(self, node: str) -> str:
-        if isinstance(self.reinit_says, Exception):
-            raise self.reinit_says
-        return f"{node}: {self.reinit_says}"
 
     @property
     def leader(self) -> Leader:
@@ -363,11 +357,17 @@ def test_a_copy_is_made_anew_of_a_standby_only(bench: Bench) -> None:
     assert "nobody" in bench.refused(Reinitialize("db2"))
 
 
-def test_a_copy_that_patroni_refuses_is_said_and_counted(bench: Bench) -> None:
-    bench.reinit_says = Refused("already running")
+def test_a_copy_is_ordered_and_counted_in_one_transaction(bench: Bench) -> None:
+    bench.did(Reinitialize("db2"))
+    assert json.loads(bench.etcd.value(KEYS.order("db2")) or "")["verb"] == "reinit"
+    assert bench.etcd.pairs[KEYS.budget("db2", "reinit", "id1")].lease
+
+
+def test_no_copy_is_ordered_when_the_leader_has_just_changed(bench: Bench) -> None:
+    bench.etcd.before_txn = lambda: bench.etcd.put(KEYS.leader, "db2", bench.lease)
     (outcome,) = bench.do(Reinitialize("db2"))
     assert not outcome.done
-    assert [k for k in bench.etcd.pairs if "/budget/db2/reinit/" in k]
+    assert bench.etcd.value(KEYS.order("db2")) is None
 
 
 def test_etcds_leader_is_moved_by_name(bench: Bench) -> None:
