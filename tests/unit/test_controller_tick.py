@@ -124,8 +124,6 @@ def test_one_order_for_a_node_in_a_tick(bench: Bench, monkeypatch: pytest.Monkey
         grey=Plan((_order("db2", "kill-patroni"),)),
         recovery=Plan((_order("db2", "restart"), _order("arc1", "restart"))),
     )
-    monkeypatch.setattr(Samples, "grey", lambda *_: None)
-    monkeypatch.setattr(module.GreyMemory, "suspects", {}, raising=False)
     bench.around.look()
     bench.tick.once()
     given = [line["data"]["node"] for line in bench.lines if line["kind"] == "intent"]
