@@ -46,7 +46,7 @@ class DatabaseParts:
 
 @dataclass(frozen=True)
 class AgentParts:
-    """`vips`: by name, all that this node may hold."""
+    """`vips`: by address, all that this node may hold."""
 
     boot: str
     keys: Keys
@@ -99,12 +99,9 @@ def _disks(spec: ClusterSpec, node: str) -> tuple[Disk, ...]:
 
 
 def _vips(spec: ClusterSpec, node: str) -> dict[str, KernelVip]:
-    found = {}
-    if node in spec.databases:
-        found["database"] = KernelVip(spec.vips.database.address, spec.vips.database.interface)
-    if node in spec.archives:
-        found["archive"] = KernelVip(spec.vips.archive.address, spec.vips.archive.interface)
-    return found
+    held = ((spec.vips.database, spec.databases), (spec.vips.archive, spec.archives))
+    mine = (vip for vip, holders in held if node in holders)
+    return {str(vip.address.ip): KernelVip(vip.address, vip.interface) for vip in mine}
 
 
 def _database(spec: ClusterSpec, site: Site, node: str, https: HttpsClient) -> DatabaseParts:

@@ -124,7 +124,7 @@ def _looks(
     return Looks(
         units=Look("units", parts.units, 2.0, now),
         disks=Look("disks", parts.disks, 5.0, now),
-        vips=lambda: tuple(name for name, vip in parts.vips.items() if vip.here()),
+        vips=lambda: tuple(address for address, vip in parts.vips.items() if vip.here()),
         patroni=None if patroni is None else (lambda: _patroni_probe(patroni)),
         postgres=None if own is None else Look("postgres", own.postgres.look, 1.0, now),
         keepalived=keepalived,
