@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from hactl.act.hands import Hands
@@ -24,6 +24,7 @@ from hactl.controller.tick import Surroundings, Tick
 from hactl.errors import HactlError
 from hactl.metrics.instruments import Instruments
 from hactl.metrics.snapshot import Board
+from hactl.metrics.tally import Tally
 from hactl.ports import Clock
 from hactl.spec.model import ClusterSpec
 from hactl.view.keys import Keys
@@ -47,6 +48,7 @@ class Common:
     board: Board
     instruments: Instruments
     log: EventLog
+    tally: Tally = field(default_factory=Tally)
 
 
 class Engine:
@@ -72,7 +74,15 @@ class Engine:
         )
         self._around = Surroundings(ports.around, samples, common.clock)
         self._tick = Tick(
-            spec, samples, self._around, hands, common.clock, common.log, common.instruments, common.board
+            spec,
+            samples,
+            self._around,
+            hands,
+            common.clock,
+            common.log,
+            common.instruments,
+            common.board,
+            totals=common.tally.read,
         )
         self._haste = Haste(samples, common.clock)
 

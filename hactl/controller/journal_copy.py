@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from hactl.adapters.journal_file import JournalFile
@@ -23,13 +23,18 @@ class Replica:
 
     A first record that is not the expected one is said by a note beside it, never hidden: `gap` (this node
     was away for longer than etcd keeps records), `fork` (etcd has another record than the file's last one, so
-    etcd was restored or the file was changed).
+    etcd was restored or the file was changed). `told` gets what is new, once it is in the file.
     """
 
     def __init__(
-        self, kv: EtcdKv, keys: Keys, file: JournalFile, wall: Callable[[], float] = time.time
+        self,
+        kv: EtcdKv,
+        keys: Keys,
+        file: JournalFile,
+        wall: Callable[[], float] = time.time,
+        told: Callable[[Sequence[Record]], None] = lambda _: None,
     ) -> None:
-        self._kv, self._keys, self._file, self._unix = kv, keys, file, wall
+        self._kv, self._keys, self._file, self._unix, self._told = kv, keys, file, wall, told
         self._head: Record | None = None
         self._known = False
 
@@ -70,6 +75,7 @@ class Replica:
             self._known = False  # after an error the file says how far it went
             self._file.append(lines)
             self._head, self._known = new[-1], True
+            self._told(new)
 
     def _wall(self) -> str:
         return dt.datetime.fromtimestamp(self._unix(), dt.UTC).isoformat(timespec="milliseconds")

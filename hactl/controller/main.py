@@ -25,9 +25,11 @@ from hactl.metrics.exporter import Exporter
 from hactl.metrics.instruments import Instruments
 from hactl.metrics.server import Listener
 from hactl.metrics.snapshot import Board
+from hactl.metrics.tally import Tally
 from hactl.metrics.tls import ServerTls
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
+from hactl.view.journal import records
 from hactl.view.keys import Keys
 from hactl.wiring_controller import ControllerPorts, controller_ports
 
@@ -67,13 +69,14 @@ def _serve(
     clock, keys, boot, log = SystemClock(), Keys(spec.cluster), boot_id(), EventLog(me)
     ports = controller_ports(spec, site, me)
     election = Election(ports.kv, keys, Candidate(me, own_value(me, boot, clock.wall())), clock)
-    common = Common(me, keys, clock, election, Board(LIMITS), Instruments(), log)
     file = JournalFile(state / layout.JOURNAL.relative_to(layout.STATE))
+    tally = _counted(file, spec, log)
+    common = Common(me, keys, clock, election, Board(LIMITS), Instruments(), log, tally)
     exporter = Exporter(common.board, common.instruments, spec)
 
     def journal(of: ControllerPorts) -> tuple[EtcdJournal, Replica]:
         writer = Writer(me, boot, election.claim)
-        return EtcdJournal(of.kv, keys, writer, clock, file), Replica(of.kv, keys, file)
+        return EtcdJournal(of.kv, keys, writer, clock, file), Replica(of.kv, keys, file, told=tally.add)
 
     means = Means(load, lambda new: controller_ports(new, site, me), journal, exporter.use)
     _show(exporter, spec, site, me, log)
@@ -82,6 +85,16 @@ def _serve(
         Controller(spec, means, common, SystemdNotify()).run(signals)
     finally:
         exporter.stop()
+
+
+def _counted(file: JournalFile, spec: ClusterSpec, log: EventLog) -> Tally:
+    """What this node's copy of the journal tells; counting goes on with what is copied from now on."""
+    tally = Tally(spec.databases)
+    try:
+        tally.add(records(file.entries()))
+    except StepFailed as error:
+        log.say("the journal's copy cannot be read", why=error.message)
+    return tally
 
 
 def _show(exporter: Exporter, spec: ClusterSpec, site: Site, me: str, log: EventLog) -> None:

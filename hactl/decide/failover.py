@@ -114,6 +114,7 @@ def _incident(s: Situation, epoch: int) -> Incident:
         "etcd_leader": s.view.etcd_leader.why
         if isinstance(s.view.etcd_leader, Unknown)
         else s.view.etcd_leader,
+        "grey": bool(s.suspicion.grey),
     }
     name = f"{KIND}-{epoch}"
     return Incident(name, KIND, s.victim, s.standby, epoch, stamps=(stamp,), details=details)
