@@ -79,6 +79,11 @@ def took(row: dict[str, Any]) -> str:
     return f"{row['took_seconds']:.3f} s{until}"
 
 
+def _tell(row: dict[str, Any]) -> str:
+    """Of an act that was done, why; of any other, what became of it."""
+    return row["reason"] if row.get("ok") and row["reason"] else str(row["result"])
+
+
 def _print(rows: Sequence[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -91,6 +96,6 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(column, header_style="dim", overflow="fold")
     for row in rows:
         at = str(row["at"])[:19].replace("T", " ")
-        table.add_row(at, row["what"], row["id"], row["subject"], took(row), row["result"])
+        table.add_row(at, row["what"], row["id"], row["subject"], took(row), _tell(row))
     # In a file or a pipe no line is folded: it has no width.
     Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 240).print(table)
