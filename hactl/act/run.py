@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import assert_never
 
 from hactl.act import incident as incidents
@@ -33,13 +34,32 @@ from hactl.view.control_text import incident_object
 from hactl.view.incident import Incident
 
 
+@dataclass(frozen=True)
+class _Result:
+    """Owed to the journal for intent `seq`; `at`: of which outcome."""
+
+    seq: int
+    ok: bool
+    data: Mapping[str, object]
+    at: int
+
+
 def execute(plan: Plan, hands: Hands) -> tuple[Outcome, ...]:
-    """What became of each step that was begun. Never raises for what the world does."""
+    """What became of each step that was begun. Never raises for what the world does.
+
+    Each intent is written before its act. Results are written when the plan is through: in a failover the
+    next step must not wait for them.
+    """
     outcomes: list[Outcome] = []
+    owed: list[_Result] = []
     for step in plan.steps:
-        outcomes.append(_run(step, hands))
+        outcomes.append(_run(step, hands, owed, len(outcomes)))
         if not outcomes[-1].done:
             break
+    for result in owed:
+        if said := _written(result, hands):
+            before = outcomes[result.at]
+            outcomes[result.at] = dataclasses.replace(before, said=f"{before.said} ({said})")
     return tuple(outcomes)
 
 
@@ -48,43 +68,39 @@ def kind(action: Action) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", type(action).__name__).lower()
 
 
-def _run(step: Step, hands: Hands) -> Outcome:
+def _run(step: Step, hands: Hands, owed: list[_Result], at: int) -> Outcome:
     asked = hands.clock.monotonic()
     try:
         hands.token()
-        done = _recorded(step, hands)
+        done = _recorded(step, hands, owed, at)
     except HactlError as error:
         return Outcome(
             step.action, done=False, said=_sentence(error), asked=asked, at=hands.clock.monotonic()
         )
-    at = hands.clock.monotonic()
-    return Outcome(step.action, True, done.said, asked, at, done.alive, done.mode)
+    now = hands.clock.monotonic()
+    return Outcome(step.action, True, done.said, asked, now, done.alive, done.mode)
 
 
-def _recorded(step: Step, hands: Hands) -> Done:
-    """With the intent in the journal before, and the result after it. A mark acts on nothing: one record."""
+def _recorded(step: Step, hands: Hands, owed: list[_Result], at: int) -> Done:
+    """With the intent in the journal before. A mark acts on nothing: it is one record."""
     if isinstance(step.action, Mark):
         return incidents.mark(step.action, hands)
     incident, epoch = belongs_to(step.action)
-    seq = hands.journal.intent(
-        kind(step.action),
-        incident=incident,
-        epoch=epoch,
-        data={"reason": step.reason, **described(step.action)},
-    )
+    data = {"reason": step.reason, **described(step.action)}
+    seq = hands.journal.intent(kind(step.action), incident=incident, epoch=epoch, data=data)
     try:
         done = _act(step.action, hands)
     except HactlError as error:
-        _result(hands, seq, ok=False, data={"said": _sentence(error)})
+        owed.append(_Result(seq, False, {"said": _sentence(error)}, at))
         raise
-    written = _result(hands, seq, ok=True, data={"said": done.said, **(done.record or {})})
-    return done if not written else dataclasses.replace(done, said=f"{done.said} ({written})")
+    owed.append(_Result(seq, True, {"said": done.said, **(done.record or {})}, at))
+    return done
 
 
-def _result(hands: Hands, seq: int, *, ok: bool, data: Mapping[str, object]) -> str:
+def _written(result: _Result, hands: Hands) -> str:
     """What is done is done: a journal that cannot take the result does not change it, but it is said."""
     try:
-        hands.journal.result(seq, ok=ok, data=data)
+        hands.journal.result(result.seq, ok=result.ok, data=result.data)
     except HactlError as error:
         return f"result not in the journal: {error.message}"
     return ""

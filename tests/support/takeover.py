@@ -50,7 +50,8 @@ class Fragile:
         def counted(*args: Any, **named: Any) -> Any:
             self.calls += 1
             fatal = self.calls == self.kill_at
-            if fatal and not self.after:
+            dead = self.kill_at is not None and self.calls > self.kill_at
+            if dead or (fatal and not self.after):
                 raise Killed
             try:
                 return call(*args, **named)
