@@ -78,6 +78,21 @@ def crash_recovered(server: Server) -> None:
     )  # fmt: skip
 
 
+def owned(path: Path) -> None:
+    if os.geteuid() == 0:
+        subprocess.run(["/usr/bin/chown", "-R", "postgres:", str(path)], check=True, timeout=20)
+
+
+def as_standby_of_nobody(server: Server) -> None:
+    """As Patroni does while it does not know the new primary yet."""
+    signal = server.data / "standby.signal"
+    signal.touch()
+    owned(signal)
+    server.start()
+    server.stop("fast")
+    signal.unlink()
+
+
 def follows(old: Server, new: Server) -> None:
     """After a rewind: as a standby it has what the new primary has."""
     (old.data / "standby.signal").touch()
@@ -86,13 +101,12 @@ def follows(old: Server, new: Server) -> None:
         out.write(
             f"port = {old.port}\nprimary_conninfo = '{conninfo}'\nrecovery_target_timeline = 'latest'\n"
         )
-    if os.geteuid() == 0:
-        subprocess.run(["/usr/bin/chown", "-R", "postgres:", str(old.data)], check=True, timeout=20)
+    owned(old.data)
     old.start()
     assert old.sql("select pg_is_in_recovery()") == [(True,)]
 
 
-@pytest.mark.parametrize("end", ["stopped", "crashed"])
+@pytest.mark.parametrize("end", ["stopped", "crashed", "restarted"])
 def test_commits_of_a_former_primary_are_counted_and_kept(
     pair: tuple[Server, Server], programs: Programs, end: str
 ) -> None:
@@ -107,6 +121,8 @@ def test_commits_of_a_former_primary_are_counted_and_kept(
         crash_recovered(one)
     else:
         one.stop("fast")
+    if end == "restarted":
+        as_standby_of_nobody(one)
     done = rewind(programs, one, two)
     assert done.returncode == 0, done.stderr
     assert "Done!" in done.stderr + done.stdout
@@ -147,6 +163,19 @@ def test_what_cannot_be_known_is_said_and_stops_nothing(
     entry = programs.entry()
     assert entry["commits"] is None
     assert "WAL" in str(entry["why_unknown"])
+
+
+def test_where_nothing_can_be_entered_the_rewind_runs_all_the_same(
+    pair: tuple[Server, Server], programs: Programs
+) -> None:
+    one, two = pair
+    promote(two)
+    write(one, 1)
+    one.stop("fast")
+    programs.ledger.rmdir()
+    done = rewind(programs, one, two)
+    assert done.returncode == 0
+    assert "nothing can be entered" in done.stderr
 
 
 def test_without_a_ledger_the_rewind_runs_all_the_same(
