@@ -70,7 +70,15 @@ class Engine:
         self._mirror = Mirror(ports.kv, common.keys, common.clock, Signs(samples, spec.databases), common.log)
         hands = self._hands(spec)
         self._fast = FastLoop(
-            spec, samples, self._mirror, hands, common.clock, common.log, common.instruments, journal.begin
+            spec,
+            samples,
+            self._mirror,
+            hands,
+            common.clock,
+            common.log,
+            common.instruments,
+            self._fences.prepare,
+            journal.begin,
         )
         self._around = Surroundings(ports.around, samples, common.clock)
         self._tick = Tick(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,10 +18,13 @@ from hactl.errors import HactlError
 from hactl.metrics.instruments import Instruments
 from hactl.ports import Clock
 from hactl.spec.model import ClusterSpec
+from hactl.view.control import ControlView
+from hactl.view.model import Unknown
 
 EVERY: Final = 0.1
 LEAST: Final = 0.02  # between two rounds, however much is new
 EVERY_STANDING_BY: Final = 0.5
+DOUBT: Final = 2  # misses in a row, on as many paths
 
 
 @dataclass
@@ -35,6 +38,7 @@ class FastLoop:
     clock: Clock
     log: EventLog
     instruments: Instruments
+    prepare: Callable[[Collection[str]], None]
     begin: Callable[[], None]  # the journal's, for whoever has just become active
     held: bool = False
     memory: FailoverMemory = field(default_factory=FailoverMemory)
@@ -47,6 +51,7 @@ class FastLoop:
         self.held = view.holding
         plan, self.memory = decide_failover(self.spec, view, self.memory, began)
         told(self.log, "failover", plan, view.holding)
+        self.prepare(_doubted(view))
         outcomes: tuple[Outcome, ...] = ()
         if plan.steps:
             outcomes = execute(plan, self.hands)
@@ -70,6 +75,15 @@ class FastLoop:
             stop.wait(LEAST)
             holding = self.hands.claim() is not None
             self.samples.changed.wait(EVERY if holding else EVERY_STANDING_BY)
+
+
+def _doubted(view: ControlView) -> tuple[str, ...]:
+    """The primary, if it is half way to being suspected and we would be the ones to act."""
+    if not view.holding or isinstance(view.dcs, Unknown) or view.dcs.patroni.leader is None:
+        return ()
+    node = view.dcs.patroni.leader.node
+    silent = sum(state.misses >= DOUBT for state in view.paths.get(node, {}).values())
+    return (node,) if silent >= DOUBT else ()
 
 
 def told(log: EventLog, who: str, plan: Plan, holding: bool) -> None:  # noqa: FBT001 - part of what is told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol
 
 from hactl.controller.samples import Samples
@@ -28,6 +28,10 @@ class Device(Protocol):
     def call_off(self) -> None: ...
 
     def allow(self) -> None: ...
+
+    def warm(self) -> None: ...
+
+    def cool(self) -> None: ...
 
 
 class _Run:
@@ -86,6 +90,7 @@ class FenceRuns:
         self._devices, self._clock, self._samples = devices, clock, samples
         self._lock = threading.Lock()
         self._runs: dict[str, _Run] = {}
+        self._warm: set[str] = set()
 
     def start(self, node: str, epoch: int, *, not_after: float, still: Callable[[], bool]) -> None:
         device = self._devices.get(node)
@@ -104,6 +109,14 @@ class FenceRuns:
         _spawn(f"fence status {node}", run.read_until_off)
         _spawn(f"fence off {node}", lambda: run.cut(not_after, still))
 
+    def prepare(self, suspects: Collection[str]) -> None:
+        """Have the agents of these nodes started ahead, and of no others. Changes nothing at any device."""
+        for node, device in self._devices.items():
+            if (node in suspects) != (node in self._warm):
+                warm = node in suspects
+                self._warm ^= {node}
+                _spawn(f"fence warm {node}", device.warm if warm else device.cool)
+
     def call_off(self, node: str) -> None:
         with self._lock:
             run = self._runs.get(node)
@@ -114,6 +127,8 @@ class FenceRuns:
     def call_all_off(self) -> None:
         for node in tuple(self._runs):
             self.call_off(node)
+        for node in tuple(self._warm):
+            self._devices[node].cool()
 
 
 def _spawn(name: str, act: Callable[[], None]) -> None:

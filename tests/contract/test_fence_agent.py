@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import threading
 import time
@@ -144,3 +145,28 @@ def test_a_password_file_that_is_missing_is_named(folder: Path) -> None:
 def test_an_agent_that_is_not_installed_is_said() -> None:
     with pytest.raises(Unreachable, match="fence_nothing"):
         FenceAgent("fence_nothing", {}).power(within=5)
+
+
+def test_started_ahead_it_does_nothing_until_it_is_told_what(folder: Path) -> None:
+    agent = _agent(folder, "echo $$ > $here/pid; echo 'Status: OFF'; exit 2")
+    agent.warm()
+    idle = [p.pid for p in agent._idle]
+    assert len(idle) == 2
+    time.sleep(0.2)
+    assert not (folder / "pid").exists()
+    assert agent.power(within=5) == "off"
+    assert int((folder / "pid").read_text()) in idle
+    agent.cool()
+    assert agent.power(within=5) == "off"
+    assert int((folder / "pid").read_text()) not in idle
+    assert not any(Path(f"/proc/{pid}").exists() for pid in idle)
+
+
+def test_one_started_ahead_that_ended_meanwhile_is_replaced(folder: Path) -> None:
+    agent = _agent(folder, "echo 'Status: ON'; exit 0")
+    agent.warm()
+    for process in agent._idle:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert agent.power(within=5) == "on"
+    agent.cool()

@@ -96,3 +96,13 @@ def test_a_bmc_that_is_gone_is_no_status(on: Bmc) -> None:
     on.process.wait()
     with pytest.raises((StepFailed, Unreachable)):
         on.agent().power(within=1.5)
+
+
+def test_started_ahead_it_does_nothing_at_the_bmc_and_then_answers_sooner(on: Bmc) -> None:
+    agent = on.agent()
+    agent.warm()
+    time.sleep(1)
+    assert all(p.poll() is None for p in agent._idle)
+    assert agent.power(within=5) == "on"
+    agent.cool()
+    assert agent.power(within=5) == "on"

@@ -173,7 +173,15 @@ class Seat:
         self.hands = hands
         instruments = Instruments()
         self.fast = FastLoop(
-            world.spec, self.samples, self.mirror, hands, clock, log, instruments, lambda: None
+            world.spec,
+            self.samples,
+            self.mirror,
+            hands,
+            clock,
+            log,
+            instruments,
+            lambda _: None,
+            lambda: None,
         )
         self.dead = False
         self._missed: dict[Path, int] = {}

@@ -32,6 +32,7 @@ class Device:
         self.works = True
         self.hold: threading.Event | None = None
         self.off = False
+        self.warmed, self.cooled = threading.Event(), threading.Event()
 
     def power(self, *, within: float) -> str:
         del within
@@ -55,6 +56,12 @@ class Device:
 
     def allow(self) -> None:
         self.off = False
+
+    def warm(self) -> None:
+        self.warmed.set()
+
+    def cool(self) -> None:
+        self.cooled.set()
 
 
 class Bench:
@@ -183,3 +190,12 @@ def test_a_device_that_fails_is_asked_again(bench: Bench) -> None:
     bench.start()
     bench.until(lambda r: r.power == "off")
     assert bench.device.cuts == 3
+
+
+def test_the_agent_of_a_doubted_node_is_started_ahead_and_ended_when_it_lives(bench: Bench) -> None:
+    bench.runs.prepare(("db1", "db2"))
+    assert bench.device.warmed.wait(5)
+    assert not bench.device.cooled.is_set()
+    bench.runs.prepare(())
+    assert bench.device.cooled.wait(5)
+    assert (bench.device.cuts, bench.device.reads) == (0, 0)
