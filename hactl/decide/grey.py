@@ -174,7 +174,8 @@ def _address_astray(look: _Look) -> Iterator[_Grey]:
             what = f"{look.vip} is on {node}, which does not hold the leader key{others}"
             yield _Grey(node, "address", what, _restart(node))
     facts = look.agent(look.leader)
-    if not holders and facts and _may_serve(facts) and facts.keepalived.state is State.OK:
+    silent = bool(look.control.heartbeat.misses)  # nobody answers there either
+    if not holders and silent and facts and _may_serve(facts) and facts.keepalived.state is State.OK:
         what = f"{look.leader} leads and may serve, and {look.vip} is nowhere"
         yield _Grey(look.leader, "no-address", what, _restart(look.leader), looks=5)
 

@@ -103,8 +103,9 @@ ROWS = [
         id="the address on two nodes: the one that does not lead lets go",
     ),
     pytest.param(
-        BEATS, [], [facts_of("db1", vips=())], [f"{RESTART_VIP}db1"], id="the address on no node"
+        MISSED, [], [facts_of("db1", vips=())], [f"{RESTART_VIP}db1"], id="the address on no node"
     ),
+    pytest.param(BEATS, [], [facts_of("db1", vips=())], [], id="commits come back: somebody has the address"),
     pytest.param(BEATS, [], [facts_of("db1", vips=()), led_by(None)], [], id="nobody leads: nobody holds it"),
     pytest.param(BEATS, FROZEN, [FROZEN_KEYS, ordered("db2", "restart")], [], id="one order at a time"),
 ]  # fmt: skip
