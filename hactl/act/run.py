@@ -87,6 +87,9 @@ def _recorded(step: Step, hands: Hands, owed: list[_Result], at: int) -> Done:
         return incidents.mark(step.action, hands)
     incident, epoch = belongs_to(step.action)
     data = {"reason": step.reason, **described(step.action)}
+    if isinstance(step.action, YieldControl):  # afterwards it is another one who writes
+        hands.journal.event(kind(step.action), data=data)
+        return _act(step.action, hands)
     seq = hands.journal.intent(kind(step.action), incident=incident, epoch=epoch, data=data)
     try:
         done = _act(step.action, hands)
