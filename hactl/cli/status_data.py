@@ -8,12 +8,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from hactl.cli import status_control
 from hactl.decide.codes import Finding
 from hactl.decide.health import Verdict
 from hactl.decide.health_archive import can_serve
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
-from hactl.view.model import LEVELS, ArchiveView, ClusterView, Probe, State, Unknown, VipView
+from hactl.view.model import LEVELS, ArchiveView, ClusterView, Probe, State, Unknown
 
 VERSION = 1
 _ANSWER = {State.OK: True, State.FAILED: False, State.UNKNOWN: None}
@@ -31,7 +32,9 @@ def document(spec: ClusterSpec, view: ClusterView, verdict: Verdict) -> dict[str
         "nodes": _nodes(spec, view),
         "database": _database(view),
         "archive": _archive(view),
-        "controller": {"active": None, "standing_by": []},
+        "controller": status_control.controller(view),
+        "fences": status_control.fences(view),
+        "incident": status_control.incident(view),
         "etcd": _etcd(view),
         "paused": derive.paused(view),
     }
@@ -58,6 +61,7 @@ def _nodes(spec: ClusterSpec, view: ClusterView) -> list[dict[str, Any]]:
             "roles": [role.value for role in node.roles],
             "address": str(node.address),
             "reachable": _ANSWER[probes[name].state],
+            "agent": status_control.agent(view, name),
             "why": probes[name].why,
         }
         for name, node in spec.nodes.items()
@@ -77,25 +81,28 @@ def _database(view: ClusterView) -> dict[str, Any]:
                 "lag_bytes": None if m.lag is None else m.lag.value,
                 "sync": m.sync,
                 "leader": m.leader,
+                "lease": status_control.lease(view, m.name),
                 "why": m.why,
             }
             for m in derive.members(view)
         ],
-        "vip": _vip(view.vips.get("database")),
+        "vip": _vip(view, "database"),
     }
 
 
-def _vip(vip: VipView | None) -> dict[str, str | None]:
+def _vip(view: ClusterView, name: str) -> dict[str, Any]:
+    vip = view.vips.get(name)
     if vip is None:
-        return {"address": None, "holder": None, "why": "not asked"}
-    if isinstance(vip.holder, Unknown):
-        return {"address": vip.address, "holder": None, "why": vip.holder.why}
-    return {"address": vip.address, "holder": vip.holder, "why": "" if vip.holder else "nobody answers there"}
+        return {"address": None, "holder": None, "on": None, "why": "not asked"}
+    holder, why = (None, vip.holder.why) if isinstance(vip.holder, Unknown) else (vip.holder, "")
+    on = status_control.holders(view, vip.address)
+    why = why or ("" if holder else "nobody answers there")
+    return {"address": vip.address, "holder": holder, "on": on, "why": why}
 
 
 def _archive(view: ClusterView) -> dict[str, Any]:
     return {
-        "vip": _vip(view.vips.get("archive")),
+        "vip": _vip(view, "archive"),
         "nodes": [_archive_node(name, archive) for name, archive in view.archives.items()],
     }
 

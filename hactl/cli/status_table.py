@@ -64,9 +64,12 @@ def _coloured(word: str, bad: str = "bold red") -> Text:
 
 
 def _nodes(data: dict[str, Any]) -> Iterator[RenderableType]:
-    table = _table("\nnodes", "NAME", "ADDRESS", "ROLES", "REACHABLE")
+    table = _table("\nnodes", "NAME", "ADDRESS", "ROLES", "REACHABLE", "AGENT")
     for node in data["nodes"]:
-        table.add_row(node["name"], node["address"], ", ".join(node["roles"]), _answer(node["reachable"]))
+        roles = ", ".join(node["roles"])
+        table.add_row(
+            node["name"], node["address"], roles, _answer(node["reachable"]), _answer(node["agent"])
+        )
     yield table
 
 
@@ -77,14 +80,23 @@ def _vip(vip: dict[str, Any]) -> str:
 def _database(data: dict[str, Any]) -> Iterator[RenderableType]:
     database = data["database"]
     head = f"\ndatabase: primary {database['primary'] or 'none'}, virtual IP {_vip(database['vip'])}"
-    table = _table(head, "NAME", "ROLE", "STATE", "TIMELINE", "LAG", "SYNC")
+    table = _table(head, "NAME", "ROLE", "STATE", "TIMELINE", "LAG", "SYNC", "LEASE")
     for m in database["members"]:
         role = "bold green" if m["role"] == "primary" else ""
         sync = "" if m["sync"] is None else ("yes" if m["sync"] else "no")
         table.add_row(
-            m["name"], Text(m["role"], role), m["state"], _or_dash(m["timeline"]), _lag(m["lag_bytes"]), sync
-        )
+            m["name"], Text(m["role"], role), m["state"], _or_dash(m["timeline"]), _lag(m["lag_bytes"]), sync,
+            _lease(m["lease"]),
+        )  # fmt: skip
     yield table
+
+
+def _lease(lease: dict[str, Any]) -> Text:
+    """How long the node may serve without renewing; a standby holds none."""
+    left = lease["seconds_left"]
+    if lease["mode"] == "open":
+        return Text("open", "yellow")
+    return Text("-" if lease["mode"] is None else "leased" if left is None else f"{left:.1f} s")
 
 
 def _or_dash(value: object) -> str:
@@ -114,7 +126,25 @@ def _foot(data: dict[str, Any]) -> Text:
     quorum = {True: "has a majority", False: "has NO majority", None: "majority unknown"}[etcd["healthy"]]
     text = Text()
     text.append(f"\netcd: {up} of {len(members)} members, {quorum}, leader {etcd['leader'] or 'unknown'}\n")
-    text.append(f"controller: {controller['active'] or 'none, failover is left to Patroni'}\n", "dim")
+    text.append(f"controller: {_controller(controller)}\n")
+    for fence in data["fences"]:
+        text.append(
+            f"{fence['node']} is fenced (incident {fence['incident']}): {fence['reason']}\n", "yellow"
+        )
+    if incident := data["incident"]:
+        text.append(
+            f"incident {incident['id'] or '?'} is open: {incident['phase'] or incident['why']}\n", "yellow"
+        )
     if data["paused"]:
         text.append("Patroni is paused\n", "bold yellow")
+    if controller["paused"]:
+        text.append("hactl is paused\n", "bold yellow")
     return text
+
+
+def _controller(controller: dict[str, Any]) -> str:
+    if controller["why"]:
+        return f"unknown: {controller['why']}"
+    others = ", ".join(controller["standing_by"])
+    active = controller["active"] or "none, failover is left to Patroni"
+    return f"{active}{f', standing by: {others}' if others else ''}"

@@ -79,7 +79,7 @@ _ALL: Final = (
     Metric("hactl_fence_standing", _G, ("node",), "1: a fence intent stands: the node must not serve."),
     Metric("hactl_fences_total", _C, ("node",), "Fence intents since the journal began.", _P),
     # Failovers
-    Metric("hactl_failovers_total", _C, ("reason",), "Finished failovers since the journal began.", _P),
+    Metric("hactl_failovers_total", _C, ("reason",), "Failovers up to their first commit, since the journal began: lost, grey, asked.", _P),
     Metric("hactl_failovers_recent", _G, (), "Automatic failovers of the last hour, as etcd counts."),
     Metric("hactl_failover_last_phase_seconds", _G, ("phase",),
            "The last failover: from suspicion to each phase that it reached."),

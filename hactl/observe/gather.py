@@ -27,7 +27,8 @@ from hactl.view.model import (
 
 # The whole of one look. Adapters give up earlier and say why; this holds when an adapter does not.
 WITHIN = 2.0
-_LATER = Probe(State.UNKNOWN, "measured by the node's agent, which this version does not have yet")
+_LATER = Probe(State.UNKNOWN, "an end-to-end check, which this version does not have yet")
+_AGENTS = Probe(State.UNKNOWN, "measured by the node's agent, which does not report")
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class _ArchiveAsked:
     levels: Mapping[str, Pending[Probe]]
     version: Pending[str]
 
-    def view(self) -> ArchiveView:
+    def view(self, storage: Probe) -> ArchiveView:
         levels = {name: _probe(pending) for name, pending in self.levels.items()}
-        return ArchiveView({**levels, "L3": _LATER, "L4": _LATER}, self.version.value)
+        return ArchiveView({**levels, "L3": storage, "L4": _LATER}, self.version.value)
 
 
 def _probe(pending: Pending[Probe]) -> Probe:
@@ -98,6 +99,11 @@ def _newest(etcd: Mapping[str, EtcdView]) -> Dcs | Unknown:
     return max(looks, key=lambda look: look.revision) if looks else (whys or [NOT_ASKED])[-1]
 
 
+def _storage(control: Dcs | Unknown, node: str) -> Probe:
+    facts = None if isinstance(control, Unknown) else control.facts.get(node)
+    return facts.storage if facts else _AGENTS
+
+
 def gather(ports: Ports, *, within: float = WITHIN) -> ClusterView:
     """One look, at most `within` seconds. Never raises for what the world does."""
     at, start = ports.clock.wall(), ports.clock.monotonic()
@@ -113,14 +119,15 @@ def gather(ports: Ports, *, within: float = WITHIN) -> ClusterView:
         certificates = race.ask("certificates", ports.certificates.certificates)
     race.finish()
     members = {n: p.view() for n, p in etcd.items()}
+    control = _newest(members)
     return ClusterView(
         at=at,
         took=ports.clock.monotonic() - start,
         nodes={n: _probe(p) for n, p in nodes.items()},
         patroni={n: p.view() for n, p in patroni.items()},
         etcd=members,
-        control=_newest(members),
-        archives={n: p.view() for n, p in archives.items()},
+        control=control,
+        archives={n: p.view(_storage(control, n)) for n, p in archives.items()},
         vips={n: VipView(ports.vips[n].address, p.value) for n, p in vips.items()},
         facts={n: p.value for n, p in facts.items()},
         certificates=certificates.value if certificates else (),

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from hactl import layout
 from hactl.decide.codes import CODES, Severity
-from hactl.metrics.registry import METRICS, Kind
+from hactl.metrics.registry import METRICS, Kind, Source
 from hactl.render import alertmanager, alerts, dashboard
 from hactl.spec.model import ClusterSpec
 from tests.support import alert_tests
@@ -124,3 +125,30 @@ def test_what_is_inhibited_exists() -> None:
     named = set(re.findall(r"\b[A-Z]{2,}_[A-Z_]+\b", text))
     assert named
     assert named <= set(CODES)
+
+
+def rows(page: str) -> dict[str, list[str]]:
+    """The tables' rows whose first cell is a name, by that name."""
+    lines = [line for line in page.splitlines() if line.startswith("| `")]
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines]
+    return {row[0].strip("`"): row for row in cells}
+
+
+def test_the_documentation_has_every_metric_and_every_alert_s_own_time() -> None:
+    found = rows((Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8"))
+    for m in METRICS.values():
+        source = "active" if m.source is Source.CLUSTER else "each"
+        labels = ", ".join(m.labels) or "none"
+        assert found.pop(m.name) == [f"`{m.name}`", m.kind.value, labels, source, m.help]
+    usual = {Severity.ERROR: "15s", Severity.WARNING: "1m"}
+    own = {a.name: a.lasts for a in alerts.health() if a.lasts != usual[a.severity]}
+    assert own == {name: row[1] for name, row in found.items() if name in CODES}
+    assert not [name for name in found if name.startswith("hactl_")]
+
+
+def test_every_alert_leads_to_a_section_that_exists() -> None:
+    docs = Path(__file__).parents[2]
+    for alert in (*alerts.health(), *alerts.RAW):
+        name, _, anchor = alert.docs.partition("#")
+        headings = re.findall(r"^#+ (\S+)$", (docs / name).read_text(encoding="utf-8"), re.MULTILINE)
+        assert anchor in {heading.lower() for heading in headings}, alert.docs
