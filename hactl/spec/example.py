@@ -43,7 +43,7 @@ archive:
 
 # How a lost primary is kept from serving. `lease`: how long it may serve at most when it is cut off.
 # A fence agent switches the machine off; its password stands in a file that only root may read.
-# This version of hactl checks these values, and fences nothing yet.
+# A node without one is proved silent by its lease alone, which takes longer.
 fencing:
   lease: 3s
   agents:

@@ -238,7 +238,7 @@ class ClusterSpec(Model):
     archive: Archive = Field(default_factory=Archive, description="The archive nodes.")
     fencing: Fencing = Field(
         default_factory=Fencing,
-        description="How a lost primary is kept from serving. Checked, but not used by this version.",
+        description="How a lost primary is kept from serving.",
     )
     notify: tuple[Notice, ...] = Field(
         default=(),
