@@ -10,12 +10,13 @@ import json
 from pathlib import Path
 from typing import Final
 
-from hactl.adapters.command import Result, run
+from hactl.adapters import nft_sets
+from hactl.adapters.command import run
+from hactl.adapters.nft_sets import Change, NftSet, NoSuchSet
 from hactl.errors import StepFailed
 
 TABLE: Final = "inet hactl_lease"
-# A batch takes 5 to 20 ms; an agent that waits longer than this is too late in any case.
-WITHIN: Final = 0.8
+WITHIN: Final = 1.5
 NFT: Final = "/usr/sbin/nft"
 SS: Final = "/usr/bin/ss"
 
@@ -28,21 +29,16 @@ class LeaseTable:
 
     def __init__(self, vip: str, rules: Path) -> None:
         self._vip, self._rules = vip, rules
+        table = TABLE.split()[1]
+        self._lease, self._rejected = NftSet(table, "lease"), NftSet(table, "rejected")
 
     def renew(self, milliseconds: int) -> None:
-        """Let traffic through for so long from now. Whether the element was there, or had no end, is all one.
-
-        Adding an element that exists does not change its time, hence add, delete, add; one batch is one
-        transaction, so no packet finds it missing.
-        """
-        element = f"element {TABLE} lease {{ {self._vip}"
-        self._batch(
-            f"add {element} }}\ndelete {element} }}\nadd {element} timeout {max(1, milliseconds)}ms }}\n"
-        )
+        """Let traffic through for so long from now, whatever was before."""
+        self._change(self._lease, nft_sets.renewed(self._vip, milliseconds))
 
     def flush(self) -> None:
         """Let nothing through any more."""
-        self._batch(f"flush set {TABLE} lease\n")
+        self._change(self._lease, nft_sets.emptied())
 
     def opened(self) -> bool:
         """Whether traffic passes without end: no table stops it, or an element has no timeout."""
@@ -58,16 +54,14 @@ class LeaseTable:
         text += f"\nflush set {TABLE} lease\n"
         if milliseconds > 0:
             text += f"add element {TABLE} lease {{ {self._vip} timeout {milliseconds}ms }}\n"
-        self._batch(text)
+        run([NFT, "-f", "-"], within=WITHIN, stdin=text)
 
     def refuse(self, address: str, seconds: int) -> None:
         """Answer what is sent to `address` with a reset, for so long from now."""
-        element = f"element {TABLE} rejected {{ {address}"
-        self._batch(f"add {element} }}\ndelete {element} }}\nadd {element} timeout {seconds}s }}\n")
+        self._change(self._rejected, nft_sets.renewed(address, seconds * 1000))
 
     def allow(self, address: str) -> None:
-        element = f"element {TABLE} rejected {{ {address} }}"
-        self._batch(f"add {element}\ndelete {element}\n")
+        self._change(self._rejected, nft_sets.removed(address))
 
     def end_connections(self, address: str) -> int:
         """End every TCP connection from or to `address` on this machine; returns how many there were."""
@@ -76,18 +70,13 @@ class LeaseTable:
             raise StepFailed(f"ss cannot end connections to {address}: {done.err.strip()}")
         return len(done.out.splitlines())
 
-    def _batch(self, text: str) -> None:
-        done = _nft(text)
-        if done.code != 0 and "No such file or directory" in done.err:
+    def _change(self, which: NftSet, changes: tuple[Change, ...]) -> None:
+        try:
+            which.change(changes)
+        except NoSuchSet:
             # Somebody emptied the whole rule set. The file's table is closed.
             run([NFT, "-f", str(self._rules)], within=WITHIN)
-            done = _nft(text)
-        if done.code != 0:
-            raise StepFailed(f"nft refuses: {' / '.join(done.err.strip().splitlines()[:2])}")
-
-
-def _nft(text: str) -> Result:
-    return run([NFT, "-f", "-"], within=WITHIN, stdin=text, check=False)
+            which.change(changes)
 
 
 def _endless(listed: str) -> list[str]:

@@ -16,6 +16,7 @@ from hactl.errors import HactlError, StepFailed
 
 # keepalived takes the address away by itself, and tells the neighbours; only a frozen or dead one does not.
 KEEPALIVED_WITHIN = 0.5
+TRIES = 3
 
 
 class Holder:
@@ -56,7 +57,7 @@ class Holder:
 
     def _renew(self, until: float) -> None:
         """A renewal that the machine was too busy for may end too late: taken back, and once more."""
-        for _ in range(2):
+        for _ in range(TRIES):
             start = self._clocks.boottime()
             left = until - start
             if left <= 0:

@@ -124,7 +124,7 @@ def test_a_late_renewal_is_taken_back_and_done_once_more(holder: World) -> None:
 
 
 def test_one_that_stays_late_serves_nothing(holder: World) -> None:
-    holder.lease.slow = [0.5, 0.5]
+    holder.lease.slow = [0.5, 0.5, 0.5]
     holder.round()
     assert not holder.lease.passes()
     assert not holder.notes.may
