@@ -135,6 +135,9 @@ def _looks(
             for name, accepts in (own.peers if own else {}).items()
         },
         ledger=own.ledger if own else dict,
+        joining=None
+        if own is None
+        else Look("joining", lambda: node_looks.joining(parts.processes.of(PATRONI_UNIT)), 1.0, now),
     )
 
 

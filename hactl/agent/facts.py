@@ -40,10 +40,11 @@ class Looks:
     storage: Look[Probe] | None = None
     peers: Mapping[str, Look[PeerLook]] = field(default_factory=dict)
     ledger: Callable[[], Mapping[str, object]] = dict
+    joining: Look[str] | None = None
 
     def start(self, stop: threading.Event) -> None:
         single = (self.units, self.disks, self.postgres, self.keepalived, self.canary, self.storage)
-        every: tuple[Look[Any] | None, ...] = (*single, *self.peers.values())
+        every: tuple[Look[Any] | None, ...] = (*single, self.joining, *self.peers.values())
         for look in every:
             if look is not None:
                 look.start(stop)
@@ -69,6 +70,7 @@ def gather(me: Me, seq: int, looks: Looks, told: Told, boottime: float) -> Agent
         disks=() if isinstance(disks, Unknown) else disks,
         units={} if isinstance(units, Unknown) else units,
         boottime=boottime, thawed=told.thawed, ledger=looks.ledger(),
+        joining=_joining(looks.joining),
     )  # fmt: skip
 
 
@@ -77,6 +79,11 @@ _NONE = Probe(State.UNKNOWN, "not on this node")
 
 def _postgres(look: Look[PostgresLocal] | None) -> PostgresLocal | Unknown:
     return Unknown("not on this node") if look is None else look.answer(within=HANGS)
+
+
+def _joining(look: Look[str] | None) -> str:
+    found = "" if look is None else look.seen().value
+    return "" if isinstance(found, Unknown) else found
 
 
 def _probe(look: Look[Probe] | None, *, hangs: State = State.UNKNOWN) -> Probe:

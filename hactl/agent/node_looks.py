@@ -43,6 +43,15 @@ def postgres_gone(found: UnitProcesses) -> bool:
     return not any(p.name.startswith("postgres") for p in found.processes)
 
 
+# What Patroni runs before a node can follow again, hactl's own programs among them (templates/postgres).
+_JOINING = frozenset({"pg_rewind", "pg-rewind", "pg_basebackup", "clone", "ledger"})
+
+
+def joining(found: UnitProcesses) -> str:
+    """Of Patroni's processes the one that makes this node a standby again; empty: none."""
+    return next((p.name for p in found.processes if p.name in _JOINING), "")
+
+
 class PeerProbe:
     """Consecutive misses of a TCP connection to the other database node's PostgreSQL."""
 

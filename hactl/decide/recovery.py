@@ -25,17 +25,18 @@ _DOWN: Final = frozenset({"failed", "inactive"})
 _UNIT_GRACE: Final = 10.0  # a deployment restarts units; systemd itself restarts them after 1 to 5 s
 _PATRONI_GRACE: Final = 3.0  # without it nobody renews the leader key, which lives 20 s
 
-# How long a member may be in a state of Patroni's before hactl helps. `stopped` may hide a crash recovery or
-# a rewind at work; a copy of a large database takes hours.
+# How long a member may be in a state of Patroni's before hactl helps. `stopped` may hide a crash recovery;
+# a rewind or a copy of a large database takes hours, and an interrupted rewind leaves nothing of use.
 _GRACE: Final[Mapping[str, float]] = {
     "running": 45.0,
     "start failed": 20.0,
     "stopped": 120.0,
     "crashed": 120.0,
     "starting": 300.0,
-    "creating replica": 6 * 3600.0,
+    "creating replica": 600.0,
 }
 _USUAL_GRACE: Final = 120.0
+_JOINING_GRACE: Final = 6 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,12 @@ def _members(look: _Look) -> dict[tuple[str, str], tuple[str, float]]:
         itself = _itself(look.cluster, node)
         if node == leader.node or itself is None or itself.role is DbRole.PRIMARY:
             continue
-        what = _trouble(look, itself, leader.node)
+        what, grace = _trouble(look, itself, leader.node), _GRACE.get(itself.state, _USUAL_GRACE)
+        facts = look.agent(node)
+        if what and facts and facts.joining:
+            what, grace = f"{what}; {facts.joining} is at work", _JOINING_GRACE
         if what:
-            found[node, ""] = (what, _GRACE.get(itself.state, _USUAL_GRACE))
+            found[node, ""] = (what, grace)
     return found
 
 

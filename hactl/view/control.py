@@ -134,7 +134,10 @@ _NOT_LOOKED = Probe(State.UNKNOWN, NOT_LOOKED.why)
 
 @dataclass(frozen=True)
 class AgentFacts:
-    """What a node's agent last published. `lease_left` in seconds; None: this node holds no lease."""
+    """What a node's agent last published. `lease_left` in seconds; None: this node holds no lease.
+
+    `joining`: the program that Patroni runs to make this node a standby again; empty: none.
+    """
 
     node: str
     boot: str
@@ -153,6 +156,7 @@ class AgentFacts:
     boottime: float = 0.0
     thawed: int = 0
     ledger: Mapping[str, object] = field(default_factory=dict)
+    joining: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from hactl.adapters.processes import Process, UnitProcesses
 from hactl.agent.facts import Looks, gather
 from hactl.agent.looks import Look
 from hactl.agent.loop import Me, Told
-from hactl.agent.node_looks import ENOUGH, PeerProbe, keepalived_probe, postgres_gone
+from hactl.agent.node_looks import ENOUGH, PeerProbe, joining, keepalived_probe, postgres_gone
 from hactl.errors import Unreachable
 from hactl.units import Bytes, Lsn
 from hactl.view.control import AgentFacts, Mode, PeerLook, PostgresLocal
@@ -44,7 +44,7 @@ facts = st.builds(
     peers=st.dictionaries(words, st.builds(PeerLook, st.integers(0, 9), words), max_size=2),
     disks=disks.map(tuple), units=st.dictionaries(words, words, max_size=2),
     boottime=st.integers(0, 10**8).map(float), thawed=st.integers(0, 9),
-    ledger=st.dictionaries(words, st.integers(), max_size=2),
+    ledger=st.dictionaries(words, st.integers(), max_size=2), joining=words,
 )  # fmt: skip
 
 
@@ -156,3 +156,11 @@ def test_misses_are_counted_in_a_row_and_not_for_ever() -> None:
     peer = PeerProbe(lambda within: next(answers))  # noqa: ARG005 - as tcp.accepts
     counts = [peer.look().misses for _ in range(11)]
     assert counts == [1, 2, 3, 4, 5, 6, 7, ENOUGH, ENOUGH, ENOUGH, 0]
+
+
+def test_a_rewind_at_work_is_reported() -> None:
+    """Its wrapper, the ledger and the copy count as well; PostgreSQL's own processes do not."""
+    patroni, server = Process(1, "patroni", "S"), Process(2, "postgres", "S")
+    assert joining(UnitProcesses((patroni, server))) == ""
+    for name in ("pg-rewind", "pg_rewind", "ledger", "clone", "pg_basebackup"):
+        assert joining(UnitProcesses((patroni, Process(3, name, "R")))) == name

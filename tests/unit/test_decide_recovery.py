@@ -71,7 +71,15 @@ ROWS = [
     pytest.param([NOT_STREAMING], [NOBODY_SYNC], 60, [REJOIN], id="then its Patroni is restarted"),
     pytest.param([CANNOT_START], [NOBODY_SYNC], 30, [REJOIN], id="a server that cannot start waits 20 s"),
     pytest.param([STOPPED], [NOBODY_SYNC], 100, [], id="stopped may be a rewind at work: 120 s"),
-    pytest.param([COPYING], [NOBODY_SYNC], 3600, [], id="a copy at work is not disturbed"),
+    pytest.param(
+        [COPYING], [NOBODY_SYNC, facts_of("db2", joining="pg_basebackup")], 3600, [],
+        id="a copy at work is not disturbed",
+    ),
+    pytest.param(
+        [STOPPED], [NOBODY_SYNC, facts_of("db2", joining="pg_rewind")], 3600, [],
+        id="nor is a rewind",
+    ),
+    pytest.param([COPYING], [NOBODY_SYNC], 620, [REJOIN], id="a copy that nobody makes"),
     pytest.param([CANNOT_START], [NOBODY_SYNC, REJOINED], 30, [COPY], id="after two tries it is copied anew"),
     pytest.param([NOT_STREAMING], [NOBODY_SYNC, SLOT_LOST], 60, [COPY], id="a lost slot: no restart helps"),
     pytest.param([CANNOT_START], [NOBODY_SYNC, REJOINED, COPIED], 300, [], id="no budget left: a stop"),

@@ -22,7 +22,7 @@ def facts_text(facts: AgentFacts) -> str:
             **{name: _probe(getattr(facts, name)) for name in _PROBES},
             "peers": {n: {"misses": p.misses, "why": p.why} for n, p in facts.peers.items()},
             "disks": [{"path": d.path, "free": d.free.value, "total": d.total.value} for d in facts.disks],
-            "ledger": dict(facts.ledger),
+            "ledger": dict(facts.ledger), "joining": facts.joining,
         },
         separators=(",", ":"),
     )  # fmt: skip
@@ -68,6 +68,7 @@ def parse_agent_facts(value: str) -> AgentFacts:
         boottime=_float(found.get("boottime")) or 0.0,
         thawed=number(found.get("thawed")) or 0,
         ledger=mapping(found.get("ledger") or {}, "facts: ledger"),
+        joining=str(found.get("joining") or ""),
         **{name: _read_probe(found.get(name)) for name in _PROBES},
     )
 
