@@ -11,7 +11,7 @@ import pytest
 
 from hactl.lab import faults
 from hactl.lab.lab import Lab
-from tests.support import labs
+from tests.support import control, labs
 from tests.support.labs import Site
 
 
@@ -45,6 +45,7 @@ def site(lab: Lab, histories: Path) -> Iterator[Site]:
     with labs.operators_network(lab):
         site = Site(lab, histories)
         faults.heal(lab)
+        control.forget_limits(lab)
         site.healthy()
         try:
             yield site

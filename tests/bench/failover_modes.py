@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
-
-import yaml
 
 from hactl import layout
 from hactl.errors import HactlError, Unreachable
@@ -15,6 +14,7 @@ from hactl.lab import faults, faults_process
 from hactl.lab.lab import Lab
 from hactl.lab.machine import Power
 from tests.bench.failover_cases import PATRONICTL, Variant
+from tests.support import control
 from tests.support.labs import Site
 
 # Patroni's own (patroni.validator, docs/dynamic_configuration.rst), instead of ours.
@@ -38,7 +38,7 @@ class Modes:
 
     site: Site
     now: Variant | None = None
-    _specs: dict[str, str] = field(default_factory=dict)
+    _without: ExitStack = field(default_factory=ExitStack)
 
     @property
     def lab(self) -> Lab:
@@ -58,14 +58,14 @@ class Modes:
         if variant.hactl and (self.now is None or self.now.bmc != variant.bmc):
             self._fence_agents(there=variant.bmc)
         self.now = variant
+        control.forget_limits(self.lab)
         self.ready()
 
     def leave(self) -> None:
         """As `hactl deploy` had left it."""
         faults.heal(self.lab)
         self._settings(defaults=False)
-        if self._specs:
-            self._fence_agents(there=True)
+        self._fence_agents(there=True)
 
     def _heal_machines(self) -> None:
         """Not `faults.heal`: that would start a stopped hactl."""
@@ -126,12 +126,8 @@ class Modes:
         time.sleep(2 * DEFAULTS["loop_wait"])  # every member has read it, and the lease in etcd is a new one
 
     def _fence_agents(self, *, there: bool) -> None:
-        """As if the spec named no fence agent: what the controllers read, and that they read it again."""
-        for node in [*self.lab.spec.databases, *self.lab.spec.witnesses]:
-            text = self._specs.setdefault(node, self.lab.exec(node, ["cat", str(layout.SPEC)]).out)
-            if not there:
-                document = yaml.safe_load(text)
-                document.get("fencing", {}).pop("agents", None)
-                text = yaml.safe_dump(document, sort_keys=False)
-            self.lab.exec(node, ["sh", "-c", f"cat >{layout.SPEC}"], stdin=text)
-            self.lab.exec(node, ["systemctl", "reload", "hactl-controller.service"])
+        """The spec that the controllers read names fence agents, or none."""
+        if there:
+            self._without.close()
+        else:
+            self._without.enter_context(control.without_fence_agents(self.lab))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from hactl.lab.lab import Lab
 from hactl.lab.machine import Power
 from tests.bench.failover_cases import Case, Variant
 from tests.bench.failover_modes import Modes
+from tests.support import control
 
 REDUNDANT_WITHIN: Final = 180.0
 AFTER: Final = 1.5  # seconds of writing after the outage: a second one would show
@@ -126,27 +125,12 @@ def judged(verdict: Judgment, events: Sequence[Event], tables: Mapping[str, Sequ
 
 def incident(lab: Lab, fault: Mark) -> dict[str, Any] | None:
     """The newest incident, if it was opened after the fault: each phase in seconds after the fault."""
-    argv = [sys.executable, "-m", "hactl", "--spec", str(lab.folder.spec), "-o", "json", "incident"]
     try:
-        listed = _json([*argv, "list"])
-        newest = max(_incidents(listed), key=lambda i: _first(i) or 0.0, default=None)
-        if newest is None or (_first(newest) or 0.0) < fault.begin:
-            return None
+        found = control.newest_incident(lab, fault.begin)
     except (HactlError, subprocess.SubprocessError, ValueError, KeyError) as error:
         return {"error": str(error)}
-    phases = {s["phase"]: s["mono_ms"] / 1000 - fault.begin for s in newest["stamps"]}
-    proof = next((s["evidence"] for s in newest["stamps"] if s["phase"] == "proof"), "")
-    return {"id": newest["id"], "kind": newest["kind"], "phases": phases, "proof": proof}
-
-
-def _incidents(listed: Any) -> list[dict[str, Any]]:
-    return list(listed["incidents"] if isinstance(listed, dict) else listed)
-
-
-def _first(found: Mapping[str, Any]) -> float | None:
-    return found["stamps"][0]["mono_ms"] / 1000 if found.get("stamps") else None
-
-
-def _json(argv: Sequence[str]) -> Any:
-    done = subprocess.run(argv, check=True, capture_output=True, timeout=30, encoding="utf-8")
-    return json.loads(done.stdout)
+    if found is None:
+        return None
+    proof = next((p["evidence"] for p in found["phases"] if p["phase"] == "proof"), "")
+    kept = {key: found[key] for key in ("id", "what", "result", "lost_commits")}
+    return {**kept, "phases": control.after(found, fault.begin), "proof": proof}

@@ -1,0 +1,92 @@
+"""A failover under load in the lab, from the fault to the restored pair, and what must be true of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hactl.lab.machine import Power
+from tests.support import control
+from tests.support.labs import Site, clean
+
+AUTOMATIC = ("suspected", "intent", "proof", "released", "promoted", "vip-up", "first-commit")
+INCIDENT_WITHIN = 60.0
+
+
+@dataclass(frozen=True)
+class Failover:
+    """`outage` in seconds; `incident` as `hactl incident show -o json` has it; `status` afterwards."""
+
+    victim: str
+    other: str
+    outage: float
+    fault: float
+    incident: dict[str, Any]
+    status: dict[str, Any]
+
+    @property
+    def phases(self) -> dict[str, float]:
+        return control.after(self.incident, self.fault)
+
+
+def fail_over(
+    site: Site,
+    name: str,
+    act: Callable[[str], object],
+    *,
+    limit: float,
+    meanwhile: Callable[[], object] = int,
+) -> Failover:
+    """`act` breaks the primary; it is mended by itself or as `faults.heal` would, and must come back alone.
+
+    `meanwhile` is called right after the fault. The checker's verdict must be clean.
+    """
+    session = site.session(name)
+    with session.running():
+        time.sleep(2)
+        victim, other = site.primary, site.standby
+        fault = session.fault(victim, lambda: act(victim))
+        meanwhile()
+        session.acknowledged(5, within=90, since=fault.end)
+        time.sleep(1)
+        session.heal(victim, lambda: mend(site, victim))
+        after = site.healthy()
+        time.sleep(1)
+    verdict = clean(session, limit=limit)
+    assert verdict.outage
+    assert verdict.outage.recovery is not None
+    assert after["database"]["primary"] == after["database"]["vip"]["holder"] == other
+    rejoined = {m["name"]: m for m in after["database"]["members"]}[victim]
+    assert (rejoined["role"], rejoined["sync"]) == ("standby", True)
+    found = incident(site, fault.begin)
+    return Failover(victim, other, verdict.outage.recovery, fault.begin, found, after)
+
+
+def mend(site: Site, node: str) -> None:
+    """Nobody logs in and repairs anything: power, cables and clock are given back."""
+    if site.lab.machine(node).power() is Power.OFF:
+        site.power_on(node)
+    site.lab.heal()
+
+
+def incident(site: Site, since: float) -> dict[str, Any]:
+    """The incident of a fault, once it is closed."""
+    deadline = time.monotonic() + INCIDENT_WITHIN
+    while True:
+        found = control.newest_incident(site.lab, since)
+        if found and not found["open"]:
+            return found
+        assert time.monotonic() < deadline, f"no closed incident: {found}"
+        time.sleep(1)
+
+
+def whole_story(done: Failover) -> None:
+    """The incident tells every phase, in order, and what became of the old primary's last commits."""
+    phases = [p["phase"] for p in done.incident["phases"]]
+    assert [p for p in phases if p in AUTOMATIC] == list(AUTOMATIC), phases
+    assert "redundancy-restored" in phases
+    assert done.incident["victim"] == done.victim
+    assert done.incident["lost_commits"] is not None, "no lost-commit ledger"
+    assert done.incident["lost_commits"]["commits"] == 0
