@@ -8,6 +8,8 @@ from typing import Final, TypeVar
 
 from hactl.decide.plan import Veto
 from hactl.view.control import AgentFacts, Dcs
+from hactl.view.control_text import parse_incident
+from hactl.view.incident import Phase
 
 _T = TypeVar("_T")
 
@@ -111,8 +113,16 @@ def hands_off(dcs: Dcs, node: str) -> Veto | None:
     if dcs.paused or dcs.patroni.paused:
         who = "hactl" if dcs.paused else "Patroni"
         return Veto("PAUSED", f"{who} is paused")
-    if dcs.incident is not None:
+    if dcs.incident is not None and not _only_waits(dcs.incident):
         return Veto("INCIDENT_OPEN", "an incident is open", dcs.incident[:80])
     if node in dcs.fences:
         return Veto("FENCED", f"{node} is fenced", f"epoch {dcs.fences[node].epoch}")
     return None
+
+
+def _only_waits(incident: str) -> bool:
+    """The service is back, and the incident stays open until there is a standby again: that is our work."""
+    try:
+        return parse_incident(incident).reached(Phase.FIRST_COMMIT) is not None
+    except ValueError:
+        return False

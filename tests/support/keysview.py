@@ -23,6 +23,8 @@ from hactl.view.control import (
     PeerLook,
     PostgresLocal,
 )
+from hactl.view.control_text import incident_text
+from hactl.view.incident import Incident, Phase, Stamp
 from hactl.view.model import DbRole, Disk, Probe, State
 
 KeysChange = Callable[[Dcs], Dcs]
@@ -132,6 +134,12 @@ def ordered(node: str, verb: str, *, unit: str = "", ok: bool | None = None) -> 
 def full(node: str, used: float) -> KeysChange:
     total = 1000.0
     return facts_of(node, disks=(Disk("/var", Bytes.mib(total * (1 - used)), Bytes.mib(total)),))
+
+
+def incident(*phases: Phase) -> KeysChange:
+    """An open incident, db2 lost, that has reached these phases."""
+    stamps = tuple(Stamp(phase, "wit1", n, "") for n, phase in enumerate(phases))
+    return keys_with(incident=incident_text(Incident("i1", "failover", "db2", "db1", 4, stamps=stamps)))
 
 
 def at_second(dcs: Dcs, second: int) -> Dcs:

@@ -10,6 +10,7 @@ from hactl.decide.lastcopy import may_be_replaced, may_join
 from hactl.decide.plan import GiveOrder, Plan, Reinitialize
 from hactl.decide.recovery import RecoveryMemory, decide_recovery
 from hactl.view.control import Dcs, Leader, PeerLook, PostgresLocal
+from hactl.view.incident import Phase
 from hactl.view.model import ClusterView, DbRole, PatroniSelf, PatroniView, Probe, State, Unknown
 from tests.support.keysview import (
     KeysChange,
@@ -20,6 +21,7 @@ from tests.support.keysview import (
     facts_of,
     fenced,
     full,
+    incident,
     keys_with,
     led_by,
     ordered,
@@ -88,6 +90,11 @@ ROWS = [
     pytest.param([CANNOT_START], [NOBODY_SYNC, full("db2", 0.95)], 60, [], id="a full disk: nothing helps"),
     pytest.param([CANNOT_START], [NOBODY_SYNC, keys_with(paused=True)], 60, [], id="paused means hands off"),
     pytest.param([CANNOT_START], [NOBODY_SYNC, keys_with(incident="{}")], 60, [], id="an incident is open"),
+    pytest.param([CANNOT_START], [NOBODY_SYNC, incident(Phase.PROMOTED)], 60, [], id="and its service not back"),
+    pytest.param(
+        [CANNOT_START], [NOBODY_SYNC, incident(Phase.PROMOTED, Phase.FIRST_COMMIT)], 30, [REJOIN],
+        id="the service is back: the incident waits for its victim to rejoin",
+    ),
     pytest.param([CANNOT_START], [NOBODY_SYNC, fenced("db2")], 60, [], id="a fenced node stays as it is"),
     pytest.param([CANNOT_START], [led_by(None)], 60, [], id="without a leader there is nothing to join"),
     pytest.param(
