@@ -7,9 +7,12 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from typing import Final
 
 from hactl.adapters.tcp import connect, translated
 from hactl.errors import Unreachable
+
+REMEMBER: Final = 60.0  # seconds between two sessions kept; one is good for as many connections as are made
 
 
 class TlsProber:
@@ -23,6 +26,7 @@ class TlsProber:
         self._context, self._where, self._path = context, (address, port), path
         self._link: http.client.HTTPConnection | None = None
         self._session: tuple[ssl.SSLContext, ssl.SSLSession] | None = None
+        self._remembered = float("-inf")
 
     def ask(self, within: float) -> int:
         """The answer's HTTP status. All together at most about `within` seconds.
@@ -92,12 +96,20 @@ class TlsProber:
         tls.settimeout(_left(end))
         link.request("GET", self._path)
         response = link.getresponse()
-        if isinstance(tls, ssl.SSLSocket) and tls.session is not None:  # gone once the answer is read
-            self._session = (tls.context, tls.session)
+        self._remember(tls)  # before the answer is read: then it is gone
         response.read(65536)
         if response.will_close or not response.isclosed():
             self.close()
         return response.status
+
+    def _remember(self, tls: object) -> None:
+        """Keep the session for the next connection, seldom: reading it leaks 6 KB in Python 3.11."""
+        now = time.monotonic()
+        if not isinstance(tls, ssl.SSLSocket) or tls.session_reused or now - self._remembered < REMEMBER:
+            return
+        session = tls.session
+        if session is not None:
+            self._session, self._remembered = (tls.context, session), now
 
 
 def _left(end: float) -> float:

@@ -137,3 +137,18 @@ def test_a_closed_port_and_a_silent_one(tmp_path: Path) -> None:
             TlsProber(client.context, "127.0.0.1", port, "/").ask(0.2)
     with pytest.raises(Unreachable):
         TlsProber(client.context, "127.0.0.1", port, "/").ask(0.2)
+
+
+def test_it_does_not_grow(tmp_path: Path) -> None:
+    """Python 3.11 leaks a TLS session each time that one is read."""
+
+    def pages() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    with served(tmp_path, "HTTP/1.0") as (_, prober):
+        for _ in range(100):
+            prober.ask(5)
+        before = pages()
+        for _ in range(200):
+            prober.ask(5)
+        assert (pages() - before) * 4096 < 600_000  # with the leak: 1.2 MB and more
