@@ -114,7 +114,7 @@ def _archive_node(name: str, archive: ArchiveView) -> dict[str, Any]:
         "state": _SERVES[can_serve(archive)],
         "version": archive.version if isinstance(archive.version, str) else None,
         "levels": {level: probe.state.value for level, probe in probes.items()},
-        "why": {level: probe.why for level, probe in probes.items() if probe.why},
+        "why": {level: probe.why for level, probe in probes.items() if probe.why and not probe.ok},
     }
 
 
