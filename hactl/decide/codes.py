@@ -165,13 +165,6 @@ _ALL = (
     Code("INCIDENT_OPEN", _W, "an incident is open",
          "hactl is at work on the loss of a primary, or could not finish. Nothing else is repaired now.",
          "hactl incident show last"),
-    Code("INCIDENT_STUCK", _E, "hactl cannot go on with an open incident",
-         "Its record in etcd cannot be read: nothing is repaired until somebody looks.",
-         "hactl incident show last"),
-    Code("NO_PROMOTION", _E, "the standby was not promoted although the leader key is free",
-         "Patroni on the standby refuses, or does not run: the service stays down until it or the old "
-         "primary takes the key.",
-         "ssh hactl@{node} logs patroni.service 50"),
     Code("CONTROLLER_NONE", _W, "no controller is active",
          "A lost primary is replaced by Patroni alone, after 20 s; nothing frozen or broken is repaired.",
          "systemctl restart hactl-controller.service, on the witness"),

@@ -13,6 +13,7 @@ from hactl.view import derive
 from hactl.view.control import AgentFacts, Dcs, Heartbeat, Mode
 from hactl.view.model import NOT_ASKED, ClusterView, NodeFacts, State, Unknown
 
+DOWN = frozenset({"failed", "inactive"})  # systemd's words
 MIN_FREE = 0.15  # of a disk; below it PostgreSQL's WAL of one lost standby may not fit
 
 
@@ -85,6 +86,15 @@ def disks(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
                 yield finding("DISK_NEARLY_FULL", node, f"{disk.path}: {disk.free} free of {disk.total}")
 
 
+def units(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    """The doctor asks the nodes themselves; of hactl's own units their silence tells."""
+    for node, facts in _reports(view):
+        if not isinstance(view.facts.get(node), NodeFacts):
+            down = [f"{u} is {s}" for u, s in facts.units.items() if s in DOWN and not u.startswith("hactl-")]
+            if down:
+                yield finding("UNIT_NOT_RUNNING", node, ", ".join(down))
+
+
 def heartbeat(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     if isinstance(view.heartbeat, Heartbeat) and view.heartbeat.misses >= MISSES:
         yield finding("HEARTBEAT_FAILING", detail=f"{view.heartbeat.misses} in a row: {view.heartbeat.why}")
@@ -104,7 +114,7 @@ def given_up(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
             yield finding("RECOVERY_GIVEN_UP", node, "rejoined and copied anew as often as an hour allows")
     for node, facts in _reports(view):
         for unit, state in facts.units.items():
-            if state in {"failed", "inactive"} and (node, f"restart:{unit}") in spent:
+            if state in DOWN and (node, f"restart:{unit}") in spent:
                 yield finding("RECOVERY_GIVEN_UP", node, f"{unit} is {state}, however often it is restarted")
 
 
@@ -143,6 +153,7 @@ CHECKS = (
     leases,
     addresses,
     keepalived,
+    units,
     slots,
     diverged,
     given_up,

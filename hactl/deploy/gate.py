@@ -19,7 +19,14 @@ from hactl.wiring import status_ports
 # A deployment brings hactl's own services to run, also on a site that never had them: without them nothing
 # serves less. What they gave up on is a finding of its own where it matters.
 MENDED: Final = frozenset(
-    {"CONTROLLER_NONE", "CONTROLLER_ALONE", "AGENT_SILENT", "LEASE_OPEN", "RECOVERY_GIVEN_UP"}
+    {
+        "CONTROLLER_NONE",
+        "CONTROLLER_ALONE",
+        "AGENT_SILENT",
+        "LEASE_OPEN",
+        "RECOVERY_GIVEN_UP",
+        "UNIT_NOT_RUNNING",
+    }
 )
 
 

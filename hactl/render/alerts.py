@@ -15,7 +15,6 @@ from hactl.decide.codes import CODES, Code, Severity
 _FOR: Final = {Severity.ERROR: "15s", Severity.WARNING: "1m"}
 _FOR_CODE: Final = {
     "TWO_PRIMARIES": "0s",
-    "INCIDENT_STUCK": "0s",
     "RECOVERY_GIVEN_UP": "0s",
     # What a slow or absent answer may look like, or what a deployment under way looks like.
     "SOURCE_UNKNOWN": "5m",

@@ -90,7 +90,7 @@ ROWS = [
     pytest.param([CANNOT_START], [NOBODY_SYNC, full("db2", 0.95)], 60, [], id="a full disk: nothing helps"),
     pytest.param([CANNOT_START], [NOBODY_SYNC, keys_with(paused=True)], 60, [], id="paused means hands off"),
     pytest.param([CANNOT_START], [NOBODY_SYNC, keys_with(incident="{}")], 60, [], id="an incident is open"),
-    pytest.param([CANNOT_START], [NOBODY_SYNC, incident(Phase.PROMOTED)], 60, [], id="and its service not back"),
+    pytest.param([CANNOT_START], [NOBODY_SYNC, incident(Phase.PROMOTED)], 60, [], id="no service yet"),
     pytest.param(
         [CANNOT_START], [NOBODY_SYNC, incident(Phase.PROMOTED, Phase.FIRST_COMMIT)], 30, [REJOIN],
         id="the service is back: the incident waits for its victim to rejoin",

@@ -54,10 +54,14 @@ ROWS = [
     pytest.param([facts_of("arc1", canary=ILL)], set(), id="only a database's disk is judged so"),
     pytest.param([full("db1", 0.86)], {"DISK_NEARLY_FULL"}, id="a disk at 86 %"),
     pytest.param([full("db1", 0.84)], set(), id="a disk at 84 %"),
+    pytest.param(
+        [facts_of("wit1", units={"etcd.service": "inactive", "hactl-controller.service": "failed"})],
+        {"UNIT_NOT_RUNNING"}, id="a unit does not run",
+    ),
     pytest.param([postgres_of("db1", lost_slots=("db2",))], {"SLOT_LOST"}, id="a slot is lost"),
     pytest.param(
         [budget("arc1", "restart:orthanc.service", 3), facts_of("arc1", units={"orthanc.service": "failed"})],
-        {"RECOVERY_GIVEN_UP"}, id="a unit that no restart helps",
+        {"UNIT_NOT_RUNNING", "RECOVERY_GIVEN_UP"}, id="a unit that no restart helps",
     ),
     pytest.param(
         [budget("arc1", "restart:orthanc.service", 3), facts_of("arc1", units={"orthanc.service": "active"})],
