@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.support.labs import Site
+from tests.support import control
+from tests.support.labs import Site, clean
 
 DEPLOY_WITHIN = 600.0  # seconds; a deployment that restarts everything, on a busy machine
+NOTICED = 2.0  # seconds without any acknowledgement; measured: 0.4 on a machine with a load of 10
+AGENT, CONTROLLER = "hactl-agent.service", "hactl-controller.service"
 UNITS = {
-    "database": ("etcd.service", "patroni.service", "keepalived.service"),
-    "witness": ("etcd.service", "prometheus.service"),
-    "archive": ("orthanc.service", "nginx.service", "keepalived.service"),
+    "database": ("etcd.service", "patroni.service", "keepalived.service", AGENT, CONTROLLER),
+    "witness": ("etcd.service", "prometheus.service", "prometheus-alertmanager.service", AGENT, CONTROLLER),
+    "archive": ("orthanc.service", "nginx.service", "keepalived.service", AGENT),
 }
 
 
@@ -65,10 +71,59 @@ def test_renewed_certificates_are_taken_over_without_a_restart_of_the_database(s
     ]
     subprocess.run(argv, check=True, capture_output=True, timeout=120)
     deploy(site.lab.folder.spec)
-    after = starts(site)
-    restarted = {(n, u) for n, units in after.items() for u, run in units.items() if run != before[n][u]}
-    assert restarted == {(node, "orthanc.service") for node in site.lab.spec.archives}
+    assert restarted(before, starts(site)) == {
+        *((node, "orthanc.service") for node in site.lab.spec.archives),
+        *((node, AGENT) for node in site.lab.spec.nodes),
+        *((node, CONTROLLER) for node in site.lab.spec.voters),
+    }
     site.healthy()
+
+
+def restarted(before: dict[str, dict[str, str]], after: dict[str, dict[str, str]]) -> set[tuple[str, str]]:
+    return {(n, unit) for n, units in after.items() for unit, run in units.items() if run != before[n][unit]}
+
+
+def test_agents_are_restarted_under_load_and_no_client_notices(site: Site) -> None:
+    """Each leaves its node in mode open, and takes it back. What is restarted on purpose is no incident."""
+    file, before = site.lab.folder.spec, starts(site)
+    original, session = file.read_text(), site.session("deploy-under-load")
+    document = yaml.safe_load(original)
+    document["database"]["parameters"] = {"max_connections": 200, "work_mem": "8MB"}
+    pauses: set[str] = set()
+    try:
+        file.write_text(yaml.safe_dump(document))
+        with session.running(), watching(site, pauses):
+            session.fault(site.primary, lambda: deploy(file))
+            session.acknowledged(5, within=30)
+        verdict = clean(session)
+        assert verdict.outage
+        assert verdict.outage.silence < NOTICED
+        assert restarted(before, starts(site)) == {(node, AGENT) for node in site.lab.spec.nodes}
+        assert {json.loads(value)["reason"] for value in pauses} == {"deploy"}
+        assert control.etcdctl(site.lab, "get", control.own(site.lab, "paused")) == ""
+        site.healthy()
+    finally:
+        file.write_text(original)
+        deploy(file)
+
+
+@contextmanager
+def watching(site: Site, pauses: set[str]) -> Iterator[None]:
+    """Collects what hactl was told to rest for, inside the block."""
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(1):
+            said = control.etcdctl(site.lab, "get", "--print-value-only", control.own(site.lab, "paused"))
+            pauses.update(said.split("\n")[:-1])
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_a_parameter_that_needs_a_restart_reaches_the_standby_first(site: Site) -> None:
@@ -99,6 +154,9 @@ def show(site: Site, parameter: str) -> str:
 
 def test_an_unhealthy_cluster_is_refused_with_its_findings(site: Site) -> None:
     standby = site.standby
+    paused = control.own(site.lab, "paused")
+    # Or hactl would have it running again within seconds.
+    control.etcdctl(site.lab, "put", paused, '{"reason": "a test", "by": "pytest"}')
     site.lab.exec(standby, ["systemctl", "stop", "patroni.service"], within=90)
     try:
         site.until("degraded", lambda status: bool(status["verdict"] != "healthy"))
@@ -108,6 +166,7 @@ def test_an_unhealthy_cluster_is_refused_with_its_findings(site: Site) -> None:
         assert "--force" in said
     finally:
         site.lab.exec(standby, ["systemctl", "start", "patroni.service"], within=90)
+        control.etcdctl(site.lab, "del", paused)
 
 
 def test_a_node_that_cannot_be_asked_is_named(site: Site) -> None:
@@ -121,7 +180,8 @@ def test_a_node_that_cannot_be_asked_is_named(site: Site) -> None:
 def test_a_witness_with_an_empty_disk_joins_again(site: Site) -> None:
     """A replaced machine: nothing of hactl's on it, its name still among etcd's members."""
     lab = site.lab
-    lab.exec("wit1", ["systemctl", "stop", "etcd.service", "prometheus.service"], within=60)
+    units = [unit for unit in UNITS["witness"] if unit != "etcd.service"]
+    lab.exec("wit1", ["systemctl", "stop", *units, "etcd.service"], within=60)
     lab.exec("wit1", ["rm", "-rf", "/var/lib/etcd/hactl", "/var/lib/hactl-deploy", "/etc/hactl"], within=60)
     deploy(lab.folder.spec, "--limit", "wit1")
     assert site.healthy()["etcd"]["healthy"] is True
