@@ -30,19 +30,28 @@ def screen(data: dict[str, Any]) -> Iterator[RenderableType]:
     yield _phases(data["phases"])
     if data["acts"]:
         yield _acts(data["acts"])
-    yield _lost(data["lost_commits"])
-    for name, value in data["details"].items():
-        yield Text(f"  {name}: {value}", "dim")
+    yield _lost(data["lost_commits"], data["victim"])
+    yield from _details(data["details"])
 
 
-def _lost(ledger: dict[str, Any] | None) -> Text:
+def _lost(ledger: dict[str, Any] | None, victim: str) -> Text:
+    head = f"commits that only {victim} had: "
     if ledger is None:
-        return Text("lost commits: not counted (yet): the lost node has not come back", "dim")
+        return Text(f"{head}not counted: no rewind or copy of it since, or its agent has not told yet", "dim")
     fork, end, timeline = (ledger.get(name) for name in ("fork_lsn", "end_lsn", "timeline"))
     span = f"in its WAL from {fork} to {end}, timeline {timeline}"
     if ledger.get("commits") is None:
-        return Text(f"lost commits: unknown: {ledger.get('why_unknown')}; {span}", "yellow")
-    return Text(f"lost commits: {ledger['commits']} {span}", "bold red" if ledger["commits"] else "green")
+        return Text(f"{head}unknown: {ledger.get('why_unknown')}; {span}", "yellow")
+    return Text(f"{head}{ledger['commits']} {span}", "yellow" if ledger["commits"] else "green")
+
+
+def _details(details: dict[str, Any]) -> Iterator[Text]:
+    for name, value in details.items():
+        if isinstance(value, dict):
+            yield Text(f"  {name}:", "dim")
+            yield from (Text(f"    {inner}: {said}", "dim") for inner, said in value.items())
+        else:
+            yield Text(f"  {name}: {value}", "dim")
 
 
 def _phases(phases: list[dict[str, Any]]) -> Table:

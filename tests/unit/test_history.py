@@ -128,12 +128,19 @@ def test_an_incident_phase_by_phase(etcd: Install, capsys: Out) -> None:
     ("at", "commits", "said"),
     [
         pytest.param(
-            "2026-11-22T08:00:30Z", 0, "lost commits: 0 in its WAL from 0/3000000", id="none was lost"
+            "2026-11-22T08:00:30Z",
+            0,
+            "commits that only db1 had: 0 in its WAL from 0/3000000",
+            id="none was lost",
         ),
-        pytest.param("2026-11-22T08:00:30Z", 3, "lost commits: 3 in", id="three were lost"),
-        pytest.param("2026-11-22T08:00:30Z", None, "lost commits: unknown: no WAL", id="nobody can tell"),
-        pytest.param("2026-11-22T07:00:30Z", 3, "lost commits: not counted", id="of an incident before"),
-        pytest.param("", 3, "lost commits: not counted", id="of no known time"),
+        pytest.param("2026-11-22T08:00:30Z", 3, "commits that only db1 had: 3 in", id="three were lost"),
+        pytest.param(
+            "2026-11-22T08:00:30Z", None, "commits that only db1 had: unknown: no WAL", id="nobody can tell"
+        ),
+        pytest.param(
+            "2026-11-22T07:00:30Z", 3, "commits that only db1 had: not counted", id="of an incident before"
+        ),
+        pytest.param("", 3, "commits that only db1 had: not counted", id="of no known time"),
     ],
 )
 def test_commits_that_only_the_lost_node_had(
