@@ -1,4 +1,4 @@
-"""The fencing lease, decided: may this node serve through the database VIP, until when, and why (ADR 0007).
+"""The fencing lease, decided: may this node serve through the VIP, until when, and why (docs/fencing.md).
 
 Pure. Times are CLOCK_BOOTTIME seconds, as in the lease file; CLOCK_MONOTONIC only tells a sleep from work.
 
