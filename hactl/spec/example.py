@@ -47,8 +47,12 @@ archive:
 fencing:
   lease: 3s
   agents:
-    db1: {agent: fence_ipmilan, options: {ip: 198.51.100.11, username: hactl, password_file: /etc/hactl/bmc}}
-    db2: {agent: fence_ipmilan, options: {ip: 198.51.100.12, username: hactl, password_file: /etc/hactl/bmc}}
+    db1:
+      agent: fence_ipmilan
+      options: {ip: 198.51.100.11, username: hactl, password_file: /etc/hactl/bmc, lanplus: true, cipher: 3}
+    db2:
+      agent: fence_ipmilan
+      options: {ip: 198.51.100.12, username: hactl, password_file: /etc/hactl/bmc, lanplus: true, cipher: 3}
 
 # Who is told of alerts, by the witness's Alertmanager. A webhook gets Alertmanager's JSON by POST.
 notify: []
