@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from typing import Any
 
 import pytest
 
+from hactl.adapters.clock import SystemClock
 from hactl.controller.beat import Beats
 from hactl.controller.haste import LONGEST, Haste
 from hactl.controller.mirror import Signs
@@ -213,3 +215,33 @@ def test_haste_lasts_until_the_first_commit_and_never_long() -> None:
     samples.look(Dcs(4, incident=_incident(Phase.SUSPECTED)), 13.0)
     clock.forward(LONGEST + 1)
     assert not haste()
+
+
+class Hanging:
+    """The first beat hangs until the test lets it go; the others come through at once."""
+
+    def __init__(self) -> None:
+        self.free, self.calls = threading.Event(), 0
+
+    def beat(self, within: float) -> Took:
+        del within
+        self.calls += 1
+        if self.calls == 1:
+            self.free.wait(5)
+            raise Unreachable("no answer in time")
+        return Took("db2", 0.01)
+
+
+def test_in_an_incident_a_beat_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hactl.controller.beat.EVERY_IN_INCIDENT", 0.001)
+    samples, heart, stop = Samples(), Hanging(), threading.Event()
+    beats = Beats(heart, samples, SystemClock(), Instruments())
+    thread = threading.Thread(target=beats.run, args=(lambda: True, lambda: True, stop), daemon=True)
+    thread.start()
+    while samples.view("me", holding=True).heartbeat.node != "db2":
+        assert samples.changed.wait(5)
+        samples.changed.clear()
+    heart.free.set()
+    stop.set()
+    thread.join(5)
+    assert samples.view("me", holding=True).heartbeat.misses == 0
