@@ -20,6 +20,7 @@ from hactl.spec.model import ClusterSpec
 from hactl.view.model import Probe, State
 from hactl.wiring_agent import AgentParts, DatabaseParts
 
+VIP_EVERY = 0.1  # s: one bind(2), and an incident waits to hear of it
 TAKE_WITHIN = 10.0  # s: open-lease may be at work, which ends by itself
 PATRONI_UNIT, KEEPALIVED_UNIT = "patroni.service", "keepalived.service"
 
@@ -66,6 +67,7 @@ def _database(me: Me, parts: AgentParts, own: DatabaseParts, publish: Relay) -> 
     hands = Hands(me.node, me.boot, me.keys, parts.kv, body, parts.events.say)
     machine = Machine(own.table, holder, patroni, parts.notes, parts.clocks, parts.service)
     loop = LeaseLoop(me, parts.kv, machine, hands, parts.events.say)
+    loop.on_change(lambda: _look_again(looks, publish))
     wake.to(loop.wake)
     agent = _agent(me, parts, loop, hands, looks, publish)
 
@@ -76,6 +78,13 @@ def _database(me: Me, parts: AgentParts, own: DatabaseParts, publish: Relay) -> 
         agent.start(stop)
 
     return Agent(loop, start)
+
+
+def _look_again(looks: Looks, publish: Relay) -> None:
+    """What the loop has just changed is news to everybody."""
+    if looks.postgres is not None:
+        looks.postgres.hurry()
+    publish()
 
 
 def _state(parts: AgentParts) -> str | None:
@@ -124,7 +133,9 @@ def _looks(
     return Looks(
         units=Look("units", parts.units, 2.0, now),
         disks=Look("disks", parts.disks, 5.0, now),
-        vips=lambda: tuple(address for address, vip in parts.vips.items() if vip.here()),
+        vips=Look(
+            "vips", lambda: tuple(a for a, vip in parts.vips.items() if vip.here()), VIP_EVERY, now, publish
+        ),
         patroni=None if patroni is None else (lambda: _patroni_probe(patroni)),
         postgres=None if own is None else Look("postgres", own.postgres.look, 1.0, now),
         keepalived=keepalived,

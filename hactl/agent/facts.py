@@ -32,7 +32,7 @@ class Looks:
 
     units: Look[dict[str, str]]
     disks: Look[tuple[Disk, ...]]
-    vips: Callable[[], tuple[str, ...]]
+    vips: Look[tuple[str, ...]]
     patroni: Callable[[], Probe] | None = None
     postgres: Look[PostgresLocal] | None = None
     keepalived: Look[Probe] | None = None
@@ -43,7 +43,15 @@ class Looks:
     joining: Look[str] | None = None
 
     def start(self, stop: threading.Event) -> None:
-        single = (self.units, self.disks, self.postgres, self.keepalived, self.canary, self.storage)
+        single = (
+            self.units,
+            self.disks,
+            self.vips,
+            self.postgres,
+            self.keepalived,
+            self.canary,
+            self.storage,
+        )
         every: tuple[Look[Any] | None, ...] = (*single, self.joining, *self.peers.values())
         for look in every:
             if look is not None:
@@ -57,6 +65,7 @@ class Loop(Protocol):
 def gather(me: Me, seq: int, looks: Looks, told: Told, boottime: float) -> AgentFacts:
     """Without waiting: each look's last answer."""
     peers = {name: look.answer(within=HANGS) for name, look in looks.peers.items()}
+    vips = looks.vips.answer(within=HANGS)
     units, disks = looks.units.answer(within=10.0), looks.disks.answer(within=HANGS)
     return AgentFacts(
         node=me.node, boot=me.boot, seq=seq, mode=told.mode, lease_left=told.lease_left,
@@ -65,7 +74,7 @@ def gather(me: Me, seq: int, looks: Looks, told: Told, boottime: float) -> Agent
         keepalived=_probe(looks.keepalived),
         canary=_canary(looks.canary),
         storage=_probe(looks.storage, hangs=State.FAILED),
-        vips=looks.vips(),
+        vips=() if isinstance(vips, Unknown) else vips,
         peers={name: p for name, p in peers.items() if not isinstance(p, Unknown)},
         disks=() if isinstance(disks, Unknown) else disks,
         units={} if isinstance(units, Unknown) else units,

@@ -107,6 +107,11 @@ class LeaseLoop:
         self._silent = ""
         self._wake = threading.Event()
         self._closed = False
+        self._changed: Callable[[], None] = lambda: None
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever another stand holds."""
+        self._changed = changed
 
     def wake(self) -> None:
         """A hint that a round now would find news."""
@@ -194,6 +199,7 @@ class LeaseLoop:
             self._stand.why,
         ):
             self._say("stand", lease=self._stand.until is not None, vip=self._stand.vip, why=self._stand.why)
+            self._changed()
 
     def _obey(self, asked: obey.Asked) -> None:
         tasks, self._memory = obey.decide(asked, self._memory, self._clocks.monotonic())

@@ -90,7 +90,12 @@ ME = Me("db1", "boot", Keys("demo"), 3.0)
 
 
 def looks(clock: Clock, canary: Look[float]) -> Looks:
-    return Looks(units=Look("u", dict, 1, clock), disks=Look("d", tuple, 1, clock), vips=tuple, canary=canary)
+    return Looks(
+        units=Look("u", dict, 1, clock),
+        disks=Look("d", tuple, 1, clock),
+        vips=Look("v", tuple, 1, clock),
+        canary=canary,
+    )
 
 
 def test_a_stalled_disk_shows_as_an_age_and_stalls_nobody() -> None:
