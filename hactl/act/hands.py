@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from hactl.act.hour import HourLeases
 from hactl.errors import Refused
 from hactl.ports import Clock, EtcdKv, Journal
 from hactl.view.control import Key, Mode
@@ -13,7 +14,6 @@ from hactl.view.keys import Keys
 from hactl.view.kv import Compare, Pair, value_is
 
 WITHIN: Final = 1.2  # seconds for one call of etcd: an election of 1 s in between is not waited for twice
-HOUR: Final = 3600  # the life of what counts "within the last hour"
 
 
 class Fences(Protocol):
@@ -44,6 +44,7 @@ class Hands:
     yield_control: Callable[[str], None]
     new_id: Callable[[], str]
     addresses: Mapping[str, str]
+    hours: HourLeases
     stopping: Callable[[], bool] = lambda: False
 
     def token(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 
-from hactl.act.hands import HOUR, WITHIN, Done, Hands
+from hactl.act.hands import WITHIN, Done, Hands
 from hactl.decide.plan import CloseIncident, Mark, OpenIncident, Withdraw
 from hactl.errors import Refused, StepFailed
 from hactl.view.control import Key, Mode
@@ -44,7 +44,7 @@ def open_incident(action: OpenIncident, hands: Hands) -> Done:
         absent(keys.paused),
     )
     reads = (Get(keys.alive(node)), Get(keys.mode(node)))
-    counted = hands.kv.grant(HOUR, within=WITHIN)
+    counted = hands.hours.take()
     then: tuple[Op, ...] = (
         Put(keys.fence(node), text),
         Put(keys.incident, incident_text(incident)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hactl.act.hands import HOUR, WITHIN, Done, Hands
+from hactl.act.hands import WITHIN, Done, Hands
 from hactl.decide.plan import GiveOrder, MoveEtcdLeader, Reinitialize, YieldControl
 from hactl.errors import Refused, StepFailed
 from hactl.view.control import Order
@@ -62,7 +62,7 @@ def _spend(hands: Hands, node: str, rung: str, id_: str, then: list[Op], *also: 
 
     """
     if rung:
-        lease = hands.kv.grant(HOUR, within=WITHIN)
+        lease = hands.hours.take()
         then = [*then, Put(hands.keys.budget(node, rung, id_), "1", lease)]
     free = absent(hands.keys.fence(node))
     if then and not hands.kv.txn((hands.ours(), free, *also), then, within=WITHIN).succeeded:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hactl.act.hands import Hands
+from hactl.act.hour import HourLeases
 from hactl.adapters.events import EventLog
 from hactl.controller.beat import Beats
 from hactl.controller.election import Election
@@ -101,7 +102,7 @@ class Engine:
             claim=common.election.claim, fences=self._fences,
             yield_control=common.election.yield_control, new_id=lambda: secrets.token_hex(8),
             addresses={str(n.address): name for name, n in spec.nodes.items()},
-            stopping=self._stopping.is_set,
+            hours=HourLeases(self._ports.kv, common.clock), stopping=self._stopping.is_set,
         )  # fmt: skip
 
     def start(self) -> None:

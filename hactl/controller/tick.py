@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from hactl.decide.grey import GreyMemory, decide_grey
 from hactl.decide.health import judge
 from hactl.decide.plan import GiveOrder, Plan
 from hactl.decide.recovery import RecoveryMemory, decide_recovery
+from hactl.errors import Unreachable
 from hactl.metrics.instruments import Instruments
 from hactl.metrics.snapshot import Board, Snapshot, Totals
 from hactl.observe.gather import gather
@@ -133,6 +135,8 @@ class Tick:
             self._act("recovery", _without(recovery, busy))
         place, m.control = decide_control(self.spec, control, m.control, now)
         self._act("control", place)
+        with contextlib.suppress(Unreachable):  # whoever needs one then asks for it
+            self.hands.hours.prepare()
 
     def _act(self, about: str, plan: Plan) -> None:
         """Each step by itself: they are of different nodes, and rest on nothing before them."""

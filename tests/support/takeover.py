@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hactl.act.hands import Hands
+from hactl.act.hour import HourLeases
 from hactl.adapters.events import EventLog
 from hactl.controller.election import Candidate, Election
 from hactl.controller.fast import FastLoop
@@ -168,7 +169,8 @@ class Seat:
         hands = Hands(
             me=node, kv=kv, keys=KEYS, journal=Journal(self.kv, world.journal), clock=clock,
             claim=self.election.claim, fences=self, yield_control=self.election.yield_control,
-            new_id=lambda: "id", addresses={str(n.address): m for m, n in world.spec.nodes.items()},
+            hours=HourLeases(kv, clock), new_id=lambda: "id",
+            addresses={str(n.address): m for m, n in world.spec.nodes.items()},
         )  # fmt: skip
         self.hands = hands
         instruments = Instruments()

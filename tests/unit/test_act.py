@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hactl.act.hands import Hands
+from hactl.act.hour import AHEAD, HOUR, HourLeases
 from hactl.act.run import execute
 from hactl.decide.plan import (
     Action,
@@ -81,7 +82,7 @@ class Bench:
         self.hands = Hands(
             me="wit1", kv=kv, keys=KEYS, journal=self.book, clock=self.clock, claim=lambda: self.claim,
             fences=self, yield_control=lambda why: self.calls.append(("yield", why)),
-            new_id=lambda: "id1", addresses=ADDRESSES,
+            new_id=lambda: "id1", addresses=ADDRESSES, hours=HourLeases(kv, self.clock),
         )  # fmt: skip
 
     def start(self, node: str, epoch: int, *, not_after: float, still: Callable[[], bool]) -> None:
@@ -385,3 +386,22 @@ def test_a_controller_that_ends_begins_nothing(bench: Bench) -> None:
     action = bench.opening()
     bench.hands = dataclasses.replace(bench.hands, stopping=lambda: True)
     assert "about to end" in bench.refused(action)
+
+
+def test_a_lease_granted_ahead_is_used_once_and_lives_for_an_hour_from_then(bench: Bench) -> None:
+    hours = bench.hands.hours
+    hours.prepare()
+    granted = set(bench.etcd.leases)
+    bench.clock.forward(AHEAD - 1)
+    lease = hours.take()
+    assert lease in granted
+    assert bench.etcd.leases[lease].ends >= bench.clock.now + HOUR
+    assert hours.take() not in granted
+
+
+def test_one_that_was_granted_too_long_ago_is_not_used(bench: Bench) -> None:
+    hours = bench.hands.hours
+    hours.prepare()
+    granted = set(bench.etcd.leases)
+    bench.clock.forward(AHEAD + 1)
+    assert hours.take() not in granted

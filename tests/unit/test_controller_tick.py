@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hactl.act.hands import Hands
+from hactl.act.hour import HourLeases
 from hactl.adapters.events import EventLog
 from hactl.controller import tick as module
 from hactl.controller.samples import Samples
@@ -43,7 +44,7 @@ class Bench:
         hands = Hands(
             me="wit1", kv=kv, keys=KEYS, journal=Journal(_Counted(), self.lines), clock=self.clock,
             claim=lambda: self.claim, fences=nobody, yield_control=self.yielded.append,
-            new_id=lambda: "id", addresses={}, **fields,
+            new_id=lambda: "id", addresses={}, hours=HourLeases(kv, self.clock), **fields,
         )  # fmt: skip
         self.around = Surroundings(healthy_ports(), self.samples, self.clock)
         self.board = Board({"tick": 5})
