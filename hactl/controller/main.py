@@ -21,6 +21,7 @@ from hactl.controller.journal import EtcdJournal, Writer
 from hactl.controller.journal_copy import Replica
 from hactl.controller.run import LIMITS, Controller, Means, Signals, own_value
 from hactl.errors import LockHeld, Refused, StepFailed
+from hactl.metrics.certificates import NodeCertificates
 from hactl.metrics.exporter import Exporter
 from hactl.metrics.instruments import Instruments
 from hactl.metrics.server import Listener
@@ -72,7 +73,7 @@ def _serve(
     file = JournalFile(state / layout.JOURNAL.relative_to(layout.STATE))
     tally = _counted(file, spec, log)
     common = Common(me, keys, clock, election, Board(LIMITS), Instruments(), log, tally)
-    exporter = Exporter(common.board, common.instruments, spec)
+    exporter = Exporter(common.board, common.instruments, spec, NodeCertificates(site.key.parent))
 
     def journal(of: ControllerPorts) -> tuple[EtcdJournal, Replica]:
         writer = Writer(me, boot, election.claim)

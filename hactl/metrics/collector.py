@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from hactl import __version__
+from hactl.metrics.certificates import NodeCertificates
 from hactl.metrics.registry import METRICS, Kind
 from hactl.metrics.samples import Sample, samples
 from hactl.metrics.snapshot import Board
@@ -17,14 +18,16 @@ from hactl.spec.model import ClusterSpec
 
 
 class ClusterCollector(Collector):
-    """`spec` is replaced when the controller reads it again."""
+    """`spec` is replaced when the controller reads it again. `certificates`: those of this node."""
 
-    def __init__(self, board: Board, spec: ClusterSpec) -> None:
-        self._board = board
+    def __init__(self, board: Board, spec: ClusterSpec, certificates: NodeCertificates | None = None) -> None:
+        self._board, self._certificates = board, certificates
         self.spec = spec
 
     def collect(self) -> Iterator[Family]:
         found = [_BUILD, *samples(self.spec, self._board.snapshot, self._board.now())]
+        ends = self._certificates.ends() if self._certificates else {}
+        found += [Sample("hactl_certificate_end_timestamp_seconds", (use,), end) for use, end in ends.items()]
         by_name: dict[str, list[Sample]] = {}
         for sample in found:
             by_name.setdefault(sample.name, []).append(sample)

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from prometheus_client.exposition import choose_encoder
 
+from hactl.metrics.certificates import NodeCertificates
 from hactl.metrics.collector import ClusterCollector
 from hactl.metrics.instruments import Instruments
 from hactl.metrics.samples import STALE_AFTER
@@ -20,10 +21,16 @@ _TEXT = "text/plain; charset=utf-8"
 class Exporter:
     """Thread-safe. It owns nothing but its listeners: loops write to the board and the instruments."""
 
-    def __init__(self, board: Board, instruments: Instruments, spec: ClusterSpec) -> None:
+    def __init__(
+        self,
+        board: Board,
+        instruments: Instruments,
+        spec: ClusterSpec,
+        certificates: NodeCertificates | None = None,
+    ) -> None:
         self._board = board
         self._registry = instruments.registry
-        self._collector = ClusterCollector(board, spec)
+        self._collector = ClusterCollector(board, spec, certificates)
         self._registry.register(self._collector)
         self._server = HttpServer(
             {"/metrics": self._metrics, "/healthz": self._healthz, "/readyz": self._readyz}

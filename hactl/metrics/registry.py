@@ -46,6 +46,8 @@ _ALL: Final = (
            "Turns of the controller's loops: fast (failover) and tick (all else).", _P),
     Metric("hactl_probe_duration_seconds", _H, ("path", "node"),
            "Probes of this controller, answered or not, by what was asked.", _P),
+    Metric("hactl_certificate_end_timestamp_seconds", _G, ("use",),
+           "When a certificate on this controller's node ends, in Unix time.", _P),
     Metric("hactl_journal_head", _G, (), "Number of the newest journal record here.", _P),
     # Verdict
     Metric("hactl_health", _G, ("code", "severity", "subject"),
@@ -79,7 +81,8 @@ _ALL: Final = (
     Metric("hactl_fence_standing", _G, ("node",), "1: a fence intent stands: the node must not serve."),
     Metric("hactl_fences_total", _C, ("node",), "Fence intents since the journal began.", _P),
     # Failovers
-    Metric("hactl_failovers_total", _C, ("reason",), "Failovers up to their first commit, since the journal began: lost, grey, asked.", _P),
+    Metric("hactl_failovers_total", _C, ("reason",),
+           "Failovers up to their first commit, since the journal began: lost, grey, asked.", _P),
     Metric("hactl_failovers_recent", _G, (), "Automatic failovers of the last hour, as etcd counts."),
     Metric("hactl_failover_last_phase_seconds", _G, ("phase",),
            "The last failover: from suspicion to each phase that it reached."),

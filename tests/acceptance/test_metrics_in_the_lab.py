@@ -76,7 +76,7 @@ def test_who_has_no_certificate_of_the_cluster_is_refused(site: Site) -> None:
         other.send("GET", url, within=5)
 
 
-def test_prometheus_reads_them_all_and_knows_of_no_alert(site: Site) -> None:
+def test_prometheus_reads_them_all_and_evaluates_every_rule(site: Site) -> None:
     site.healthy()
     wait_until("all targets are up", lambda: set(values(site, "up").values()) == {1.0}, 60)
     assert len(values(site, 'up{job="hactl"}')) == len(site.lab.spec.voters)

@@ -51,6 +51,10 @@ CASES: dict[str, Case] = {
         {_TICKS % "1.0": ("0", "0"), _TICKS % "2.5": ("0", "+10"), _TICKS % "+Inf": ("0", "+10")},
         {"controller": "wit1"},
     ),
+    "HACTL_CERTIFICATE_ENDS": Case(
+        {'hactl_certificate_end_timestamp_seconds{use="patroni",controller="db1"}': ("2000000", "1000000")},
+        {"use": "patroni", "controller": "db1"},
+    ),
     "HACTL_JOURNAL_BEHIND": Case(
         {'hactl_journal_head{controller="wit1"}': ("100", "900"),
          'hactl_journal_head{controller="db1"}': ("100", "100")},

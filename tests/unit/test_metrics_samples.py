@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from hactl.decide.codes import finding
+from hactl.metrics.certificates import NodeCertificates
 from hactl.metrics.collector import ClusterCollector
 from hactl.metrics.instruments import Instruments
 from hactl.metrics.registry import METRICS, Kind, Source
@@ -12,6 +14,7 @@ from hactl.metrics.samples import STALE_AFTER, samples
 from hactl.metrics.snapshot import Board, Snapshot, Totals
 from hactl.units import Lsn
 from hactl.view.model import Unknown
+from tests.support.pki import initialised, small_spec
 from tests.support.snapshots import NOW, control, dcs, failover, fence, snapshot
 from tests.support.views import (
     Change,
@@ -87,7 +90,10 @@ def test_every_metric_is_emitted_and_every_sample_has_its_labels() -> None:
     )
     emitted = list(samples(SPEC, full, NOW))
     histograms = {name for name, m in METRICS.items() if m.kind is Kind.HISTOGRAM}
-    assert {s.name for s in emitted} == set(METRICS) - histograms - {"hactl_build_info"}
+    assert {s.name for s in emitted} == set(METRICS) - histograms - {
+        "hactl_build_info",
+        "hactl_certificate_end_timestamp_seconds",  # the collector's own
+    }
     for sample in emitted:
         assert len(sample.labels) == len(METRICS[sample.name].labels)
     keys = [(s.name, s.labels) for s in emitted]
@@ -222,3 +228,27 @@ def test_paused_by_hactl_or_patroni() -> None:
     assert values(snapshot(control=control(dcs=dcs(paused=True))))["hactl_paused",] == 1
     blind = dataclasses.replace(snapshot(), view=None, control=control(dcs=Unknown("late")))
     assert "hactl_paused" not in names(values(blind))
+
+
+def test_the_ends_of_the_node_s_certificates(tmp_path: Path) -> None:
+    store = initialised(tmp_path, small_spec())
+    folder = store.state / "certs" / "wit1"
+    (folder / "broken.crt").write_text("no certificate")
+    found = NodeCertificates(folder)
+    first = found.ends()
+    assert {"hactl", "metrics", "etcd-peer"} <= set(first)
+    assert "broken" not in first
+    store.renew(small_spec(), uses=["metrics"], force=True)
+    again = found.ends()
+    assert again["metrics"] >= first["metrics"]
+    assert again["hactl"] == first["hactl"]
+    (folder / "metrics.crt").unlink()
+    assert "metrics" not in found.ends()
+
+
+def test_the_collector_shows_them(tmp_path: Path) -> None:
+    store = initialised(tmp_path, small_spec())
+    collector = ClusterCollector(Board({}), SPEC, NodeCertificates(store.state / "certs" / "wit1"))
+    families = {f.name: f for f in collector.collect()}
+    found = families["hactl_certificate_end_timestamp_seconds"].samples
+    assert {"use": "metrics"} in [s.labels for s in found]
