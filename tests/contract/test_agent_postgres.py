@@ -1,0 +1,83 @@
+"""The agent's look at a real PostgreSQL: primary, standby, lost slot, frozen, gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hactl.adapters.postgres_local import WITHIN, LocalPostgres
+from hactl.errors import Unreachable
+from tests.support import loopback_postgres
+from tests.support.loopback_postgres import Server
+from tests.support.servers import wait_until
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[Server]:
+    folder = Path(tempfile.mkdtemp(prefix="hactl-test-"))
+    folder.chmod(0o755)
+    with loopback_postgres.primary(folder / "pg") as server:
+        yield server
+    folder.rmdir()
+
+
+@pytest.fixture
+def look(one: Server) -> Iterator[LocalPostgres]:
+    found = LocalPostgres(one.conninfo)
+    yield found
+    found.close()
+
+
+def test_a_primary(look: LocalPostgres) -> None:
+    found = look.look()
+    assert (found.writable, found.streaming_from, found.timeline, found.lost_slots) == (True, "", 1, ())
+    assert found.lsn is not None
+    assert look.look().lsn is not None, "over the same connection"
+
+
+def test_a_standby_says_from_whom_it_streams(one: Server) -> None:
+    two = one.clone("two")
+    two.start()
+    look = LocalPostgres(two.conninfo)
+    try:
+        wait_until("it streams", lambda: look.look().streaming_from == "127.0.0.1", 20)
+        found = look.look()
+        assert (found.writable, found.timeline) == (False, 1)
+        assert found.lsn is not None
+    finally:
+        look.close()
+        two.stop()
+
+
+def test_a_frozen_postgresql_costs_a_second_and_a_half_and_the_next_look_connects_anew(
+    one: Server, look: LocalPostgres
+) -> None:
+    look.look()
+    pids = [
+        int(str(row[0])) for row in one.sql("select pid from pg_stat_activity where pid <> pg_backend_pid()")
+    ]
+    postmaster = int((one.data / "postmaster.pid").read_text().split()[0])
+    for pid in (postmaster, *pids):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(2):
+            start = time.monotonic()
+            with pytest.raises(Unreachable, match="no answer within"):
+                look.look()
+            assert time.monotonic() - start < WITHIN + 0.5
+    finally:
+        for pid in (*pids, postmaster):
+            os.kill(pid, signal.SIGCONT)
+    assert look.look().writable is True
+
+
+def test_none_there(one: Server) -> None:
+    look = LocalPostgres({**one.conninfo, "port": str(loopback_postgres.free_port())})
+    with pytest.raises(Unreachable, match="refused"):
+        look.look()

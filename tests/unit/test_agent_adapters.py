@@ -1,0 +1,136 @@
+"""The small adapters of the agent, on files and sockets in the test's folder."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from hactl.adapters.agent_notes import AgentNotes
+from hactl.adapters.canary import FsyncCanary
+from hactl.adapters.ledger_files import newest_ledger
+from hactl.adapters.postgres_local import LocalPostgres
+from hactl.adapters.processes import Process, Processes, UnitProcesses
+from hactl.adapters.storage_mark import StorageMark
+from hactl.adapters.systemd_notify import SystemdNotify
+from hactl.errors import LockHeld, StepFailed, Unreachable
+from hactl.view.model import State
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> AgentNotes:
+    for name in ("run", "state"):
+        (tmp_path / name).mkdir()
+    return AgentNotes(tmp_path / "run", tmp_path / "state")
+
+
+def test_the_track_file_is_always_a_whole_one(notes: AgentNotes, tmp_path: Path) -> None:
+    file = tmp_path / "run" / "track"
+    assert notes.tracked(), "keepalived takes a missing file for a 0"
+    notes.track(may_hold=False)
+    assert file.read_text() == "-254\n"
+    assert not notes.tracked()
+    old = file.open()
+    notes.track(may_hold=True)
+    assert file.read_text() == "0\n"
+    assert old.read() == "-254\n", "another file took its place"
+    old.close()
+    assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_the_word_has_two_decimals_as_the_kernel_s_uptime(notes: AgentNotes, tmp_path: Path) -> None:
+    assert notes.last_word() == 0.0
+    notes.word(123.4567)
+    assert (tmp_path / "run" / "lease").read_text() == "123.46\n"
+    assert notes.last_word() == 123.46
+    (tmp_path / "run" / "lease").write_text("nonsense")
+    assert notes.last_word() == 0.0
+
+
+def test_there_is_one_agent(notes: AgentNotes, tmp_path: Path) -> None:
+    notes.take(within=0)
+    with pytest.raises(LockHeld):
+        AgentNotes(tmp_path / "run", tmp_path / "state").take(within=0)
+
+
+def test_what_is_noted_of_open_and_fenced(notes: AgentNotes, tmp_path: Path) -> None:
+    (tmp_path / "state" / "open").write_text("")
+    assert notes.opened()
+    notes.forget_open()
+    notes.forget_open()
+    assert not notes.opened()
+    notes.note_fenced(fenced=True)
+    assert notes.fenced()
+    notes.note_fenced(fenced=False)
+    assert not notes.fenced()
+
+
+def test_a_folder_that_is_gone_is_a_failed_step(tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match="cannot write"):
+        AgentNotes(tmp_path / "no", tmp_path / "no").track(may_hold=False)
+
+
+def process(root: Path, pid: int, name: str, state: str) -> None:
+    folder = root / "proc" / str(pid)
+    folder.mkdir(parents=True)
+    (folder / "stat").write_text(f"{pid} ({name}) {state} 1 1 1 0 -1 0\n")
+
+
+def test_the_processes_of_a_unit_and_of_groups_below_it(tmp_path: Path) -> None:
+    unit = tmp_path / "cg" / "patroni.service"
+    (unit / "below").mkdir(parents=True)
+    (unit / "cgroup.procs").write_text("10\n11\n12\n99\n")
+    (unit / "below" / "cgroup.procs").write_text("13\n")
+    (unit / "cgroup.events").write_text("populated 1\nfrozen 1\n")
+    process(tmp_path, 10, "patroni", "S")
+    process(tmp_path, 11, "postgres", "D")
+    process(tmp_path, 12, "dead", "Z")
+    process(tmp_path, 13, "odd) name (x", "T")
+    found = Processes(tmp_path / "cg", tmp_path / "proc").of("patroni.service")
+    assert found.frozen
+    assert set(found.processes) == {
+        Process(10, "patroni", "S"), Process(11, "postgres", "D"), Process(13, "odd) name (x", "T"),
+    }  # fmt: skip
+    assert Processes(tmp_path / "cg").of("none.service") == UnitProcesses(())
+
+
+def test_the_canary(tmp_path: Path) -> None:
+    assert FsyncCanary(tmp_path).write() < 5
+    assert (tmp_path / "canary").stat().st_size == 4096
+    with pytest.raises(Unreachable, match="No such file"):
+        FsyncCanary(tmp_path / "none").write()
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [("demo\n", State.OK), ("demo", State.OK), ("other", State.FAILED), (None, State.FAILED)],
+    ids=["ours", "without a line end", "another's", "not mounted"],
+)
+def test_the_storage_s_mark(tmp_path: Path, text: str | None, state: State) -> None:
+    if text is not None:
+        (tmp_path / ".hactl-storage").write_text(text)
+    assert StorageMark(tmp_path, "demo").look().state is state
+
+
+def test_the_newest_ledger(tmp_path: Path) -> None:
+    assert newest_ledger(tmp_path) == {}
+    (tmp_path / "a.json").write_text('{"commits": 3}')
+    assert newest_ledger(tmp_path) == {"commits": 3}
+    (tmp_path / "b.json").write_text("{")
+    assert newest_ledger(tmp_path / "none") == {}
+
+
+def test_systemd_hears(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind(str(tmp_path / "notify"))
+        ear.settimeout(5)
+        SystemdNotify({"NOTIFY_SOCKET": str(tmp_path / "notify")}).say("READY=1", "WATCHDOG=1")
+        assert ear.recv(100) == b"READY=1\nWATCHDOG=1"
+    SystemdNotify({"NOTIFY_SOCKET": str(tmp_path / "notify")}).say("nobody hears")
+    SystemdNotify({}).say("nobody asked")
+
+
+def test_a_look_at_postgresql_without_a_network_is_unreachable() -> None:
+    with pytest.raises(Unreachable):
+        LocalPostgres({"host": "/nonexistent", "port": "1", "user": "x", "dbname": "x"}).look()
