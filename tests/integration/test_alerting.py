@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import json
 import socket
@@ -25,6 +26,7 @@ from hactl.render import alertmanager, alerts, dashboard
 from tests.support import alert_tests
 from tests.support.pki import sample_spec
 from tests.support.servers import Daemon, program, wait_until
+from tests.support.smtp import mail_server
 from tests.support.snapshots import snapshot
 from tests.support.views import demo_spec
 
@@ -191,3 +193,33 @@ def test_an_alert_reaches_a_receiver_that_fails_first_and_delays_nothing(tmp_pat
     assert alert["labels"]["severity"] == "error"
     assert alert["annotations"]["docs"] == "docs/health.md#two_primaries"
     assert slowest < 0.05
+
+
+def test_a_person_is_told_by_e_mail(tmp_path: Path) -> None:
+    with mail_server() as mails:
+        email = {"email": "oncall@example.org", "smarthost": f"{HERE}:{mails.port}"}
+        spec = sample_spec(notify=[email])
+        written(tmp_path / "alertmanager.yml", alertmanager.configuration(spec))
+        manager = f"{HERE}:{free_port()}"
+        with running(
+            "prometheus-alertmanager", "--cluster.listen-address=", f"--web.listen-address={manager}",
+            f"--config.file={tmp_path}/alertmanager.yml", f"--storage.path={tmp_path}/am", folder=tmp_path,
+        ):  # fmt: skip
+            labels = {"alertname": "NO_PRIMARY", "severity": "error", "cluster": "demo"}
+            body = json.dumps([{"labels": labels, "annotations": {"fix": "hactl doctor"}}]).encode()
+            wait_until("Alertmanager takes alerts", lambda: posted(manager, body), 20)
+            wait_until("the mail is there", lambda: bool(mails.mails), 30)
+    [mail] = mails.mails
+    assert (mail.sender, mail.recipient) == ("hactl@example.org", "oncall@example.org")
+    assert "NO_PRIMARY" in mail.text
+
+
+def posted(manager: str, body: bytes) -> bool:
+    connection = http.client.HTTPConnection(manager, timeout=5)
+    try:
+        connection.request("POST", "/api/v2/alerts", body, {"Content-Type": "application/json"})
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
