@@ -33,14 +33,20 @@ class FailoverMachine(RuleBasedStateMachine):
         self.world.advance(ticks / 10)
 
     @rule(
+        before=st.lists(st.sampled_from(sorted(FAULTS)), max_size=2),
         loss=st.sampled_from(sorted(LOSSES)),
         more=st.lists(st.tuples(MOMENTS, st.sampled_from(sorted(FAULTS))), max_size=4),
         bmc=st.booleans(),
     )
-    def the_primary_is_lost(self, loss: str, more: list[tuple[int, str]], *, bmc: bool) -> None:
-        """From a healthy pair, and further faults while the failover is under way."""
+    def the_primary_is_lost(
+        self, before: list[str], loss: str, more: list[tuple[int, str]], *, bmc: bool
+    ) -> None:
+        """From a healthy pair, or nearly, and further faults while the failover is under way."""
         self.converge()
         self.world.bmc_works = bmc
+        for name in before:
+            FAULTS[name](self.world)
+            self.world.advance(0.6)
         LOSSES[loss](self.world)
         self.world.advance(0.7)
         for ticks, name in more:
