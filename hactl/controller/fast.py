@@ -49,7 +49,9 @@ class FastLoop:
         if view.holding and not self.held:
             self._begin()
         self.held = view.holding
-        plan, self.memory = decide_failover(self.spec, view, self.memory, began)
+        # Asked for after the view: a renewal that it shows must not count as seen before it was made.
+        now = self.clock.monotonic()
+        plan, self.memory = decide_failover(self.spec, view, self.memory, now)
         told(self.log, "failover", plan, view.holding)
         self.prepare(_doubted(view))
         outcomes: tuple[Outcome, ...] = ()

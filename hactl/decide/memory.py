@@ -80,6 +80,8 @@ def usable(view: ControlView, memory: FailoverMemory, now: float) -> Dcs | Unkno
     if isinstance(dcs, Unknown):
         return dcs
     age = now - view.dcs_at
+    if age < 0:  # then a renewal in it could count as seen before it was made
+        return Unknown("the look at etcd is newer than the moment of deciding")
     if age > limits.LOOK_AGE:
         return Unknown(f"the last look at etcd is {age:.1f} s old")
     if dcs.revision < memory.revision:

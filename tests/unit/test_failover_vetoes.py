@@ -138,6 +138,14 @@ def test_an_old_look_at_etcd_decides_nothing() -> None:
     assert (f.names(plan), f.codes(plan)[0]) == ([], "ETCD_UNKNOWN")
 
 
+def test_a_look_from_after_the_moment_of_deciding_decides_nothing() -> None:
+    """Its renewals would count as seen before they were made, and the lease would seem over too early."""
+    story = f.until_suspected(f.bare())
+    plan, memory = decide_failover(f.bare(), f.at(f.lost(f.healthy()), NOW + 0.1), story.memory, NOW)
+    assert (f.names(plan), f.codes(plan)[0]) == ([], "ETCD_UNKNOWN")
+    assert memory.renewals == story.memory.renewals
+
+
 def test_a_look_that_comes_after_a_newer_one_decides_nothing() -> None:
     story = f.until_suspected(f.bare())
     plan = story.decide(f.changed(f.healthy(), f.lost, f.keys(revision=f.REVISION - 1)), NOW)
