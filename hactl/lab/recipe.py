@@ -13,8 +13,8 @@ PACKAGES: Final = (
     "python3", "python3-venv", "iproute2", "iputils-arping", "iputils-ping", "nftables",
     "procps", "less", "curl",
     "postgresql-15", "etcd-server", "etcd-client", "keepalived",
-    "orthanc", "orthanc-postgresql", "orthanc-dicomweb", "nginx-light", "prometheus", "prometheus-alertmanager",
-    "fence-agents", "ipmitool",
+    "orthanc", "orthanc-postgresql", "orthanc-dicomweb", "nginx-light",
+    "prometheus", "prometheus-alertmanager", "fence-agents", "ipmitool",
 )  # fmt: skip
 
 # dpkg leaves these out: the lab's disk and the time to fill it are better spent.

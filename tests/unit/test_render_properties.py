@@ -48,8 +48,9 @@ def key(spec: ClusterSpec, file: RenderedFile) -> tuple[str, str]:
     return role(spec, file.node), file.path
 
 
-def skeleton(content: str) -> Iterator[str]:
-    """The first word of each line, which says what the line means; addresses are all the same."""
+def skeleton(spec: ClusterSpec, file: RenderedFile) -> Iterator[str]:
+    """The first word of each line, which says what the line means; addresses and keys all look the same."""
+    content = file.content.replace(f"/{spec.cluster}/", "/CLUSTER/").replace(f'/{file.node}")', '/NODE")')
     for line in content.splitlines():
         word = line.split("#")[0].split("=")[0].split(maxsplit=1)
         if word:
@@ -57,7 +58,8 @@ def skeleton(content: str) -> Iterator[str]:
 
 
 SAMPLE = sample()
-KNOWN = {key(SAMPLE, f): set(skeleton(f.content)) for f in rendered()}
+KNOWN = {key(SAMPLE, f): set(skeleton(SAMPLE, f)) for f in rendered()}
+[RULES] = {f.content.partition("\n")[2] for f in rendered() if f.path == str(layout.ALERT_RULES)}
 STRUCTURED = (".yml", ".yaml", ".json")
 SQL_TEXT = re.compile(r"E?'(?:[^']|'')*'")
 SQL_STEP = re.compile(r"SELECT L, L WHERE NOT \(.*\) \\gexec")
@@ -86,7 +88,7 @@ def test_nothing_of_a_valid_spec_breaks_out_of_a_file(document: dict[str, Any]) 
 
 def has_known_lines_only(spec: ClusterSpec, file: RenderedFile) -> None:
     """Line by line of the kinds that the sample has, and no block opened or closed more."""
-    words = {"hactl" if w == spec.ssh.user and "sudoers" in file.path else w for w in skeleton(file.content)}
+    words = {"hactl" if w == spec.ssh.user and "sudoers" in file.path else w for w in skeleton(spec, file)}
     assert words <= KNOWN[key(spec, file)], file.path
     assert file.content.count("{") == file.content.count("}"), file.path
     if file.path == str(layout.ROLES_SQL):
@@ -98,6 +100,8 @@ def reads_back(spec: ClusterSpec, mine: RenderSecrets, file: RenderedFile) -> No
     """Structured files hold what they were made of, and nothing else."""
     if file.path == str(layout.PATRONI_CONFIG):
         assert quick(file.content) == patroni.local(spec, file.node, mine)
+    elif file.path == str(layout.ALERT_RULES):
+        assert file.content.partition("\n")[2] == RULES  # nothing of the spec is in it
     elif file.path == str(layout.SPEC):
         assert copy_of(file.content.partition("\n")[2]) == spec
     elif file.path == str(layout.ORTHANC_CONFIG):
