@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -22,6 +23,9 @@ from hactl.wiring_agent import AgentParts, DatabaseParts
 
 VIP_EVERY = 0.1  # s: one bind(2), and an incident waits to hear of it
 TAKE_WITHIN = 10.0  # s: open-lease may be at work, which ends by itself
+# A bug in one of these ends the process, and systemd starts it again: half an agent obeys nobody. Others only
+# look: what they no longer see is missing in the facts, and the lease goes on.
+NEEDED = frozenset({"patroni", "fence", "refuse", "order"})
 PATRONI_UNIT, KEEPALIVED_UNIT = "patroni.service", "keepalived.service"
 
 
@@ -158,7 +162,7 @@ def _patroni_probe(patroni: PrimaryLook) -> Probe:
     return Probe(State.FAILED if silent else State.OK, patroni.why)
 
 
-def run(agent: Agent) -> None:
+def run(agent: Agent, say: Callable[..., None]) -> None:
     """Until SIGTERM or SIGINT. What holds is left: the lease ends by itself, or open-lease opens it."""
     stop = threading.Event()
 
@@ -166,7 +170,14 @@ def run(agent: Agent) -> None:
         stop.set()
         agent.loop.wake()
 
+    def died(how: threading.ExceptHookArgs) -> None:
+        name = how.thread.name if how.thread else "?"
+        say("a thread died", thread=name, why=f"{how.exc_type.__name__}: {how.exc_value}")
+        if name in NEEDED:
+            os._exit(1)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
+    threading.excepthook = died
     agent.start(stop)
     agent.loop.run(stop)

@@ -27,4 +27,5 @@ def run(ctx: click.Context, node: str | None) -> None:
     name = node or own_node(context.spec)
     if name not in context.spec.nodes:
         raise UsageError(f"the spec has no node {name}", hint="hactl spec check")
-    run_agent(build(context.spec, name, agent_parts(context.spec, context.site, name)))
+    parts = agent_parts(context.spec, context.site, name)
+    run_agent(build(context.spec, name, parts), parts.events.say)

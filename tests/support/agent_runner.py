@@ -75,7 +75,7 @@ def main(file: str) -> None:
         processes=NotedProcesses(folder),
         units=dict,
     )
-    run(build(spec, config["node"], parts))
+    run(build(spec, config["node"], parts), parts.events.say)
 
 
 if __name__ == "__main__":
