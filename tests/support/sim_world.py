@@ -117,6 +117,12 @@ class World:
         for _ in range(round(seconds / TICK)):
             self.tick()
 
+    def advance_until_acted(self, times: int, within: float = 10.0) -> None:
+        """Until the controllers have done so many steps more."""
+        wanted, end = len(self.acts) + times, self.now + within
+        while len(self.acts) < wanted and self.now < end:
+            self.tick()
+
     def tick(self) -> None:
         self.ticks += 1
         had = self.etcd.get("leader")
