@@ -46,7 +46,7 @@ class Beats:
             self._samples.heartbeat(_missed(error, asked))
         else:
             now = self._clock.monotonic()
-            self._samples.heartbeat(lambda _: Heartbeat(0, now, beat.node, beat.took))
+            self._samples.heartbeat(lambda was: _good(was, beat, now))
         self._instruments.probe("heartbeat", "vip", self._clock.monotonic() - asked)
 
     def run(self, active: Callable[[], bool], incident: Callable[[], bool], stop: threading.Event) -> None:
@@ -75,6 +75,11 @@ class Beats:
             self.once(incident=True)
         finally:
             self._places.release()
+
+
+def _good(was: Heartbeat, beat: Beaten, now: float) -> Heartbeat:
+    again = was.node == beat.node and not was.misses
+    return Heartbeat(0, now, beat.node, beat.took, since=was.since if again else now)
 
 
 def _missed(error: Unreachable, asked: float) -> Callable[[Heartbeat], Heartbeat]:

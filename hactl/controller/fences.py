@@ -55,6 +55,7 @@ class _Run:
                 self._tell(power=power, read=asked)
             if power == "off":
                 break
+            self._device.warm()  # the next read shall not wait for its program either
             self.over.wait(PAUSE)
         self._tell(ended=True)
         self.over.set()

@@ -20,7 +20,7 @@ from hactl.decide.plan import (
 )
 from hactl.decide.suspicion import probed, signs_of_life
 from hactl.decide.vetoes import Situation
-from hactl.view.control import Dcs, FenceIntent, FenceRun, Leader, Proof, ProofKind
+from hactl.view.control import Dcs, FenceIntent, FenceRun, Heartbeat, Leader, Proof, ProofKind
 from hactl.view.incident import Incident, Phase
 
 
@@ -53,9 +53,9 @@ class Case:
         self.course = course
         self.draft.memory = replace(self.draft.memory, course=course)
 
-    def mark(self, phase: Phase, node: str, evidence: str) -> None:
+    def mark(self, phase: Phase, node: str, evidence: str, at: float | None = None) -> None:
         if self.incident.reached(phase) is None:
-            step = Mark(self.incident.id, phase, node, evidence, self.s.now)
+            step = Mark(self.incident.id, phase, node, evidence, self.s.now if at is None else at)
             self.draft.step(f"mark:{self.incident.epoch}:{phase}", step, evidence)
 
     def withdraw(self, why: str) -> None:
@@ -205,14 +205,19 @@ def _service(case: Case, leader: Leader) -> None:
     committed = (
         beat.node == leader.node and beat.last_ok is not None and gone is not None and beat.last_ok > gone
     )
+    first = _first(beat, gone) if committed else None
     facts = case.dcs.facts.get(leader.node)
     vip = str(case.s.spec.vips.database.address).split("/")[0]
     if committed or (facts is not None and vip in {a.split("/")[0] for a in facts.vips}):
-        case.mark(Phase.VIP_UP, leader.node, f"{leader.node} holds {vip}")
+        case.mark(Phase.VIP_UP, leader.node, f"{leader.node} holds {vip}", first)
     if committed:
-        case.mark(
-            Phase.FIRST_COMMIT, leader.node, f"a new connection through the VIP committed on {leader.node}"
-        )
+        said = f"a new connection through the VIP committed on {leader.node}"
+        case.mark(Phase.FIRST_COMMIT, leader.node, said, first)
+
+
+def _first(beat: Heartbeat, gone: float | None) -> float | None:
+    """When the first commit of those in a row was made: this decision may come some beats later."""
+    return beat.since if beat.since is not None and gone is not None and beat.since > gone else None
 
 
 def _follows(case: Case, leader: Leader) -> bool:

@@ -245,7 +245,8 @@ class FenceRun:
 class Heartbeat:
     """Commits by new connections through the database VIP; `node` took the last good one at `last_ok`.
 
-    `reached`: the last try that failed had at least a TCP connection; None: that is not known.
+    `reached`: the last try that failed had at least a TCP connection; None: that is not known. `since`: the
+    first of the good ones in a row that `node` took.
     """
 
     misses: int = 0
@@ -254,6 +255,7 @@ class Heartbeat:
     took: float | None = None
     why: str = ""
     reached: bool | None = None
+    since: float | None = None
 
 
 @dataclass(frozen=True)

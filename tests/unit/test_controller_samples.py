@@ -180,13 +180,13 @@ def test_the_heartbeat_keeps_who_took_the_last_commit_while_it_misses() -> None:
     for _ in range(4):
         beats.once(incident=False)
         beat = samples.view("me", holding=True).heartbeat
-        seen.append((beat.misses, beat.node, beat.reached, beat.last_ok))
+        seen.append((beat.misses, beat.node, beat.reached, beat.last_ok, beat.since))
         clock.forward(1)
     assert seen == [
-        (0, "db1", None, 10.0),
-        (1, "db1", True, 10.0),
-        (2, "db1", None, 10.0),
-        (0, "db2", None, 13.0),
+        (0, "db1", None, 10.0, 10.0),
+        (1, "db1", True, 10.0, 10.0),
+        (2, "db1", None, 10.0, 10.0),
+        (0, "db2", None, 13.0, 13.0),
     ]
 
 
