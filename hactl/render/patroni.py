@@ -25,6 +25,8 @@ PARAMETERS: Final[dict[str, Any]] = {
     "max_wal_senders": 10,
     # A slot of a lost standby must not fill the primary's disk.
     "max_slot_wal_keep_size": "8GB",
+    # Before recovery one call for the whole file system, not one for each file: seconds on a busy machine.
+    "recovery_init_sync_method": "syncfs",
     "synchronous_commit": "on",
     "tcp_keepalives_count": 3,
     "tcp_keepalives_idle": 2,

@@ -29,7 +29,7 @@ class Programs:
         prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         return subprocess.run(
             [*prefix, str(self.lib / name), *argv], capture_output=True, text=True, timeout=within,
-            check=False, cwd="/", env={**os.environ, **environment},
+            check=False, cwd="/", env={**os.environ, **environment}, umask=0o077,  # Patroni's
         )  # fmt: skip
 
     def entries(self) -> list[dict[str, object]]:
