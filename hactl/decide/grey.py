@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from hactl.decide.pacing import Pulses, Seen, again, hands_off, limit, used_up
+from hactl.decide.budgets import MISSES, limit
+from hactl.decide.pacing import Pulses, Seen, again, hands_off, used_up
 from hactl.decide.plan import GiveOrder, Plan, Step, Veto, alarm
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import AgentFacts, ControlView, Dcs, Mode
 from hactl.view.model import ClusterView, PatroniSelf, State, Unknown
 
-MISSES: Final = 3  # commits by new connections that failed in a row
 LOOKS: Final = 3  # in a row, one each second
 ORDER_WITHIN: Final = 5.0  # a stop that takes longer hangs in the kernel, as on a dead disk
 HANDOVER_WITHIN: Final = 10.0  # PostgreSQL is stopped: Patroni gives its key away within two of its loops

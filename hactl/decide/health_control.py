@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from hactl.decide.budgets import MISSES, REINIT, REJOIN, limit
 from hactl.decide.codes import Finding, finding
-from hactl.decide.grey import MISSES
-from hactl.decide.pacing import limit
-from hactl.decide.recovery import REINIT, REJOIN
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
 from hactl.view.control import AgentFacts, Dcs, Heartbeat, Mode

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
+from hactl.decide.budgets import limit
 from hactl.decide.plan import Veto
 from hactl.view.control import AgentFacts, Dcs
 from hactl.view.control_text import parse_incident
@@ -17,16 +18,6 @@ BACK_OFF: Final = 30.0  # seconds after the first try; doubled with each further
 LONGEST_BACK_OFF: Final = 600.0
 PULSE: Final = 3.5  # an agent publishes each second: three missed in a row are silence
 ORDER_ENDS: Final = 90.0  # the longest verb has 60 s; an order older than this was lost with its agent
-
-# Acts within an hour for one node, by rung; etcd's leases count, so no restart of a controller forgets them.
-BUDGET: Final[Mapping[str, int]] = {
-    "kill-patroni": 3,
-    "rejoin": 2,
-    "reinit": 2,
-    "start": 3,
-    "restart": 3,
-    "stop-postgres": 2,
-}
 
 
 @dataclass(frozen=True)
@@ -97,11 +88,6 @@ def again(before: Seen | None, what: str, now: float) -> Seen:
     spent = {**before.spent, before.what: before.spent.get(before.what, 0.0) + now - before.last}
     looks = before.looks + 1 if before.what == what else 1
     return replace(before, what=what, last=now, looks=looks, spent=spent)
-
-
-def limit(rung: str) -> int:
-    """A rung may name a unit: `restart:keepalived.service` has a budget of its own."""
-    return BUDGET.get(rung.split(":", 1)[0], 0)
 
 
 def used_up(dcs: Dcs, node: str, rung: str) -> bool:

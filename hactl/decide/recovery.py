@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hactl.decide import lastcopy
-from hactl.decide.pacing import Pulses, Seen, again, hands_off, limit, used_up
+from hactl.decide.budgets import REINIT, REJOIN, limit
+from hactl.decide.pacing import Pulses, Seen, again, hands_off, used_up
 from hactl.decide.plan import GiveOrder, Plan, Reinitialize, Step, Veto, alarm
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import AgentFacts, Dcs
 from hactl.view.model import ClusterView, DbRole, PatroniSelf, Unknown
 
-REJOIN: Final = "rejoin"
-REINIT: Final = "reinit"
 PATRONI: Final = "patroni.service"
 # The agent that would have to restart itself cannot; keepalived is looked at more closely (decide/grey.py).
 _NOT_HERE: Final = frozenset({"hactl-agent.service", "keepalived.service"})
