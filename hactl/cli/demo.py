@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NEXT = """The lab is up. Try next:
   hactl status --watch
+  hactl incident show
   hactl lab fault isolate {node} --for 30s
   hactl lab shell -- psql "$(hactl dsn)"
   hactl lab exec {node} -- journalctl -u patroni -n 20

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Status = Callable[[], dict[str, Any]]
 
-BACK_WITHIN = 120.0  # seconds for VIP and database: Patroni's and keepalived's own recovery takes about 25
+BACK_WITHIN = 120.0  # seconds for VIP and database: hactl takes 2 to 5, Patroni and keepalived alone about 25
 REJOIN_WITHIN = 180.0  # seconds for a boot, a rewind and streaming
 HEALTHY_WITHIN = 90.0
 CALM = 4.0  # seconds of undisturbed writing before and after
