@@ -40,6 +40,12 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class _Leased:
+    at: float
+    ends: float
+
+
+@dataclass(frozen=True)
 class Try:
     """A connection to the VIP, sent to one machine's hardware address whatever ARP says."""
 
@@ -141,7 +147,14 @@ class LeaseWatch:
 
     def last_end(self, since: float, until: float = FOREVER) -> float | None:
         """The end of the last lease that was granted in that time, as the kernel had it."""
-        return max((s.ends for s in self.samples if s.ends and since <= s.at <= until), default=None)
+        return max((s.ends for s in self._leased(since, until) if s.ends < FOREVER), default=None)
+
+    def opened(self, since: float, until: float = FOREVER) -> float | None:
+        """When the node was first seen in mode open, after etcd had agreed."""
+        return next((s.at for s in self._leased(since, until) if s.ends >= FOREVER), None)
+
+    def _leased(self, since: float, until: float) -> Iterator[_Leased]:
+        return (_Leased(s.at, s.ends) for s in self.samples if s.ends is not None and since <= s.at <= until)
 
     def address_gone(self, since: float) -> float | None:
         return next((s.at for s in self.samples if s.at >= since and not s.address), None)
