@@ -13,6 +13,7 @@ from tests.support.sim_faults import FAULTS, LOSSES
 from tests.support.sim_world import World
 
 MOMENTS = st.integers(0, 12)  # tenths of a second
+FENCED = 10.0  # seconds in which an intent of the last moment may still cut somebody's power
 CALM = 45.0  # seconds after which a healed world must have converged
 
 
@@ -60,6 +61,9 @@ class FailoverMachine(RuleBasedStateMachine):
 
     def converge(self) -> None:
         self.world.heal()
+        self.world.advance(FENCED)
+        for node in self.world.nodes.values():
+            node.power_on()  # an operator's part: hactl switches off, never on
         self.world.advance(CALM)
         self.world.check_converged()
 
