@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hactl.act.hands import WITHIN, Done, Hands
 from hactl.decide.plan import GiveOrder, MoveEtcdLeader, Reinitialize, YieldControl
 from hactl.errors import Refused, StepFailed
@@ -9,12 +11,15 @@ from hactl.view.control import Order
 from hactl.view.control_text import order_text
 from hactl.view.kv import Compare, Delete, Op, Put, absent, revision_is
 
+# An agent that was away must not do later what was right once: etcd takes an order back that nobody answered.
+# The longest verb has 60 s; deciding waits a little longer than this (pacing.ORDER_ENDS).
+ORDER_LIVES: Final = 75
+
 
 def give(action: GiveOrder, hands: Hands) -> Done:
     """The agent answers in done/NODE. Raises Refused: this controller is no longer active."""
-    keys, id_ = hands.keys, hands.new_id()
-    order = Order(action.node, id_, action.verb, action.unit)
-    then: list[Op] = [Put(keys.order(action.node), order_text(order)), Delete(keys.done(action.node))]
+    id_ = hands.new_id()
+    then = _asked(hands, Order(action.node, id_, action.verb, action.unit))
     _spend(hands, action.node, action.rung, id_, then)
     return Done(f"order {id_} to {action.node}: {action.verb} {action.unit}".rstrip())
 
@@ -33,10 +38,7 @@ def reinitialize(action: Reinitialize, hands: Hands) -> Done:
             f"{node} may be the last good copy: the leader is {leader.value if leader else 'nobody'}"
         )
     id_ = hands.new_id()
-    then: list[Op] = [
-        Put(keys.order(node), order_text(Order(node, id_, "reinit"))),
-        Delete(keys.done(node)),
-    ]
+    then = _asked(hands, Order(node, id_, "reinit"))
     _spend(hands, node, "reinit", id_, then, revision_is(keys.leader, leader.mod_revision))
     return Done(f"order {id_} to {node}: reinit")
 
@@ -52,6 +54,11 @@ def move_etcd_leader(action: MoveEtcdLeader, hands: Hands) -> Done:
 def yield_control(action: YieldControl, hands: Hands) -> Done:
     hands.yield_control(action.why)
     return Done("the controller's lease is free")
+
+
+def _asked(hands: Hands, order: Order) -> list[Op]:
+    lease = hands.kv.grant(ORDER_LIVES, within=WITHIN)
+    return [Put(hands.keys.order(order.node), order_text(order), lease), Delete(hands.keys.done(order.node))]
 
 
 def _spend(hands: Hands, node: str, rung: str, id_: str, then: list[Op], *also: Compare) -> None:

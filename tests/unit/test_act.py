@@ -11,6 +11,7 @@ import pytest
 
 from hactl.act.hands import Hands
 from hactl.act.hour import AHEAD, HOUR, HourLeases
+from hactl.act.orders import ORDER_LIVES
 from hactl.act.run import execute
 from hactl.decide.plan import (
     Action,
@@ -344,6 +345,15 @@ def test_an_order_replaces_the_last_answer_and_is_counted(bench: Bench) -> None:
     assert order == {"id": "id1", "verb": "restart", "unit": "keepalived.service"}
     assert bench.etcd.value(KEYS.done("db2")) is None
     assert bench.etcd.pairs[KEYS.budget("db2", "restart:keepalived.service", "id1")].lease
+
+
+def test_an_order_that_nobody_answers_is_taken_back(bench: Bench) -> None:
+    """An agent that comes back tomorrow must not copy anew what is the last good copy by then."""
+    bench.did(Reinitialize("db2"))
+    bench.clock.forward(ORDER_LIVES - 1)
+    assert bench.etcd.value(KEYS.order("db2")) is not None
+    bench.clock.forward(2)
+    assert bench.etcd.value(KEYS.order("db2")) is None
 
 
 def test_a_fenced_node_gets_no_orders(bench: Bench) -> None:
