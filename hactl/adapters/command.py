@@ -35,7 +35,7 @@ def run(
 
     Raises:
         StepFailed: it ended with another code than 0 and `check` is set; the message has its last lines.
-        Unreachable: the program is missing, or the time was up (it is killed then).
+        Unreachable: it cannot be started, or the time was up (it is killed then).
 
     """
     environment = {**BASE_ENV, "HOME": os.environ.get("HOME", "/"), **(env or {})}
@@ -49,6 +49,9 @@ def run(
         raise Unreachable(f"{argv[0]} is not installed", hint=hint) from error
     except subprocess.TimeoutExpired as error:
         raise Unreachable(f"{' '.join(argv[:3])} gave no answer within {within:g} s") from error
+    except (OSError, ValueError) as error:  # no process or memory left; a word that no program can be given
+        why = getattr(error, "strerror", None) or error
+        raise Unreachable(f"{argv[0]} cannot be started: {why}") from error
     result = Result(tuple(argv), done.returncode, done.stdout, done.stderr)
     if check and result.code != 0:
         tail = " / ".join((result.err or result.out).strip().splitlines()[-3:])

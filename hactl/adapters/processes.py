@@ -38,7 +38,12 @@ class Processes:
         self._cgroups, self._proc = cgroups, proc
 
     def of(self, unit: str) -> UnitProcesses:
-        """A unit without a cgroup has no processes. Those that are dead already are left out."""
+        """A unit without a cgroup has no processes. Those that are dead already are left out.
+
+        Raises Unreachable: this machine has no such cgroups at all, so nobody knows.
+        """
+        if not self._cgroups.is_dir():
+            raise Unreachable(f"there is no {self._cgroups}: are the control groups of version 2?")
         folder = self._cgroups / unit
         pids: list[str] = []
         for path in sorted(folder.rglob("cgroup.procs")) if folder.is_dir() else ():

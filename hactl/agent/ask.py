@@ -5,6 +5,7 @@ Both branches read the same keys, so that an order is heard whether this node le
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -104,8 +105,14 @@ def _epoch(pair: Pair | None) -> int:
 
 
 def _refusal(pair: Pair | None) -> Refusal | None:
-    address = _text(_fields(pair), "reject")
-    return Refusal(_epoch(pair), address) if address else None
+    """Only another machine's address: what cannot be one, or is this node's loopback, orders nothing."""
+    try:
+        address = ipaddress.IPv4Address(_text(_fields(pair), "reject"))
+    except ValueError:
+        return None
+    if address.is_loopback or address.is_unspecified or address.is_multicast:
+        return None
+    return Refusal(_epoch(pair), str(address))
 
 
 def _act(pair: Pair | None) -> Act | None:

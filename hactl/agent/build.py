@@ -16,6 +16,7 @@ from hactl.agent.lease import Primary
 from hactl.agent.looks import Look
 from hactl.agent.loop import LeaseLoop, Machine, Me, PlainLoop
 from hactl.agent.primary import PrimaryLook
+from hactl.errors import Unreachable
 from hactl.layout import PORT_PATRONI
 from hactl.spec.model import ClusterSpec
 from hactl.view.model import Probe, State
@@ -92,7 +93,10 @@ def _look_again(looks: Looks, publish: Relay) -> None:
 
 
 def _state(parts: AgentParts) -> str | None:
-    gone = node_looks.postgres_gone(parts.processes.of(PATRONI_UNIT))
+    try:
+        gone = node_looks.postgres_gone(parts.processes.of(PATRONI_UNIT))
+    except Unreachable:
+        return None
     return "stopped" if gone else None
 
 

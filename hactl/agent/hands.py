@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hactl.agent import obey
 from hactl.agent.holder import Holder
 from hactl.agent.ports import Lease, Notes, RootActs
-from hactl.errors import HactlError, Unreachable
+from hactl.errors import HactlError, Refused, Unreachable
 from hactl.ports import EtcdKv
 from hactl.view.keys import Keys
 from hactl.view.kv import Put, value_is
@@ -101,7 +101,10 @@ class Hands:
         self._say("primed", epoch=refusal.epoch, address=refusal.address, connections=killed)
 
     def _order(self, act: obey.Act) -> None:
+        """It may have waited here behind another one: what a fence has stopped meanwhile is not started."""
         try:
+            if self._kv.range(self._keys.fence(self._me), within=ETCD_WITHIN).first is not None:
+                raise Refused("a fence intent stands")
             ok, said = True, self._body.acts.act(act.verb, act.unit, within=ACT_WITHIN)
         except HactlError as error:
             ok, said = False, error.message
@@ -120,12 +123,22 @@ class Hands:
         tries = 0
         while not self._stop.is_set() and self._still(intent):
             tries += 1
-            self._body.notes.note_fenced(fenced=True)
-            said = self._act("fence", FENCE_WITHIN)
+            self._note_fenced()
+            ended, said = self._act("fence", FENCE_WITHIN)
             self._say("fencing", epoch=intent.epoch, attempt=tries, said=said)
             state = self._stopped(FENCE_AGAIN)
-            if state is not None and self._report(intent, state):
+            # Where systemd did not take the order it starts Patroni again: what is gone now is no proof.
+            if state is not None and ended and self._report(intent, state):
                 return
+            if not ended:
+                self._stop.wait(1.0)
+
+    def _note_fenced(self) -> None:
+        """A disk that takes no file is a reason to be fenced, and none not to be."""
+        try:
+            self._body.notes.note_fenced(fenced=True)
+        except HactlError as error:
+            self._say("no note of the fence", why=error.message)
 
     def _still(self, intent: obey.Intent) -> bool:
         """An intent that cannot be looked at stands: it did a moment ago."""
@@ -135,11 +148,12 @@ class Hands:
             self._stop.wait(0.5)
             return True
 
-    def _act(self, verb: str, within: float) -> str:
+    def _act(self, verb: str, within: float) -> tuple[bool, str]:
+        """Whether it did all of it, and what it said."""
         try:
-            return self._body.acts.act(verb, within=within)
+            return True, self._body.acts.act(verb, within=within)
         except HactlError as error:
-            return error.message
+            return False, error.message
 
     def _stopped(self, within: float) -> str | None:
         """Wait until PostgreSQL cannot write and the packet filter is shut; what it does instead."""

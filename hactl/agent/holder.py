@@ -17,6 +17,7 @@ from hactl.errors import HactlError, StepFailed
 # keepalived takes the address away by itself, and tells the neighbours; only a frozen or dead one does not.
 KEEPALIVED_WITHIN = 0.5
 TRIES = 3
+SHUT_AGAIN = 5.0  # s: somebody may have emptied the whole rule set, and the table with it
 
 
 class Holder:
@@ -30,6 +31,7 @@ class Holder:
         self._word: float | None = None
         self._until: float | None = None
         self._down_since: float | None = None
+        self._shut_at = 0.0
 
     def apply(self, wanted: Stand) -> Stand:
         """The stand that holds now: the one wanted, or a closed one where it could not be made true."""
@@ -72,10 +74,13 @@ class Holder:
 
     def _down(self, wanted: Stand) -> None:
         """Everything is tried, also when the first step fails."""
+        now = self._clocks.monotonic()
         try:
-            if not self.shut.is_set():
+            if not self.shut.is_set() or now - self._shut_at > SHUT_AGAIN:
+                self.shut.clear()
                 self._lease.flush()
                 self._until = None
+                self._shut_at = now
                 self.shut.set()
         finally:
             self._hold(may_hold=False)

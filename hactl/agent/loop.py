@@ -138,8 +138,12 @@ class LeaseLoop:
         notes, table = self._machine.notes, self._machine.lease
         now, length = self._now(), self._me.length
         try:
-            opened = notes.opened() or table.opened()
+            declared = notes.opened()  # so etcd knows that the lease's end proves nothing
+            opened = declared or table.opened()
             here = self._holder.here()
+            said = 0.0 if declared else notes.last_word()
+            if said:  # a table that somebody removed: no lease becomes longer by that
+                length = max(0.0, min(length, said - now.boot))
             if opened:
                 table.close(int(length * 1000) if here else 0)
             self._stand = lease.at_start(
@@ -208,7 +212,7 @@ class LeaseLoop:
 
     def _check_thaw(self, planned: float) -> None:
         now = self._now()
-        why = lease.thawed(self._pulse, now, planned)
+        why = lease.thawed(self._pulse, now, planned, self._stand.until)
         self._pulse = now
         if why is None:
             return

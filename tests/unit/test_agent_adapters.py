@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from hactl.adapters import kernel
 from hactl.adapters.agent_notes import AgentNotes
 from hactl.adapters.canary import FsyncCanary
+from hactl.adapters.command import Result, run
+from hactl.adapters.kernel import LeaseTable
 from hactl.adapters.ledger_files import newest_ledger
 from hactl.adapters.postgres_local import LocalPostgres
 from hactl.adapters.processes import Process, Processes, UnitProcesses
@@ -93,6 +96,39 @@ def test_the_processes_of_a_unit_and_of_groups_below_it(tmp_path: Path) -> None:
         Process(10, "patroni", "S"), Process(11, "postgres", "D"), Process(13, "odd) name (x", "T"),
     }  # fmt: skip
     assert Processes(tmp_path / "cg").of("none.service") == UnitProcesses(())
+    with pytest.raises(Unreachable, match="version 2"):
+        Processes(tmp_path / "none").of("patroni.service")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["/bin/echo", "a\0b"], ["/bin/echo", "x" * 4_000_000], ["/etc/passwd"]],
+    ids=["zero", "long", "no program"],
+)
+def test_what_cannot_be_started_is_no_end_of_a_thread(argv: list[str]) -> None:
+    with pytest.raises(Unreachable):
+        run(argv, within=1.0)
+
+
+@pytest.mark.parametrize(
+    ("code", "out", "err", "opened"),
+    [
+        pytest.param(1, "", "Error: No such file or directory", True, id="no table stops it"),
+        pytest.param(0, '{"nftables":[{"set":{"elem":["192.0.2.100"]}}]}', "", True, id="no end"),
+        pytest.param(0, '{"nftables":[{"set":{"elem":[{"elem":{}}]}}]}', "", False, id="an end"),
+        pytest.param(1, "", "netlink: Cannot allocate memory", None, id="nobody knows"),
+    ],
+)
+def test_whether_the_lease_is_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, out: str, err: str, *, opened: bool | None
+) -> None:
+    monkeypatch.setattr(kernel, "run", lambda argv, **_: Result(tuple(argv), code, out, err))
+    table = LeaseTable("192.0.2.100", tmp_path / "lease.nft")
+    if opened is None:
+        with pytest.raises(StepFailed, match="memory"):
+            table.opened()
+    else:
+        assert table.opened() is opened
 
 
 def test_the_canary(tmp_path: Path) -> None:

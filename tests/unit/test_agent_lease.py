@@ -119,6 +119,21 @@ def test_what_counts_as_asleep(later: Now, planned: float, *, asleep: bool) -> N
     assert (thawed(NOW, later, planned) is not None) is asleep
 
 
+@pytest.mark.parametrize(
+    ("later", "until", "trusted"),
+    [
+        pytest.param(Now(102.0, 52.0), 102.1, True, id="a busy machine, and the lease still runs"),
+        pytest.param(Now(102.0, 52.0), 102.0, False, id="the lease has just ended"),
+        pytest.param(Now(102.0, 52.0), None, False, id="there is none"),
+        pytest.param(Now(101.0, 50.2), 102.1, False, id="the machine slept: the kernel's timers did too"),
+    ],
+)
+def test_while_its_lease_runs_a_late_process_has_missed_nothing(
+    later: Now, until: float | None, *, trusted: bool
+) -> None:
+    assert (thawed(Now(100.0, 50.0), later, 0.5, until) is None) is trusted
+
+
 def test_after_a_sleep_nothing_holds() -> None:
     found = after_thaw(HOLDS, "slept")
     assert (found.until, found.vip) == (None, False)

@@ -15,6 +15,7 @@ from hactl.agent.lease import APPLY_WITHIN, Primary
 from hactl.agent.loop import LeaseLoop, Machine, Me, PlainLoop
 from hactl.agent.obey import Act, Fence, Intent, Refusal, Refuse, RunAct, Unfence
 from hactl.agent.primary import PrimaryLook
+from hactl.errors import StepFailed
 from hactl.ports import PortClosed, Reply
 from hactl.view.keys import Keys
 from tests.fakes.agent import Clocks, FakeActs, FakeLease, FakeNotes, FakeVip, Heard
@@ -174,6 +175,73 @@ def test_a_fence_is_obeyed_and_reported_only_when_shut_and_stopped(holder: World
     holder.hands.do(Unfence())
     assert holder.acts.done == ["fence", "unfence"]
     assert not holder.notes.fence_noted
+
+
+def test_a_process_that_a_busy_machine_kept_waiting_goes_on_while_its_lease_runs(holder: World) -> None:
+    holder.lease.log.clear()
+    holder.notes.log.clear()
+    holder.round(pause=2.2)
+    assert holder.lease.log == ["renew"]
+    assert holder.notes.log == []
+    assert holder.loop.told().thawed == 0
+
+
+def test_who_stays_shut_makes_sure_of_it_now_and_then(holder: World) -> None:
+    holder.lead("db2")
+    holder.round()
+    holder.lease.ends = holder.clocks.now + 60  # somebody emptied the whole rule set: everything passes
+    for _ in range(12):
+        holder.round()
+    assert not holder.lease.passes()
+    assert holder.lease.log.count("flush") == 2
+
+
+def test_a_table_that_somebody_removed_makes_no_lease_longer(holder: World) -> None:
+    ends = holder.notes.until
+    holder.clocks.now += 2
+    holder.lease.open_for_ever = True
+    holder.lose_etcd()
+    holder.start()
+    assert holder.lease.ends is not None
+    assert holder.lease.ends <= ends
+    holder.clocks.now = ends
+    holder.round()
+    assert not holder.notes.may
+
+
+def test_who_is_gone_for_a_moment_is_not_fenced_yet(holder: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd did not take the order to stop Patroni, and will start it again."""
+    monkeypatch.setattr(holder.hands._stop, "wait", lambda _: False)
+    holder.fence()
+    holder.round()
+    holder.acts.fails = 1
+    reported: list[object] = []
+    holder.acts.then = lambda _: reported.append(holder.etcd.value(KEYS.fenced("db1")))
+    holder.hands.do(Fence(Intent(7, json.dumps({"epoch": 7}))))
+    assert holder.acts.done == ["fence", "fence"]
+    assert reported == [None]
+    assert holder.etcd.value(KEYS.fenced("db1")) is not None
+
+
+def test_a_disk_that_takes_no_file_does_not_keep_a_node_from_being_fenced(
+    holder: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*, fenced: bool) -> None:
+        raise StepFailed(f"no space left for {fenced}")
+
+    monkeypatch.setattr(holder.notes, "note_fenced", refused)
+    holder.fence()
+    holder.round()
+    holder.hands.do(Fence(Intent(7, json.dumps({"epoch": 7}))))
+    assert holder.acts.done == ["fence"]
+    assert holder.etcd.value(KEYS.fenced("db1")) is not None
+
+
+def test_an_order_that_waited_does_not_start_what_a_fence_has_stopped(holder: World) -> None:
+    holder.fence()
+    holder.hands.do(RunAct(Act("x", "restart", "patroni.service")))
+    assert holder.acts.done == []
+    assert json.loads(holder.etcd.value(KEYS.done("db1")) or "")["ok"] is False
 
 
 def test_an_intent_that_is_withdrawn_meanwhile_stops_nothing(holder: World) -> None:

@@ -23,6 +23,7 @@ from hactl.agent.obey import (
 from hactl.view.keys import Keys
 from hactl.view.kv import Pair, TxnReply
 
+HOSTILE = ("", "db1", "1", "192.0.2.0/24", "127.0.0.1", "224.0.0.18", "192.0.2.11 or dst ::/0", "::1")
 INTENT = Intent(7, '{"epoch":7}')
 LATER = Intent(8, '{"epoch":8}')
 REFUSAL = Refusal(7, "192.0.2.11")
@@ -159,3 +160,10 @@ def test_an_answer_to_something_else_is_none() -> None:
 def test_orders_of_a_node_without_a_database() -> None:
     order = pair("o", json.dumps({"id": "b", "verb": "restart", "unit": "nginx.service"}))
     assert ask.orders((order, ())) == Asked(act=Act("b", "restart", "nginx.service"))
+
+
+@pytest.mark.parametrize("address", HOSTILE)
+def test_what_is_no_other_machines_address_refuses_nothing(address: str) -> None:
+    prime = Pair(KEYS.prime("db1"), json.dumps({"epoch": 7, "reject": address}), 1, 1, 1)
+    reply = TxnReply(True, 9, ((), (), (prime,), (), (), ()))
+    assert ask.heard(reply, 0.0).asked.refusal is None
