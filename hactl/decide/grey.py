@@ -15,6 +15,7 @@ from hactl.decide.pacing import Pulses, Seen, again, hands_off, used_up
 from hactl.decide.plan import GiveOrder, Plan, Step, Veto, alarm
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import AgentFacts, ControlView, Dcs, Mode
+from hactl.view.incident import Phase
 from hactl.view.model import ClusterView, PatroniSelf, State, Unknown
 
 LOOKS: Final = 3  # in a row, one each second
@@ -192,7 +193,9 @@ def _restart(node: str) -> GiveOrder:
 
 
 def _against(look: _Look, grey: _Grey) -> list[Veto]:
-    found = [hands_off(look.dcs, grey.node)]
+    # A failover whose new primary has a frozen keepalived gets no commit, and would wait for it for ever.
+    once = Phase.PROMOTED if grey.order.verb == "restart" else Phase.FIRST_COMMIT
+    found = [hands_off(look.dcs, grey.node, once)]
     if used_up(look.dcs, grey.node, grey.order.rung):
         most = limit(grey.order.rung)
         found.append(

@@ -94,21 +94,24 @@ def used_up(dcs: Dcs, node: str, rung: str) -> bool:
     return dcs.budget.get((node, rung), 0) >= limit(rung)
 
 
-def hands_off(dcs: Dcs, node: str) -> Veto | None:
-    """What forbids any act on a node."""
+def hands_off(dcs: Dcs, node: str, once: Phase = Phase.FIRST_COMMIT) -> Veto | None:
+    """What forbids any act on a node. `once`: what an open incident must have reached before."""
     if dcs.paused or dcs.patroni.paused:
         who = "hactl" if dcs.paused else "Patroni"
         return Veto("PAUSED", f"{who} is paused")
-    if dcs.incident is not None and not _only_waits(dcs.incident):
+    if dcs.incident is not None and not _reached(dcs.incident, once):
         return Veto("INCIDENT_OPEN", "an incident is open", dcs.incident[:80])
     if node in dcs.fences:
         return Veto("FENCED", f"{node} is fenced", f"epoch {dcs.fences[node].epoch}")
     return None
 
 
-def _only_waits(incident: str) -> bool:
-    """The service is back, and the incident stays open until there is a standby again: that is our work."""
+def _reached(incident: str, phase: Phase) -> bool:
+    """First commit: the service is back, and the incident waits for a standby, which is our work.
+
+    Promoted: somebody leads, and the incident waits for what a dead or frozen unit may keep from serving.
+    """
     try:
-        return parse_incident(incident).reached(Phase.FIRST_COMMIT) is not None
+        return parse_incident(incident).reached(phase) is not None
     except ValueError:
         return False

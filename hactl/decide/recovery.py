@@ -15,6 +15,7 @@ from hactl.decide.pacing import Pulses, Seen, again, hands_off, used_up
 from hactl.decide.plan import GiveOrder, Plan, Reinitialize, Step, Veto, alarm
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import AgentFacts, Dcs
+from hactl.view.incident import Phase
 from hactl.view.model import ClusterView, DbRole, PatroniSelf, Unknown
 
 PATRONI: Final = "patroni.service"
@@ -164,7 +165,8 @@ def _slot_lost(look: _Look, node: str) -> bool:
 
 def _against(look: _Look, due: _Due) -> list[Veto]:
     """Everything that speaks against acting, with its reasons."""
-    node, found = due.node, [hands_off(look.dcs, due.node)]
+    node = due.node
+    found = [hands_off(look.dcs, node, Phase.PROMOTED if due.unit else Phase.FIRST_COMMIT)]
     if not due.rung:
         found.append(Veto("BUDGET", f"{node}: everything was tried within the last hour", due.seen.what))
     if due.rung != REINIT and look.agent(node) is None:

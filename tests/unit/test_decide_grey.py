@@ -7,6 +7,7 @@ import pytest
 from hactl.decide.grey import GreyMemory, decide_grey
 from hactl.decide.plan import GiveOrder, Plan
 from hactl.view.control import ControlView, Dcs, Heartbeat, Mode
+from hactl.view.incident import Phase
 from hactl.view.model import Unknown
 from tests.support.keysview import (
     ILL,
@@ -17,6 +18,7 @@ from tests.support.keysview import (
     budget,
     facts_of,
     fenced,
+    incident,
     keys_with,
     led_by,
     ordered,
@@ -83,6 +85,15 @@ ROWS = [
     pytest.param(BEATS, [], [STALLED], [], id="commits come back: the stalled disk is not the database's"),
     pytest.param(MISSED, [], [keys_with(paused=True)], [], id="paused means hands off"),
     pytest.param(MISSED, [], [keys_with(incident="{}")], [], id="an incident is open: not here as well"),
+    pytest.param(MISSED, [], [incident(Phase.PROMOTED)], [], id="no stop of who has only just been promoted"),
+    pytest.param(
+        MISSED, [], [facts_of("db1", vips=(), keepalived=ILL), incident(Phase.PROMOTED)],
+        [f"{RESTART_VIP}db1"], id="promoted, and keepalived is frozen: the incident would wait for a commit for ever",
+    ),
+    pytest.param(
+        MISSED, [], [facts_of("db1", vips=(), keepalived=ILL), incident(Phase.RELEASED)], [],
+        id="before somebody leads it is the failover's matter",
+    ),
     pytest.param(MISSED, [], [fenced("db1")], [], id="fenced already"),
     pytest.param(MISSED, [], [budget("db1", "stop-postgres", 2)], [], id="twice within the hour is enough"),
     pytest.param(BEATS, FROZEN, [FROZEN_KEYS], ["kill-patroni on db2"], id="a frozen Patroni is killed"),

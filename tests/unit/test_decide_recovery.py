@@ -125,6 +125,11 @@ ROWS = [
         id="any other unit after 10 s",
     ),
     pytest.param(
+        [], [facts_of("wit1", units={"etcd.service": "inactive"}), incident(Phase.PROMOTED)], 15,
+        ["restart etcd.service on wit1"],
+        id="also while an incident waits for its first commit, which may need it",
+    ),
+    pytest.param(
         [], [facts_of("arc1", units={"orthanc.service": "failed"}), agent_silent("arc1")], 60, [],
         id="without an agent nothing can be ordered",
     ),
