@@ -251,6 +251,23 @@ def test_the_older_data_stay_if_the_newer_hold_nothing_of_their_own(
     assert (kept(one) / "first").exists()
 
 
+def test_a_copy_that_was_not_finished_does_not_take_the_place_of_the_old_data(
+    pair: tuple[Server, Server], programs: Programs
+) -> None:
+    """The node lost its power while it was copied anew: the next copy finds half of the first one."""
+    one, two = pair
+    promote(two)
+    write(one, ROWS)
+    one.stop("fast")
+    (one.data / "mine").touch()
+    assert clone(programs, one, two).returncode == 0
+    (one.data / "global" / "pg_control").unlink()
+    done = clone(programs, one, two)
+    assert done.returncode == 0, done.stderr
+    assert (kept(one) / "mine").exists()
+    follows(one, two)
+
+
 def test_damaged_data_are_kept_and_nobody_knows_what_they_hold(
     pair: tuple[Server, Server], programs: Programs
 ) -> None:
