@@ -1,10 +1,10 @@
-"""Which node of the spec this machine is: the one whose address a socket can be bound to here."""
+"""Which node of the spec this machine is: the one whose address it has."""
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
+from hactl.adapters import own_address
 from hactl.errors import Refused, Unreachable
 from hactl.spec.model import ClusterSpec
 
@@ -14,11 +14,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 def own_node(spec: ClusterSpec) -> str:
     """Raises Refused: this machine has the address of no node."""
     for name, node in spec.nodes.items():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((str(node.address), 0))
-            except OSError:
-                continue
+        if own_address.here(str(node.address)):
             return name
     raise Refused(
         f"this machine is no node of cluster {spec.cluster}: it has none of its addresses",

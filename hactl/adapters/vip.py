@@ -11,6 +11,7 @@ import struct
 from ipaddress import IPv4Interface
 from typing import Final
 
+from hactl.adapters import own_address
 from hactl.errors import StepFailed, Unreachable
 
 # <linux/rtnetlink.h>, <linux/netlink.h>, <linux/if_addr.h>
@@ -26,13 +27,8 @@ class KernelVip:
         self._address, self._interface = address, interface
 
     def here(self) -> bool:
-        """Whether this machine has the address: only then can a socket be bound to it."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((str(self._address.ip), 0))
-            except OSError:
-                return False
-        return True
+        """Whether this machine has the address."""
+        return own_address.here(str(self._address.ip))
 
     def live(self, seconds: int) -> bool:
         """If the address is here, the kernel takes it away after so many seconds; whether it is here.

@@ -88,7 +88,7 @@ ROWS = [
     pytest.param(MISSED, [], [incident(Phase.PROMOTED)], [], id="no stop of who has only just been promoted"),
     pytest.param(
         MISSED, [], [facts_of("db1", vips=(), keepalived=ILL), incident(Phase.PROMOTED)],
-        [f"{RESTART_VIP}db1"], id="promoted, and keepalived is frozen: the incident would wait for a commit for ever",
+        [f"{RESTART_VIP}db1"], id="promoted, and keepalived is frozen: no commit would ever come",
     ),
     pytest.param(
         MISSED, [], [facts_of("db1", vips=(), keepalived=ILL), incident(Phase.RELEASED)], [],
