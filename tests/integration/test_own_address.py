@@ -24,7 +24,7 @@ def test_a_node_knows_itself_also_where_every_address_can_be_bound(any_binds: st
         with pytest.raises(Refused):
             own_node(demo_spec())
         for address in (DB2, VIP):
-            run(["ip", "address", "add", f"{address}/24", "dev", "lo"], within=5)
+            run(["ip", "address", "add", f"{address}/24", "dev", "client0"], within=5)
         assert own_node(demo_spec()) == "db2"
         assert own_address.here(VIP)
         assert not own_address.here(ELSEWHERE)
