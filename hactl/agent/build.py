@@ -150,7 +150,9 @@ def _looks(
         canary=None if own is None else Look("canary", own.canary.write, 1.0, now),
         storage=None if storage is None else Look("storage", storage.look, 2.0, now, publish),
         peers={
-            name: Look(f"peer-{name}", node_looks.PeerProbe(accepts).look, 0.25, now, publish)
+            name: Look(
+                f"peer-{name}", node_looks.PeerProbe(accepts).look, node_looks.PEER_EVERY, now, publish
+            )
             for name, accepts in (own.peers if own else {}).items()
         },
         ledger=own.ledger if own else dict,

@@ -8,7 +8,7 @@ from typing import Protocol
 from hactl.view.control import PeerLook
 from hactl.view.model import Probe, State
 
-PEER_WITHIN = 0.25
+PEER_EVERY = PEER_WITHIN = 0.2
 ENOUGH = 8  # misses are counted up to here: more say nothing new
 
 

@@ -34,7 +34,7 @@ from hactl.wiring_controller import ControllerPorts
 LOOK: Final = 0.25
 LOOK_STANDING_BY: Final = 0.5
 FOLLOW: Final = 1.0
-PROBE: Final = 0.25
+PROBE: Final = 0.2
 PROBE_STANDING_BY: Final = 1.0
 
 

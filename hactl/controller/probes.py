@@ -13,7 +13,7 @@ from hactl.metrics.instruments import Instruments
 from hactl.ports import Clock
 from hactl.view.control import Path, PathState
 
-WITHIN: Final = 0.25
+WITHIN: Final = 0.2
 _NEVER: Final = PathState(0, None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-MISSES: Final = 4  # looks in a row that a path must miss, one each 250 ms: 1 s
+MISSES: Final = 4  # looks in a row that a path must miss, one each 200 ms: with the first one 0.8 to 1 s
 PATHS: Final = 3  # of the four that must fail
 LOOK_AGE: Final = 1.0  # an older look at etcd decides nothing; there is one each 250 ms
 SETTLE: Final = (

@@ -108,7 +108,7 @@ class OrderDone:
 
 @dataclass(frozen=True)
 class PeerLook:
-    """How one node's PostgreSQL port looks from another node: consecutive misses of a look each 250 ms."""
+    """How one node's PostgreSQL port looks from another node: consecutive misses of a look each 200 ms."""
 
     misses: int
     why: str = ""
