@@ -3,7 +3,8 @@
 Pure: a history can be judged again years later. Every finding names its evidence. A promise that could not be
 judged (nothing acknowledged, no table read) is a finding too: silence proves nothing.
 
-    I1  one writer: no two instances acknowledged, or said they are writable, in overlapping spans of time
+    I1  one writer: no two instances acknowledged, or said they are writable while clients could reach them
+        at the virtual IP, in overlapping spans of time
     I2  a VIP is on at most one reachable node
     I3  every acknowledged row is there exactly once, in its client's order; no row that surely failed
     I4  one system, timelines only grow, and no two nodes share one
@@ -18,9 +19,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
-from hactl.drill.history import Claim, Event, Look, Outcome, Server, Store, Write
+from hactl.drill.history import Claim, Event, Glance, Look, Outcome, Server, Store, Write
 from hactl.drill.outage import Outage, outage
 
+LOOKED = 0.3  # seconds; a look at the VIPs this near to a claim says whether clients could reach the node
 SHOWN = 5  # pieces of evidence printed for one finding; the file has the rest
 
 
@@ -45,11 +47,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Judgment:
-    """`counts` says how much was looked at: a verdict about three rows is worth little."""
+    """`counts` says how much was looked at: a verdict about three rows is worth little.
+
+    `remarks` break no promise: what clients could not reach.
+    """
 
     findings: tuple[Finding, ...]
     counts: Mapping[str, int]
     outage: Outage | None
+    remarks: tuple[Finding, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -77,7 +83,7 @@ def judge(
     findings = (
         *enough(writes, looks, tables),
         *answered(claims, tables),
-        *one_writer([*writes, *claims]),
+        *one_writer([*writes, *reachable(claims, looks)]),
         *one_holder(looks),
         *rows_kept(writes, tables),
         *timelines(writes),
@@ -90,7 +96,8 @@ def judge(
     counts["claims"] = sum(c.writable is not None for c in claims)
     counts["images"] = sum(s.outcome is Outcome.OK for s in stores)
     counts["rows"] = max((len(rows) for rows in tables.values()), default=0)
-    return Judgment(findings, dict(counts), seen)
+    remarks = tuple(f for f in one_writer([*writes, *claims]) if f not in findings)
+    return Judgment(findings, dict(counts), seen, remarks)
 
 
 def named(events: Sequence[Event]) -> list[Event]:
@@ -133,6 +140,24 @@ def answered(claims: Sequence[Claim], nodes: Iterable[str]) -> Iterator[Finding]
     heard = {c.node for c in claims if c.writable is not None}
     for node in sorted(set(nodes) - heard):
         yield Finding("I1", f"{node} was never heard whether it is writable")
+
+
+def reachable(claims: Sequence[Claim], looks: Sequence[Look]) -> list[Claim]:
+    """Without those of a node that was seen not to carry the database VIP, or to be cut off, at that time.
+
+    Such a node may say that it is writable as long as it likes: nobody gets there, and without its standby it
+    commits nothing. Where nobody looked, the claim stands.
+    """
+    glances: dict[str, list[Glance]] = defaultdict(list)
+    for look in looks:
+        for node, glance in look.nodes.items():
+            glances[node].append(glance)
+    return [c for c in claims if _carried(c, glances[c.node])]
+
+
+def _carried(claim: Claim, glances: Sequence[Glance]) -> bool:
+    around = [g for g in glances if g.end >= claim.begin - LOOKED and g.begin <= claim.end + LOOKED]
+    return not around or any("database" in (g.held or ()) for g in around)
 
 
 Sign = Write | Claim  # that an instance took writes, at a moment between asking and answer

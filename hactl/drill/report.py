@@ -24,6 +24,8 @@ def lines(verdict: Judgment) -> Iterator[str]:
         yield from _proved(count["images"])
     for finding in verdict.findings:
         yield str(finding)
+    for remark in verdict.remarks:
+        yield f"no client could reach it: {remark.sentence}"
 
 
 def _proved(images: int) -> Iterator[str]:

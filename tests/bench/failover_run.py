@@ -119,6 +119,7 @@ def judged(verdict: Judgment, events: Sequence[Event], tables: Mapping[str, Sequ
         "lost": max((len(acked - rows) for rows in kept), default=len(acked)),
         "dual": sum(f.invariant == "I1" for f in verdict.findings),
         "findings": [f"{f.invariant}: {f.sentence}" for f in verdict.findings],
+        "remarks": [f"{f.invariant}: {f.sentence}" for f in verdict.remarks],
         "counts": dict(verdict.counts),
     }
 

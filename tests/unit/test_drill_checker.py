@@ -48,14 +48,24 @@ def test_i1_is_exact_about_answers_that_only_arrived_late() -> None:
     assert "I1" not in broken(forge)
 
 
-def test_i1_an_isolated_primary_stays_writable_while_another_takes_writes() -> None:
+def test_i1_a_primary_that_stays_writable_where_clients_can_reach_it() -> None:
     forge = failover()
-    forge.look(db1=None, db2=("database",))
+    forge.look(db1=("database",), db2=("database",))
     forge.ask(db1=DB1, db2=False)
-    (found,) = judge(forge.events, forge.tables).findings
+    (found,) = (f for f in judge(forge.events, forge.tables).findings if f.invariant == "I1")
     assert found.invariant == "I1"
     assert found.sentence.startswith("db1 (timeline 1, started 10:00) and db2 (timeline 2, started 10:01)")
     assert "db1 said it is writable" in found.evidence[1]
+
+
+@pytest.mark.parametrize("held", [None, ()], ids=["cut off", "without the VIP"])
+def test_i1_what_no_client_can_reach_is_a_remark(held: tuple[str, ...] | None) -> None:
+    forge = failover()
+    forge.look(db1=held, db2=("database",))
+    forge.ask(db1=DB1, db2=False)
+    verdict = judge(forge.events, forge.tables)
+    assert verdict.clean
+    assert [r.invariant for r in verdict.remarks] == ["I1"]
 
 
 def test_i1_two_nodes_say_they_are_writable_and_nobody_writes() -> None:
