@@ -30,6 +30,16 @@ def test_the_same_seed_gives_the_same_order_and_each_cell_its_runs() -> None:
     assert sorted(one) == [("crash", "bmc")] * 2 + [("crash", "stopped")] * 2
 
 
+def test_each_round_has_every_cell_once_and_patroni_alone_in_some() -> None:
+    asked = failover.arguments(["--runs", "3", "--alone-every", "2", "--case", "crash"])
+    order = failover.schedule(asked, random.Random(3))  # noqa: S311
+    assert [sorted(v for _, v in part) for part in (order[:3], order[3:4], order[4:])] == [
+        ["bmc", "defaults", "stopped"],
+        ["bmc"],
+        ["bmc", "defaults", "stopped"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("part", "expected"), [(0.5, 2.0), (0.75, 3.0), (0.99, 4.0), (1.0, 4.0), (0.01, 1.0)]
 )
