@@ -8,6 +8,7 @@ stand behind all of it.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 from hactl.agent.lease import APPLY_WITHIN, Stand, whole_seconds
@@ -21,12 +22,18 @@ SHUT_AGAIN = 5.0  # s: somebody may have emptied the whole rule set, and the tab
 
 
 class Holder:
-    """`shut` is set while the packet filter surely lets nothing through."""
+    """`shut` is set while the packet filter surely lets nothing through.
+
+    `unwritten`: how often in a row a small file could not be written. That alone ends no lease: keepalived's
+    check gives up an old word by itself.
+    """
 
     def __init__(self, lease: Lease, vip: Vip, notes: Notes, clocks: Clocks) -> None:
         self._lease, self._vip, self._notes, self._clocks = lease, vip, notes, clocks
         self.shut = threading.Event()
         self.problem = ""
+        self.unwritten = 0
+        self._notes_failed = False
         self._track: bool | None = None
         self._word: float | None = None
         self._until: float | None = None
@@ -35,21 +42,28 @@ class Holder:
 
     def apply(self, wanted: Stand) -> Stand:
         """The stand that holds now: the one wanted, or a closed one where it could not be made true."""
-        self.problem = ""
+        self.problem, self._notes_failed = "", False
+        stands = self._applied(wanted)
+        self.unwritten = self.unwritten + 1 if self._notes_failed else 0
+        if not self.problem or self.problem in stands.why:
+            return stands
+        return replace(stands, why=f"{stands.why}; {self.problem}")
+
+    def _applied(self, wanted: Stand) -> Stand:
         try:
             if wanted.until is None and not wanted.vip:
                 self._down(wanted)
             elif wanted.until is not None:
                 self._up(wanted, wanted.until)
         except HactlError as error:
-            self.problem = error.message
+            self._failed(error)
             return self._fallen(wanted)
         return wanted
 
     def _up(self, wanted: Stand, until: float) -> None:
         if until != self._until:
             self._renew(until)
-            self._say(wanted.word)
+        self._say(wanted.word)
         self._hold(may_hold=wanted.vip)
         if wanted.vip:
             self._down_since = None
@@ -74,39 +88,56 @@ class Holder:
 
     def _down(self, wanted: Stand) -> None:
         """Everything is tried, also when the first step fails."""
-        now = self._clocks.monotonic()
         try:
-            if not self.shut.is_set() or now - self._shut_at > SHUT_AGAIN:
-                self.shut.clear()
-                self._lease.flush()
-                self._until = None
-                self._shut_at = now
-                self.shut.set()
+            self._shut()
         finally:
             self._hold(may_hold=False)
             self._say(wanted.word)
             self._clear_address()
 
+    def _shut(self) -> None:
+        now = self._clocks.monotonic()
+        if not self.shut.is_set() or now - self._shut_at > SHUT_AGAIN:
+            self.shut.clear()
+            self._lease.flush()
+            self._until = None
+            self._shut_at = now
+            self.shut.set()
+
     def _fallen(self, wanted: Stand) -> Stand:
-        fallen = Stand(None, False, wanted.word, self.problem)
+        fallen = Stand(None, False, wanted.word, wanted.why)
         if wanted.until is not None:
             try:
                 self._until = None
                 self._down(fallen)
             except HactlError as error:
-                self.problem = f"{self.problem}; {error.message}"
-        return replace(fallen, why=self.problem)
+                self._failed(error)
+        return fallen
+
+    def _failed(self, error: HactlError) -> None:
+        if error.message not in self.problem:
+            self.problem = f"{self.problem}; {error.message}" if self.problem else error.message
 
     def _hold(self, *, may_hold: bool) -> None:
         if self._track is not may_hold:
             self._track = None
-            self._notes.track(may_hold=may_hold)
-            self._track = may_hold
+            if self._noted(lambda: self._notes.track(may_hold=may_hold)):
+                self._track = may_hold
 
     def _say(self, word: float) -> None:
         if self._word != word:
-            self._notes.word(word)
-            self._word = word
+            self._word = None
+            if self._noted(lambda: self._notes.word(word)):
+                self._word = word
+
+    def _noted(self, write: Callable[[], None]) -> bool:
+        try:
+            write()
+        except HactlError as error:
+            self._notes_failed = True
+            self._failed(error)
+            return False
+        return True
 
     def _clear_address(self) -> None:
         if not self._vip.here():

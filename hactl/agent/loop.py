@@ -16,7 +16,7 @@ from hactl.agent.holder import Holder
 from hactl.agent.lease import Now, Stand
 from hactl.agent.ports import Clocks, Lease, Notes, Service
 from hactl.agent.primary import PrimaryLook
-from hactl.errors import HactlError, Unreachable
+from hactl.errors import HactlError, StepFailed, Unreachable
 from hactl.ports import EtcdKv
 from hactl.view.control import Mode
 from hactl.view.keys import Keys
@@ -25,6 +25,7 @@ EVERY = 0.5
 ASK_WITHIN = 0.9  # all endpoints together: a round must end before systemd's watchdog bites
 NOT_SOONER = 0.02  # between rounds, however many hints come
 APPLY_PLANNED = 1.0
+GIVE_UP = 3  # rounds whose small files could not be written: systemd makes their folder anew at each start
 PLAIN_EVERY = 1.0
 PLAIN_WITHIN = 1.5
 
@@ -121,17 +122,26 @@ class LeaseLoop:
         return Told(Mode.LEASED if self._closed else None, self._stand.left(self._now()), self._thawed)
 
     def run(self, stop: threading.Event) -> None:
+        """Raises StepFailed: only a new process can go on."""
         while not self._closed and not stop.is_set():
             self.go_leased()
             if not self._closed:
                 stop.wait(EVERY)
         self._pulse = self._now()
-        self._machine.notes.ready()
+        self._ready()
         while not stop.is_set():
             start = self._clocks.monotonic()
             self.round()
+            if self._holder.unwritten >= GIVE_UP:
+                raise StepFailed(f"keepalived does not hear of us: {self._holder.problem}")
             self._machine.service.say("READY=1", "WATCHDOG=1", f"STATUS={self._stand.why}")
             self._rest(start)
+
+    def _ready(self) -> None:
+        try:
+            self._machine.notes.ready()
+        except HactlError as error:  # then a crash is followed by opening: later, and no less safe
+            self._say("cannot say that we are ready", why=error.message)
 
     def go_leased(self) -> None:
         """The first act: what was open gets an end, in the kernel first, then on disk, then in etcd."""

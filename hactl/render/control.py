@@ -43,6 +43,7 @@ def _values(spec: ClusterSpec, node: str) -> dict[str, Any]:
         "database": node in spec.databases, "owner": OWNER, "program": layout.VENV / "bin/hactl",
         "open_lease": layout.OPEN_LEASE, "canary": layout.CANARY, "run": layout.RUN,
         "track": layout.TRACK_FILE, "state": layout.STATE, "agent": AGENT, "service": OPEN_SERVICE,
+        "tmpfiles": TMPFILES,
     }  # fmt: skip
 
 

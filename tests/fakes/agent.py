@@ -102,9 +102,15 @@ class FakeNotes:
     until: float = 0.0
     open: bool = False
     fence_noted: bool = False
+    broken: bool = False
     log: list[str] = field(default_factory=list)
 
+    def _write(self) -> None:
+        if self.broken:
+            raise StepFailed("no space left")
+
     def track(self, *, may_hold: bool) -> None:
+        self._write()
         self.may = may_hold
         self.log.append("0" if may_hold else "-254")
 
@@ -112,6 +118,7 @@ class FakeNotes:
         return self.may
 
     def word(self, until: float) -> None:
+        self._write()
         self.until = until
 
     def last_word(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from pathlib import Path
 
@@ -40,6 +41,26 @@ def test_the_track_file_is_always_a_whole_one(notes: AgentNotes, tmp_path: Path)
     assert old.read() == "-254\n", "another file took its place"
     old.close()
     assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_full_disk_takes_what_the_file_has_room_for(
+    notes: AgentNotes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = tmp_path / "run" / "track"
+    notes.track(may_hold=True)
+    inode = file.stat().st_ino
+    monkeypatch.setattr(Path, "write_text", full)
+    notes.track(may_hold=False)
+    assert (file.read_text(), file.stat().st_ino) == ("-254\n", inode)
+    notes.track(may_hold=True)
+    assert file.read_text() == "0\n"
+    notes.ready()
+    assert (tmp_path / "run" / "ready").exists()
+    with pytest.raises(StepFailed, match="No space left"):
+        notes.word(1.0)
 
 
 def test_the_word_has_two_decimals_as_the_kernel_s_uptime(notes: AgentNotes, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hactl.agent.hands import Body, Hands
 from hactl.agent.holder import Holder
 from hactl.agent.lease import APPLY_WITHIN, Primary
-from hactl.agent.loop import LeaseLoop, Machine, Me, PlainLoop
+from hactl.agent.loop import GIVE_UP, LeaseLoop, Machine, Me, PlainLoop
 from hactl.agent.obey import Act, Fence, Intent, Refusal, Refuse, RunAct, Unfence
 from hactl.agent.primary import PrimaryLook
 from hactl.errors import StepFailed
@@ -131,6 +132,30 @@ def test_one_that_stays_late_serves_nothing(holder: World) -> None:
     assert not holder.notes.may
     holder.round()
     assert holder.lease.passes()
+
+
+def test_a_leader_serves_though_no_file_can_be_written_and_then_asks_for_a_new_start(holder: World) -> None:
+    holder.notes.broken = True
+    for _ in range(GIVE_UP):
+        assert holder.holder.unwritten < GIVE_UP
+        holder.round()
+        assert holder.lease.passes()
+    with pytest.raises(StepFailed, match="no space"):
+        holder.loop.run(threading.Event())
+
+
+def test_a_file_that_cannot_be_written_keeps_nothing_else_from_going_down(holder: World) -> None:
+    holder.lead("db2")
+    holder.notes.broken = True
+    for _ in range(3):
+        holder.round()
+    assert not holder.lease.passes()
+    assert not holder.vip.present
+    holder.notes.broken = False
+    holder.round()
+    assert not holder.notes.may
+    assert holder.holder.unwritten == 0
+    assert holder.notes.until > holder.clocks.now
 
 
 def test_an_address_that_keepalived_leaves_is_taken_away(holder: World) -> None:
