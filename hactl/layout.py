@@ -38,6 +38,7 @@ TRACK_FILE: Final = RUN / "track"  # keepalived's: 0 may hold the database VIP, 
 LEASE_FILE: Final = RUN / "lease"  # CLOCK_BOOTTIME seconds until which the fencing lease is valid
 STATE: Final = PurePosixPath("/var/lib/hactl")
 OPEN_FILE: Final = STATE / "open"  # there: hactl does not run on this node, and etcd knows
+OPEN_RUN: Final = RUN / "open"  # the same until the next boot, where the disk takes no file
 JOURNAL: Final = STATE / "journal" / "journal.jsonl"
 LEDGER: Final = PurePosixPath("/var/lib/hactl-ledger")  # lost-commit ledgers and divergent WAL
 CANARY: Final = PurePosixPath("/var/lib/postgresql/hactl-canary")  # on the data's disk: the agent's fsync

@@ -19,7 +19,8 @@ class AgentNotes:
 
     def __init__(self, run: Path, state: Path) -> None:
         self._track, self._lease, self._ready = run / "track", run / "lease", run / "ready"
-        self._open, self._fenced, self._lock = state / "open", state / "fenced", run / "agent.lock"
+        self._open = (state / "open", run / "open")  # the second where the disk took none
+        self._fenced, self._lock = state / "fenced", run / "agent.lock"
         self._held: int | None = None
 
     def take(self, *, within: float) -> None:
@@ -57,10 +58,11 @@ class AgentNotes:
             return 0.0
 
     def opened(self) -> bool:
-        return self._open.exists()
+        return any(file.exists() for file in self._open)
 
     def forget_open(self) -> None:
-        _remove(self._open)
+        for file in self._open:
+            _remove(file)
 
     def fenced(self) -> bool:
         return self._fenced.exists()

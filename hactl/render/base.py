@@ -111,6 +111,7 @@ def _files(spec: ClusterSpec, node: str) -> Iterator[RenderedFile]:
             rules=layout.NFT_RULES,
             lease=layout.LEASE_RULES if node in spec.databases else "",
             open_file=layout.OPEN_FILE,
+            open_run=layout.OPEN_RUN,
         ),
         component="base",
         on_change="restart",

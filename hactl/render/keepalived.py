@@ -120,6 +120,7 @@ def _files(spec: ClusterSpec, node: str, vips: tuple[Instance, ...]) -> Iterator
                 pki=layout.PKI,
                 port=layout.PORT_PATRONI,
                 open_file=layout.OPEN_FILE,
+                open_run=layout.OPEN_RUN,
                 lease_file=layout.LEASE_FILE,
             ),
             component="keepalived",

@@ -80,6 +80,7 @@ def _opener(spec: ClusterSpec, node: str) -> str:
         mode=f"{own}/mode/{node}",
         voters=[str(spec.nodes[node].address), *others],
         open_file=layout.OPEN_FILE,
+        open_run=layout.OPEN_RUN,
         vip=vip.address.ip,
         address=vip.address,
         interface=vip.interface,

@@ -22,8 +22,9 @@ from tests.support.servers import wait_until
 @pytest.fixture
 def check(tmp_path: Path) -> Path:
     text = rendered.content("db1", str(layout.LIB / "check-primary"))
-    for there, here in ((str(layout.LEASE_FILE), "lease"), (str(layout.OPEN_FILE), "open")):
-        text = text.replace(there, str(tmp_path / here))
+    files = ((layout.LEASE_FILE, "lease"), (layout.OPEN_FILE, "open"), (layout.OPEN_RUN, "open-run"))
+    for there, here in files:
+        text = text.replace(str(there), str(tmp_path / here))
     file = tmp_path / "check"
     file.write_text(text)
     return file
@@ -52,8 +53,9 @@ def test_with_an_agent_the_check_looks_at_the_age_of_its_word(
     assert answer(check) == code
 
 
-def test_in_mode_open_the_check_asks_patroni(check: Path, tmp_path: Path) -> None:
-    (tmp_path / "open").write_text("")
+@pytest.mark.parametrize("flag", ["open", "open-run"])
+def test_in_mode_open_the_check_asks_patroni(check: Path, tmp_path: Path, flag: str) -> None:
+    (tmp_path / flag).write_text("")
     (tmp_path / "lease").write_text("99999999999.00\n")
     assert answer(check) == 1, "no Patroni answers here"
 

@@ -46,6 +46,14 @@ def test_it_opens_for_good_when_etcd_agrees(lab: AgentLab) -> None:
     assert sh(script(lab)).returncode == 0, "a second time is no problem"
 
 
+def test_a_disk_that_takes_no_file_keeps_nobody_out(lab: AgentLab) -> None:
+    (lab.folder / "state").rmdir()
+    done = sh(script(lab))
+    assert done.returncode == 0, done.stderr
+    assert lab.endless()
+    assert (lab.folder / "run" / "open").exists()
+
+
 def test_a_fence_intent_keeps_it_closed(lab: AgentLab) -> None:
     lab.fence()
     done = sh(script(lab))

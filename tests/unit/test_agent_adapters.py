@@ -79,11 +79,12 @@ def test_there_is_one_agent(notes: AgentNotes, tmp_path: Path) -> None:
 
 
 def test_what_is_noted_of_open_and_fenced(notes: AgentNotes, tmp_path: Path) -> None:
-    (tmp_path / "state" / "open").write_text("")
-    assert notes.opened()
-    notes.forget_open()
-    notes.forget_open()
-    assert not notes.opened()
+    for folder in ("state", "run"):
+        (tmp_path / folder / "open").write_text("")
+        assert notes.opened()
+        notes.forget_open()
+        notes.forget_open()
+        assert not notes.opened()
     notes.note_fenced(fenced=True)
     assert notes.fenced()
     notes.note_fenced(fenced=False)

@@ -75,6 +75,7 @@ def test_a_node_comes_up_closed_unless_it_was_open() -> None:
     loads = [line for line in rules["ExecStart"] if str(layout.LEASE_RULES) in line]
     assert loads == [line for line in rules["ExecReload"] if str(layout.LEASE_RULES) in line]
     assert f"! test -e {layout.OPEN_FILE}" in loads[0]
+    assert f"! test -e {layout.OPEN_RUN}" in loads[0]
     assert "CAP_DAC_READ_SEARCH" in rules["CapabilityBoundingSet"][0]  # /var/lib/hactl is hactl's own
     assert str(layout.LEASE_RULES) not in content("wit1", str(layout.SYSTEMD / base.UNIT))
 
