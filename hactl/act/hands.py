@@ -17,13 +17,21 @@ WITHIN: Final = 1.2  # seconds for one call of etcd: an election of 1 s in betwe
 
 
 class Fences(Protocol):
-    """Fence agents at work. Both calls return at once; what comes of it is in the view's FenceRuns."""
+    """Fence agents at work. All calls return at once; what comes of it is in the view's FenceRuns."""
 
     def start(self, node: str, epoch: int, *, not_after: float, still: Callable[[], bool]) -> None:
         """Switch the node off and read its power. `still` is asked again right before the power is cut.
 
         Raises:
             Refused: the spec names no fence agent for this node, or it is too late.
+
+        """
+
+    def power_on(self, node: str, epoch: int, *, still: Callable[[], bool]) -> None:
+        """Switch the node on when no `off` runs any more; `still` is asked right before.
+
+        Raises:
+            Refused: the spec names no fence agent for this node.
 
         """
 

@@ -69,7 +69,7 @@ def open_incident(action: OpenIncident, hands: Hands) -> Done:
 
 def mark(action: Mark, hands: Hands) -> Done:
     """Raises Refused: another incident is open, or none."""
-    incident, pair = _open_one(action.incident, hands)
+    incident, pair = open_one(action.incident, hands)
     if incident.reached(action.phase):
         return Done(f"{action.phase} was marked before")
     at = action.at or hands.clock.monotonic()
@@ -81,8 +81,12 @@ def mark(action: Mark, hands: Hands) -> Done:
         data={"phase": str(stamp.phase), "node": stamp.node, "mono_ms": stamp.mono_ms, "wall": stamp.wall,
               "evidence": stamp.evidence, "by": hands.me},
     )  # fmt: skip
+    if action.phase is Phase.FIRST_COMMIT:  # a victim that boots now must not be cut by what still runs
+        hands.fences.call_off(incident.victim)
     marked = _with(incident, stamp)
-    _commit(hands, (revision_is(hands.keys.incident, pair.mod_revision),),
+    if action.switched_off:
+        marked = dataclasses.replace(marked, details={**marked.details, "switched_off": True})
+    commit(hands, (revision_is(hands.keys.incident, pair.mod_revision),),
             (Put(hands.keys.incident, incident_text(marked)),), "not marked")  # fmt: skip
     return Done(f"{action.phase} at {action.node}")
 
@@ -100,34 +104,34 @@ def withdraw(action: Withdraw, hands: Hands) -> Done:
         then += [Delete(keys.prime(action.standby)), Delete(keys.primed(action.standby))]
     closed = None
     if action.incident:
-        incident, pair = _open_one(action.incident, hands)
+        incident, pair = open_one(action.incident, hands)
         now = hands.clock.monotonic()
         stamp = _stamp(hands, Phase.WITHDRAWN, hands.me, now, action.why)
         closed = dataclasses.replace(_with(incident, stamp), outcome=action.why)
         compares.append(revision_is(keys.incident, pair.mod_revision))
         then.append(Delete(keys.incident))
-    _commit(hands, compares, then, "not withdrawn")
+    commit(hands, compares, then, "not withdrawn")
     record = {"incident": incident_object(closed)} if closed else {}
     return Done(f"fence of {action.node} withdrawn", record=record)
 
 
 def close(action: CloseIncident, hands: Hands) -> Done:
     """Raises Refused: another incident is open, or none."""
-    incident, pair = _open_one(action.incident, hands)
+    incident, pair = open_one(action.incident, hands)
     closed = dataclasses.replace(incident, outcome=action.outcome)
-    _commit(hands, (revision_is(hands.keys.incident, pair.mod_revision),),
+    commit(hands, (revision_is(hands.keys.incident, pair.mod_revision),),
             (Delete(hands.keys.incident),), "not closed")  # fmt: skip
     return Done(action.outcome, record={"incident": incident_object(closed)})
 
 
-def _commit(hands: Hands, compares: tuple[Compare, ...] | list[Compare], then: tuple[Op, ...] | list[Op],
+def commit(hands: Hands, compares: tuple[Compare, ...] | list[Compare], then: tuple[Op, ...] | list[Op],
             what: str) -> None:  # fmt: skip
     """Raises Refused: what the step rests on changed meanwhile, or this controller is no longer active."""
     if not hands.kv.txn((hands.ours(), *compares), tuple(then), within=WITHIN).succeeded:
         raise Refused(f"{what}: what it rests on changed meanwhile")
 
 
-def _open_one(id_: str, hands: Hands) -> tuple[Incident, Pair]:
+def open_one(id_: str, hands: Hands) -> tuple[Incident, Pair]:
     pair = hands.read(hands.keys.incident)
     if pair is None:
         raise Refused(f"no incident is open; {id_} was expected")

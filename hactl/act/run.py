@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from hactl.act import incident as incidents
-from hactl.act import orders, takeover
+from hactl.act import orders, power, takeover
 from hactl.act.hands import Done, Hands
 from hactl.decide.plan import (
     Action,
@@ -20,6 +20,7 @@ from hactl.decide.plan import (
     OpenIncident,
     Outcome,
     Plan,
+    PowerOn,
     PrimeStandby,
     Readmit,
     Reinitialize,
@@ -115,6 +116,8 @@ def _act(action: Action, hands: Hands) -> Done:  # noqa: C901, PLR0911, PLR0912 
             return incidents.open_incident(action, hands)
         case RunFenceAgent():
             return takeover.run_fence_agent(action, hands)
+        case PowerOn():
+            return power.power_on(action, hands)
         case PrimeStandby():
             return takeover.prime(action, hands)
         case ReleaseLeader():
@@ -148,7 +151,7 @@ def belongs_to(action: Action) -> tuple[str, int]:
             return action.intent.incident, action.intent.epoch
         case Withdraw():
             return action.incident, action.epoch
-        case RunFenceAgent() | PrimeStandby() | Readmit():
+        case RunFenceAgent() | PowerOn() | PrimeStandby() | Readmit():
             return "", action.epoch
         case Mark() | CloseIncident():
             return action.incident, 0

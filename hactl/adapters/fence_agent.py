@@ -59,10 +59,11 @@ class FenceAgent:
             Unreachable, StepFailed: as `power`.
 
         """
-        code, said = self._run("off", within)
-        if code != 0:
-            raise StepFailed(f"{self._path.name} off ended with code {code}: {_last(said)}")
-        return _last(said)
+        return self._ask("off", within)
+
+    def switch_on(self, *, within: float) -> str:
+        """Ask for power on, as `switch_off` does for off."""
+        return self._ask("on", within)
 
     def warm(self) -> None:
         """Start its program ahead, for the status and for off: that is half of what an answer takes.
@@ -92,6 +93,12 @@ class FenceAgent:
     def allow(self) -> None:
         with self._lock:
             self._called_off = False
+
+    def _ask(self, action: str, within: float) -> str:
+        code, said = self._run(action, within)
+        if code != 0:
+            raise StepFailed(f"{self._path.name} {action} ended with code {code}: {_last(said)}")
+        return _last(said)
 
     def _run(self, action: str, within: float) -> tuple[int, str]:
         given = self._stdin(action)

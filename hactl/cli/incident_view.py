@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 WIDTH = 36
-_LATE = ("redundancy-restored",)  # minutes or hours later: the picture is of the outage
+_LATE = ("powered-on", "redundancy-restored")  # minutes or hours later: the picture is of the outage
 _WORDS = {True: ("done", "green"), False: ("failed", "bold red"), None: ("unknown", "yellow")}
 
 

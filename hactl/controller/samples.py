@@ -23,6 +23,7 @@ class Samples:
         self._dcs_at = 0.0
         self._paths: dict[str, dict[Path, PathState]] = {}
         self._fence_runs: dict[str, FenceRun] = {}
+        self._power_ons: dict[str, FenceRun] = {}
         self._heartbeat = Heartbeat()
         self._etcd_leader: str | Unknown = NOT_LOOKED
         self._grey: Mapping[str, str] = {}
@@ -61,6 +62,11 @@ class Samples:
             self._fence_runs[run.node] = run
         self.changed.set()
 
+    def power_on(self, run: FenceRun) -> None:
+        with self._lock:
+            self._power_ons[run.node] = run
+        self.changed.set()
+
     def heartbeat(self, change: Callable[[Heartbeat], Heartbeat]) -> None:
         with self._lock:
             self._heartbeat = change(self._heartbeat)
@@ -82,5 +88,5 @@ class Samples:
                 me=me, holding=holding, dcs=self._dcs, dcs_at=self._dcs_at,
                 paths={node: dict(paths) for node, paths in self._paths.items()},
                 fence_runs=dict(self._fence_runs), heartbeat=dataclasses.replace(self._heartbeat),
-                etcd_leader=self._etcd_leader, grey=self._grey,
+                etcd_leader=self._etcd_leader, grey=self._grey, power_ons=dict(self._power_ons),
             )  # fmt: skip

@@ -1,7 +1,7 @@
 """The fast failover, decided anew each 50-100 ms from what etcd says and a memory that may be empty.
 
 OpenIncident (fence intent) -> RunFenceAgent, PrimeStandby -> first proof -> ReleaseLeader -> Patroni promotes
--> Readmit -> CloseIncident; Withdraw ends it at any time before the release. Where an incident stands is read
+-> PowerOn, Readmit -> CloseIncident; Withdraw ends it at any time before the release. Where an incident stands is read
 from the intent, the leader key and /sync alone, so another controller goes on where the first one died.
 """
 
@@ -54,7 +54,8 @@ def decide_failover(
 ) -> tuple[Plan, FailoverMemory]:
     """The next steps and the memory for the next call. A controller that stands by gets no steps."""
     s = situation(spec, view, memory, now)
-    draft = Draft(s.memory, now)
+    held = (memory.held_since if memory.held_since is not None else now) if view.holding else None
+    draft = Draft(replace(s.memory, held_since=held), now)
     if isinstance(s.dcs, Unknown) or not view.holding:
         if s.suspicion.holds:
             draft.vetoes += vetoes.against(s)

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from hactl.decide.budgets import MISSES, REINIT, REJOIN, limit
 from hactl.decide.codes import Finding, finding
+from hactl.decide.limits import POWER_TRIES
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
 from hactl.view.control import AgentFacts, Dcs, Heartbeat, Mode
+from hactl.view.control_text import parse_incident
+from hactl.view.incident import Phase
 from hactl.view.model import NOT_ASKED, ClusterView, NodeFacts, State, Unknown
 
 DOWN = frozenset({"failed", "inactive"})  # systemd's words
@@ -39,7 +42,19 @@ def incident(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     if dcs.incident is not None:
         yield finding("INCIDENT_OPEN")
     for node, fence in dcs.fences.items():
-        yield finding("FENCED", node, f"since incident {fence.incident}, epoch {fence.epoch}: {fence.reason}")
+        said = f"since incident {fence.incident}, epoch {fence.epoch}: {fence.reason}"
+        yield finding("FENCED", node, said + _still_off(dcs.incident, fence.epoch))
+
+
+def _still_off(text: str | None, epoch: int) -> str:
+    """What is said of a node that hactl switched off and could not switch on again."""
+    try:
+        found = parse_incident(text) if text is not None else None
+    except ValueError:
+        return ""
+    if found is None or found.epoch != epoch or found.reached(Phase.POWERED_ON):
+        return ""
+    return "; hactl switched it off and cannot switch it on" if found.power_tries >= POWER_TRIES else ""
 
 
 def leases(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:

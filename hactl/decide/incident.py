@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hactl.decide import limits, proof
+from hactl.decide import limits, power, proof
 from hactl.decide.draft import Draft
 from hactl.decide.memory import Course, streams
 from hactl.decide.plan import (
     CloseIncident,
     Mark,
+    PowerOn,
     PrimeStandby,
     Readmit,
     ReleaseLeader,
@@ -49,13 +50,19 @@ class Case:
         said = self.dcs.fenced.get(self.incident.victim)
         return said is not None and said.epoch == self.incident.epoch
 
+    @property
+    def power(self) -> power.Power:
+        return power.look(self.incident, self.s.view, self.course, self.draft.memory, self.s.now)
+
     def note(self, course: Course) -> None:
         self.course = course
         self.draft.memory = replace(self.draft.memory, course=course)
 
     def mark(self, phase: Phase, node: str, evidence: str, at: float | None = None) -> None:
         if self.incident.reached(phase) is None:
-            step = Mark(self.incident.id, phase, node, evidence, self.s.now if at is None else at)
+            when = self.s.now if at is None else at
+            cut = power.switched(self.power.cut)
+            step = Mark(self.incident.id, phase, node, evidence, when, switched_off=cut)
             self.draft.step(f"mark:{self.incident.epoch}:{phase}", step, evidence)
 
     def withdraw(self, why: str) -> None:
@@ -187,11 +194,31 @@ def _after_promotion(case: Case, leader: Leader) -> None:
         Phase.PROMOTED, leader.node, f"{leader.node} holds the leader key, revision {leader.mod_revision}"
     )
     _service(case, leader)
-    if case.intent is not None:
-        if (case.fenced or _follows(case, leader)) and not case.paused:
-            _readmit(case, f"PostgreSQL on {i.victim} is stopped or in recovery")
+    if case.intent is None:
+        _redundancy(case, leader)
         return
-    _redundancy(case, leader)
+    follows = _follows(case, leader)
+    if not follows and i.victim in case.s.spec.fencing.agents:
+        _power(case)
+        if case.power.holds_fence:
+            return
+    if (case.fenced or follows) and not case.paused:
+        _readmit(case, f"PostgreSQL on {i.victim} is stopped or in recovery")
+
+
+def _power(case: Case) -> None:
+    """What hactl switched off, it switches on again: the node boots closed, and its agent lets it rejoin."""
+    i, found = case.incident, case.power
+    if found.back and found.on is not None:
+        case.mark(Phase.POWERED_ON, i.victim, found.on.said)
+    elif found.given_up:
+        said = f" ({found.on.said})" if found.on is not None else ""
+        case.draft.alarms.append(
+            alarm("FENCED", i.victim, f"hactl switched it off, and it is not on again{said}")
+        )
+    elif found.due and not case.paused:
+        why = f"hactl switched {i.victim} off, and the service is back"
+        case.draft.step(f"power-on:{i.epoch}", PowerOn(i.victim, i.epoch), why)
 
 
 def _readmit(case: Case, why: str) -> None:

@@ -62,6 +62,8 @@ class Course:
 
 @dataclass(frozen=True)
 class FailoverMemory:
+    """`held_since`: from then on this controller has been the active one, without a break."""
+
     revision: int = 0
     looked: float | None = None
     looking_since: float | None = None
@@ -72,6 +74,7 @@ class FailoverMemory:
     course: Course | None = None
     asked: Mapping[str, float] = field(default_factory=dict)
     withdrawals: tuple[float, ...] = ()
+    held_since: float | None = None
 
 
 def usable(view: ControlView, memory: FailoverMemory, now: float) -> Dcs | Unknown:

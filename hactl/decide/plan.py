@@ -29,6 +29,17 @@ class RunFenceAgent:
 
 
 @dataclass(frozen=True)
+class PowerOn:
+    """Switch on again, by its fence agent, a node that hactl switched off in this epoch's incident.
+
+    While its fence stands that is safe: it boots closed. Whoever runs it ends the fence agent first.
+    """
+
+    node: str
+    epoch: int
+
+
+@dataclass(frozen=True)
 class PrimeStandby:
     """Have the standby's agent refuse what is sent to the dead address and end its connections there."""
 
@@ -47,13 +58,17 @@ class ReleaseLeader:
 
 @dataclass(frozen=True)
 class Mark:
-    """A phase was reached: kept in the incident and in the journal. `at`: when it was seen, monotonic."""
+    """A phase was reached: kept in the incident and in the journal. `at`: when it was seen, monotonic.
+
+    `switched_off` is kept with it: whoever goes on shall know that the victim's power is ours to give back.
+    """
 
     incident: str
     phase: Phase
     node: str
     evidence: str = ""
     at: float = 0.0
+    switched_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +132,7 @@ class YieldControl:
 Action = (
     OpenIncident
     | RunFenceAgent
+    | PowerOn
     | PrimeStandby
     | ReleaseLeader
     | Mark

@@ -229,7 +229,8 @@ class Proof:
 class FenceRun:
     """A fence agent at work for an epoch. `power`: what its status said last, `on`, `off` or unknown.
 
-    `read`: when that status was asked for; None: no status yet. Without it nothing is proved.
+    `read`: when that status was asked for; None: no status yet. Without it nothing is proved. `was_on`: a
+    status said `on` before one said `off`, so it is this run that switched the node off.
     """
 
     node: str
@@ -239,6 +240,7 @@ class FenceRun:
     ended: bool
     said: str = ""
     read: float | None = None
+    was_on: bool | Unknown = NOT_LOOKED
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,7 @@ class ControlView:
     """Everything the fast loop knows at `now`. `dcs_at`: when the look at etcd was asked for.
 
     `grey`: primaries that answer on every path and yet do not serve, with the evidence (decide/grey.py).
+    `power_ons`: fence agents that switch on again what was switched off.
     """
 
     me: str
@@ -271,6 +274,7 @@ class ControlView:
     dcs_at: float
     paths: Mapping[str, Mapping[Path, PathState]] = field(default_factory=dict)
     fence_runs: Mapping[str, FenceRun] = field(default_factory=dict)
+    power_ons: Mapping[str, FenceRun] = field(default_factory=dict)
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     etcd_leader: str | Unknown = NOT_LOOKED
     grey: Mapping[str, str] = field(default_factory=dict)

@@ -19,6 +19,7 @@ class Phase(enum.StrEnum):
     PROMOTED = "promoted"
     VIP_UP = "vip-up"
     FIRST_COMMIT = "first-commit"
+    POWERED_ON = "powered-on"  # only of a victim that hactl itself had switched off
     REDUNDANT = "redundancy-restored"
     WITHDRAWN = "withdrawn"
 
@@ -55,6 +56,17 @@ class Incident:
     stamps: tuple[Stamp, ...] = ()
     outcome: str = ""
     details: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def switched_off(self) -> bool:
+        """Its fence agent read `on` before `off`: nobody but hactl switched the victim off."""
+        return self.details.get("switched_off") is True
+
+    @property
+    def power_tries(self) -> int:
+        """How often it was to be switched on again, by whichever controller."""
+        tries = self.details.get("power_tries")
+        return tries if isinstance(tries, int) else 0
 
     def reached(self, phase: Phase) -> Stamp | None:
         return next((s for s in self.stamps if s.phase is phase), None)

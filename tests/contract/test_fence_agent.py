@@ -82,6 +82,20 @@ def test_a_failing_off_is_said(folder: Path) -> None:
         _agent(folder, "echo 'no such chassis'; exit 1").switch_off(within=5)
 
 
+def test_a_failing_on_is_said(folder: Path) -> None:
+    with pytest.raises(StepFailed, match="on ended with code 1: no such chassis"):
+        _agent(folder, "echo 'no such chassis'; exit 1").switch_on(within=5)
+
+
+def test_on_is_asked_for_by_that_word_and_proves_nothing_by_itself(folder: Path) -> None:
+    agent = _agent(
+        folder, "[ $action = on ] && { echo Success: Powered ON; exit 0; }; echo 'Status: OFF'; exit 2"
+    )
+    assert agent.switch_on(within=5) == "Success: Powered ON"
+    assert "action=on" in (folder / "given").read_text().splitlines()
+    assert agent.power(within=5) == "off"
+
+
 def test_off_that_ends_well_proves_nothing_by_itself(folder: Path) -> None:
     agent = _agent(folder, "[ $action = off ] && { echo Success; exit 0; }; echo 'Status: ON'; exit 0")
     assert agent.switch_off(within=5) == "Success"

@@ -85,6 +85,19 @@ def test_off_switches_off_and_the_status_confirms_it(on: Bmc) -> None:
     assert agent.power(within=5) == "off"
 
 
+def test_on_switches_on_what_off_switched_off(on: Bmc) -> None:
+    agent = on.agent()
+    agent.switch_off(within=8)
+    assert agent.power(within=5) == "off"
+    agent.switch_on(within=8)
+    assert agent.power(within=5) == "on"
+
+
+def test_on_of_a_machine_that_is_on_changes_nothing(on: Bmc) -> None:
+    on.agent().switch_on(within=8)
+    assert on.agent().power(within=5) == "on"
+
+
 def test_a_wrong_password_is_no_status(on: Bmc, tmp_path: Path) -> None:
     (tmp_path / "wrong").write_text("wrong")
     with pytest.raises((StepFailed, Unreachable)):

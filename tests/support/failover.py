@@ -172,6 +172,29 @@ def power(said: str | Unknown, *, read: float | None = 1.5, epoch: int = 5, ende
     return seen(fence_runs={"db1": FenceRun("db1", epoch, 1.1, said, ended, read=read)})
 
 
+def cut(
+    power: str | Unknown = "off", *, was_on: bool | Unknown = True, ended: bool = True, epoch: int = 5
+) -> Change:
+    """This controller's fence agent, begun with the intent."""
+    run = FenceRun("db1", epoch, 1.1, power, ended, read=1.5, was_on=was_on)
+    return seen(fence_runs={"db1": run})
+
+
+def power_on(power: str | Unknown, *, at: float, ended: bool = True, said: str = "") -> Change:
+    return seen(power_ons={"db1": FenceRun("db1", 5, at, power, ended, said, at)})
+
+
+def detailed(**details: object) -> Change:
+    """In the open incident."""
+
+    def change(view: ControlView) -> ControlView:
+        incident = incident_of(view)
+        text = incident_text(replace(incident, details={**incident.details, **details}))
+        return keys(incident=text)(view)
+
+    return change
+
+
 def promoted(view: ControlView) -> ControlView:
     return patroni(leader=Leader("db2", 7002, 700), sync_leader="db2", sync_standbys=())(view)
 

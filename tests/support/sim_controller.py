@@ -17,6 +17,7 @@ from hactl.decide.plan import (
     OpenIncident,
     Outcome,
     Plan,
+    PowerOn,
     PrimeStandby,
     Readmit,
     ReleaseLeader,
@@ -38,7 +39,7 @@ from hactl.view.control import (
     Prime,
 )
 from hactl.view.control_text import incident_text, parse_incident
-from hactl.view.incident import Stamp
+from hactl.view.incident import Phase, Stamp
 from hactl.view.model import Unknown
 from tests.support.sim_node import OTHER
 
@@ -62,6 +63,7 @@ class SimController:
     kept: float = -99.0
     queue: list[Step] = field(default_factory=list)
     runs: dict[str, FenceRun] = field(default_factory=dict)
+    ons: dict[str, FenceRun] = field(default_factory=dict)
     paths: dict[str, dict[Path, PathState]] = field(default_factory=dict)
     revisions: dict[str, int] = field(default_factory=dict)
     dcs: Dcs | Unknown = field(default_factory=lambda: Unknown("not looked yet"))
@@ -93,6 +95,7 @@ class SimController:
         for key, kind in (("running", False), ("lease", 0), ("kept", -99.0), ("frozen", False)):
             setattr(self, key, kind)
         self.memory, self.control, self.queue, self.runs = FailoverMemory(), ControlMemory(), [], {}
+        self.ons = {}
         self.paths, self.revisions, self.beat, self.late, self.outcomes = {}, {}, Heartbeat(), [], []
         self.dcs, self.dcs_at = Unknown("not looked yet"), -99.0
 
@@ -109,6 +112,7 @@ class SimController:
             self._look()
             self._probe()
         self._deliver()
+        self._switch_on()
         if self.queue:
             step = self.queue.pop(0)
             if not self._act(step):
@@ -178,7 +182,7 @@ class SimController:
         return ControlView(
             me=self.name, holding=self.holding, dcs=self.dcs, dcs_at=self.dcs_at,
             paths={n: dict(p) for n, p in self.paths.items()}, fence_runs=dict(self.runs),
-            heartbeat=self.beat,
+            power_ons=dict(self.ons), heartbeat=self.beat,
             etcd_leader=self.world.etcd.leader if self.answers else Unknown("no quorum"),
         )  # fmt: skip
 
@@ -239,9 +243,42 @@ class SimController:
         now = self.world.now
         if now > a.not_after:
             return False
-        self.runs[a.node] = FenceRun(a.node, a.epoch, now, Unknown("asked"), ended=False)
+        on = self.world.nodes[a.node].on
+        self.runs[a.node] = FenceRun(a.node, a.epoch, now, Unknown("asked"), ended=False, was_on=on)
         self.world.shoot(self, a.node, a.epoch)
         return True
+
+    def _end_run(self, node: str) -> None:
+        """What was to switch it off is killed, if it is this process that started it."""
+        if node in self.runs and not self.runs[node].ended:
+            self.runs[node] = replace(self.runs[node], ended=True)
+            self.world.call_off(self, node, self.runs[node].epoch)
+
+    def _do_PowerOn(self, a: PowerOn) -> bool:  # noqa: N802
+        e = self.world.etcd
+        text = e.get("incident")
+        incident = parse_incident(text) if text else None
+        ok = [self._mine, self._fence_is(a.node, a.epoch), incident is not None, "paused" not in e.keys]
+        if incident is None:
+            return False
+        details = {**incident.details, "power_tries": incident.power_tries + 1}
+        if not e.txn(ok, {"incident": incident_text(replace(incident, details=details))}):
+            return False
+        assert incident.reached(Phase.FIRST_COMMIT), "switched on before anybody could commit"
+        assert incident.power_tries < 2, "switched on a third time"
+        self._end_run(a.node)
+        assert not self.world.shots, f"it would be cut again while it boots: {self.world.last()}"
+        self.ons[a.node] = FenceRun(a.node, a.epoch, self.world.now, Unknown("asked"), ended=False)
+        return True
+
+    def _switch_on(self) -> None:
+        for name, run in self.ons.items():
+            if not run.ended and self.world.now - run.started >= 0.6:
+                node = self.world.nodes[name]
+                if self.world.bmc_works:
+                    node.power_on()
+                power = "on" if node.on else "off"
+                self.ons[name] = replace(run, power=power, ended=True, read=self.world.now)
 
     def _do_PrimeStandby(self, a: PrimeStandby) -> bool:  # noqa: N802
         prime = Prime(a.standby, a.epoch, a.address)
@@ -262,7 +299,11 @@ class SimController:
         text = e.get("incident")
         if not self._mine or text is None or (incident := parse_incident(text)).id != a.incident:
             return False
+        if a.phase is Phase.FIRST_COMMIT:
+            self._end_run(incident.victim)
         if incident.reached(a.phase) is None:
+            if a.switched_off:
+                incident = replace(incident, details={**incident.details, "switched_off": True})
             stamp = Stamp(a.phase, a.node, round(a.at * 1000), "", a.evidence)
             e.put("incident", incident_text(replace(incident, stamps=(*incident.stamps, stamp))))
         return True

@@ -63,7 +63,7 @@ class FailoverMachine(RuleBasedStateMachine):
         self.world.heal()
         self.world.advance(FENCED)
         for node in self.world.nodes.values():
-            node.power_on()  # an operator's part: hactl switches off, never on
+            node.power_on()  # an operator's part: what a controller cut just before it died
         self.world.advance(CALM)
         self.world.check_converged()
 

@@ -98,6 +98,9 @@ class World:
     def shoot(self, by: SimController, node: str, epoch: int) -> None:
         self.shots.append(Shot(by, node, epoch, self.now + 0.6, self.bmc_works))
 
+    def call_off(self, by: SimController, node: str, epoch: int) -> None:
+        self.shots = [s for s in self.shots if (s.by, s.node, s.epoch) != (by, node, epoch)]
+
     def _fire(self) -> None:
         for shot in [s for s in self.shots if s.at <= self.now]:
             self.shots.remove(shot)

@@ -197,6 +197,11 @@ class Seat:
         self.world.power_cuts.append(epoch)
         self.samples.fence_run(FenceRun(node, epoch, now, self.world.power, ended=True, read=now))
 
+    def power_on(self, node: str, epoch: int, *, still: Callable[[], bool]) -> None:
+        assert still()
+        now = self.world.clock.now
+        self.samples.power_on(FenceRun(node, epoch, now, "on", ended=True, read=now))
+
     def call_off(self, node: str) -> None:
         del node
 

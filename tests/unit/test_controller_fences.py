@@ -31,15 +31,24 @@ class Device:
         self.cuts = self.reads = 0
         self.works = True
         self.hold: threading.Event | None = None
+        self.readings: list[str] = []
         self.off = False
         self.warmed, self.cooled = threading.Event(), threading.Event()
+
+    def answers(self, *readings: str) -> None:
+        self.readings = list(readings)
 
     def power(self, *, within: float) -> str:
         del within
         self.reads += 1
+        if self.readings:
+            self.state = self.readings.pop(0)
         if self.state == "unknown":
             raise StepFailed("no status")
         return self.state
+
+    def switch_on(self, *, within: float) -> str:
+        raise AssertionError(within)
 
     def switch_off(self, *, within: float) -> str:
         self.cuts += 1
@@ -190,6 +199,59 @@ def test_a_device_that_fails_is_asked_again(bench: Bench) -> None:
     bench.start()
     bench.until(lambda r: r.power == "off")
     assert bench.device.cuts == 3
+
+
+@pytest.mark.parametrize(
+    ("readings", "was_on"),
+    [
+        pytest.param(("on", "off"), True, id="it was on"),
+        pytest.param(("off",), False, id="it was off already"),
+        pytest.param(("unknown", "on", "off"), True, id="it was on, read late"),
+        pytest.param(("unknown", "off"), None, id="nobody knows: its first status could not be read"),
+    ],
+)
+def test_a_run_knows_whether_it_was_on_before(
+    bench: Bench,
+    readings: tuple[str, ...],
+    was_on: bool | None,  # noqa: FBT001
+) -> None:
+    bench.device.answers(*readings)
+    bench.start(still=lambda: False)
+    known = bench.until(lambda r: r.ended).was_on
+    assert isinstance(known, Unknown) if was_on is None else known is was_on
+
+
+def test_off_that_is_read_only_after_the_cut_may_be_the_cuts_doing(bench: Bench) -> None:
+    cut = threading.Event()
+
+    def slow(*, within: float) -> str:
+        cut.wait(within)
+        return bench.device.state
+
+    def switch_off(*, within: float) -> str:
+        del within
+        bench.device.state = "off"
+        threading.Timer(0.1, cut.set).start()
+        return "Success: Powered OFF"
+
+    bench.device.power, bench.device.switch_off = slow, switch_off  # type: ignore[method-assign]
+    bench.start()
+    run = bench.until(lambda r: r.ended)
+    assert run.power == "off"
+    assert isinstance(run.was_on, Unknown)
+
+
+def test_a_second_run_of_an_epoch_knows_what_the_first_one_read(bench: Bench) -> None:
+    bench.device.works = False
+    bench.start()
+    bench.until(lambda r: r.was_on is True)
+    bench.runs.call_off("db1")
+    bench.until(lambda r: r.ended)
+    bench.device.state = "off"
+    bench.start()
+    assert bench.until(lambda r: r.power == "off").was_on is True
+    bench.start(2)
+    assert bench.until(lambda r: r.epoch == 2 and r.ended).was_on is False
 
 
 def test_the_agent_of_a_doubted_node_is_started_ahead_and_ended_when_it_lives(bench: Bench) -> None:

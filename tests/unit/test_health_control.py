@@ -7,6 +7,8 @@ import pytest
 from hactl.decide.codes import CODES, Severity
 from hactl.decide.health import Health, judge
 from hactl.view.control import Dcs, Heartbeat, Mode
+from hactl.view.control_text import incident_text
+from hactl.view.incident import Incident, Phase, Stamp
 from hactl.view.model import Unknown
 from tests.support.keysview import (
     ILL,
@@ -110,3 +112,24 @@ def test_what_an_application_feels_is_an_error() -> None:
         "DISK_STALLED",
         "HEARTBEAT_FAILING",
     }
+
+
+@pytest.mark.parametrize(
+    ("tries", "phases", "said"),
+    [
+        pytest.param(1, (), False, id="one try is left"),
+        pytest.param(2, (), True, id="it stays off"),
+        pytest.param(2, (Phase.POWERED_ON,), False, id="the second try helped"),
+    ],
+)
+def test_a_node_that_hactl_cut_and_cannot_switch_on_is_said(
+    tries: int, phases: tuple[Phase, ...], *, said: bool
+) -> None:
+    epoch = next(iter(after_keys(fenced("db1")).fences.values())).epoch
+    stamps = tuple(Stamp(p, "wit1", 0, "") for p in phases)
+    details = {"power_tries": tries}
+    open_one = Incident("failover-1", "failover", "db1", "db2", epoch, stamps=stamps, details=details)
+    keys = after_keys(fenced("db1"), keys_with(incident=incident_text(open_one)))
+    found = judge(SPEC, after(seen(keys))).findings
+    (detail,) = (f.detail for f in found if f.code.name == "FENCED")
+    assert detail.endswith("hactl switched it off and cannot switch it on") is said
