@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from hactl.decide.budgets import limit
+from hactl.decide.limits import CLOSE
 from hactl.decide.plan import Veto
 from hactl.view.control import AgentFacts, Dcs
 from hactl.view.control_text import parse_incident
-from hactl.view.incident import Phase
+from hactl.view.incident import Incident, Phase
 
 _T = TypeVar("_T")
 
@@ -54,15 +55,28 @@ class Seen:
 
 @dataclass(frozen=True)
 class Pulses:
-    """When each agent's report and each order last changed: what is only left over in etcd does not count."""
+    """When each agent's report and each order last changed: what is only left over in etcd does not count.
+
+    `led`: the open incident, and when this controller first saw that it has a new primary. A stamp's own time
+    is of another clock after a takeover.
+    """
 
     facts: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     orders: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    led: tuple[str, float] | None = None
 
     def after(self, dcs: Dcs, now: float) -> Pulses:
         facts = {n: _since(self.facts.get(n), f.seq, now) for n, f in dcs.facts.items()}
         orders = {n: _since(self.orders.get(n), o.id, now) for n, o in dcs.orders.items()}
-        return Pulses(facts, orders)
+        incident = _open(dcs)
+        led = incident is not None and any(incident.reached(p) for p in (Phase.PROMOTED, Phase.VIP_UP))
+        return Pulses(facts, orders, _since(self.led, incident.id, now) if incident and led else None)
+
+    def led_for(self, dcs: Dcs, now: float) -> float:
+        """Seconds that the open incident has been seen with a new primary."""
+        incident = _open(dcs)
+        known = self.led if incident is not None and self.led and self.led[0] == incident.id else None
+        return now - known[1] if known else 0.0
 
     def fresh(self, dcs: Dcs, node: str, now: float) -> AgentFacts | None:
         """The node's report if its agent still writes it."""
@@ -94,24 +108,34 @@ def used_up(dcs: Dcs, node: str, rung: str) -> bool:
     return dcs.budget.get((node, rung), 0) >= limit(rung)
 
 
-def hands_off(dcs: Dcs, node: str, once: Phase = Phase.FIRST_COMMIT) -> Veto | None:
-    """What forbids any act on a node. `once`: what an open incident must have reached before."""
+def hands_off(dcs: Dcs, node: str, once: Phase = Phase.FIRST_COMMIT, *, led_for: float = 0.0) -> Veto | None:
+    """What forbids any act on a node. `once`: what an open incident must have reached before.
+
+    `led_for`: seconds that it has had its new primary. Where no commit is seen for so long the heartbeat
+    itself may be broken; a victim that cannot join by itself must not wait for that for ever.
+    """
     if dcs.paused or dcs.patroni.paused:
         who = "hactl" if dcs.paused else "Patroni"
         return Veto("PAUSED", f"{who} is paused")
-    if dcs.incident is not None and not _reached(dcs.incident, once):
+    if dcs.incident is not None and led_for < CLOSE and not _reached(dcs, once):
         return Veto("INCIDENT_OPEN", "an incident is open", dcs.incident[:80])
     if node in dcs.fences:
         return Veto("FENCED", f"{node} is fenced", f"epoch {dcs.fences[node].epoch}")
     return None
 
 
-def _reached(incident: str, phase: Phase) -> bool:
+def _reached(dcs: Dcs, phase: Phase) -> bool:
     """First commit: the service is back, and the incident waits for a standby, which is our work.
 
     Promoted: somebody leads, and the incident waits for what a dead or frozen unit may keep from serving.
     """
+    incident = _open(dcs)
+    return incident is not None and incident.reached(phase) is not None
+
+
+def _open(dcs: Dcs) -> Incident | None:
+    """The open incident; None also where nobody can read it."""
     try:
-        return parse_incident(incident).reached(phase) is not None
+        return parse_incident(dcs.incident) if dcs.incident is not None else None
     except ValueError:
-        return False
+        return None

@@ -166,7 +166,8 @@ def _slot_lost(look: _Look, node: str) -> bool:
 def _against(look: _Look, due: _Due) -> list[Veto]:
     """Everything that speaks against acting, with its reasons."""
     node = due.node
-    found = [hands_off(look.dcs, node, Phase.PROMOTED if due.unit else Phase.FIRST_COMMIT)]
+    once = Phase.PROMOTED if due.unit else Phase.FIRST_COMMIT
+    found = [hands_off(look.dcs, node, once, led_for=look.pulses.led_for(look.dcs, look.now))]
     if not due.rung:
         found.append(Veto("BUDGET", f"{node}: everything was tried within the last hour", due.seen.what))
     if due.rung != REINIT and look.agent(node) is None:

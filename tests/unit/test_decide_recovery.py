@@ -90,6 +90,15 @@ ROWS = [
     pytest.param([CANNOT_START], [NOBODY_SYNC, keys_with(incident="{}")], 60, [], id="an incident is open"),
     pytest.param([CANNOT_START], [NOBODY_SYNC, incident(Phase.PROMOTED)], 60, [], id="no service yet"),
     pytest.param(
+        [CANNOT_START], [NOBODY_SYNC, incident(Phase.PROMOTED)], 62, [REJOIN],
+        id="a minute without a commit, and somebody leads: the heartbeat may be what is broken",
+    ),
+    pytest.param([CANNOT_START], [NOBODY_SYNC, incident(Phase.RELEASED)], 90, [], id="nobody leads yet"),
+    pytest.param(
+        [CANNOT_START], [NOBODY_SYNC, incident(Phase.PROMOTED), fenced("db2")], 90, [],
+        id="a fence counts for as long as it stands",
+    ),
+    pytest.param(
         [CANNOT_START], [NOBODY_SYNC, incident(Phase.PROMOTED, Phase.FIRST_COMMIT)], 30, [REJOIN],
         id="the service is back: the incident waits for its victim to rejoin",
     ),
