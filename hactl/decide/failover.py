@@ -1,8 +1,8 @@
 """The fast failover, decided anew each 50-100 ms from what etcd says and a memory that may be empty.
 
 OpenIncident (fence intent) -> RunFenceAgent, PrimeStandby -> first proof -> ReleaseLeader -> Patroni promotes
--> PowerOn, Readmit -> CloseIncident; Withdraw ends it at any time before the release. Where an incident stands
-is read from the intent, the leader key and /sync alone, so another controller goes on where the first one died.
+-> PowerOn, Readmit -> CloseIncident; Withdraw ends it at any time before the release. Where an incident
+stands is read from the intent, the leader key and /sync: another controller goes on where the first one died.
 """
 
 from __future__ import annotations
