@@ -70,11 +70,14 @@ def signs_of_life(
     """What the victim has shown of itself since `since` (monotonic); its own fenced report is none.
 
     Who opened the incident knows which paths answered all along: those are none either. A node that is
-    suspected because it answers and does not serve shows nothing by answering.
+    suspected because it answers and does not serve shows nothing by answering: only by serving, or by a lease
+    that it could not have renewed.
     """
     opening = memory.opening if memory.opening and memory.opening.epoch == intent.epoch else None
     if (opening and opening.grey) or intent.node in view.grey:
-        return ()
+        renewal = memory.renewals.get(intent.node)
+        renewed = ["it renewed its lease after the intent"] if renewal and renewal.at > since else []
+        return (*renewed, *_commits(view, intent.node, since))
     found = [
         f"{path} answered"
         for path in (Path.PATRONI, Path.POSTGRES)
@@ -83,10 +86,13 @@ def signs_of_life(
     key = dcs.alive.get(intent.node)
     if opening and opening.alive is not None and key is not None and key.mod_revision != opening.alive:
         found.append("it renewed its lease just before the intent")
+    return (*found, *_commits(view, intent.node, since))
+
+
+def _commits(view: ControlView, node: str, since: float) -> tuple[str, ...]:
     beat = view.heartbeat
-    if beat.node == intent.node and beat.last_ok is not None and beat.last_ok > since:
-        found.append("a commit through the VIP reached it")
-    return tuple(found)
+    came = beat.node == node and beat.last_ok is not None and beat.last_ok > since
+    return ("a commit through the VIP reached it",) if came else ()
 
 
 def _answered(view: ControlView, node: str, path: Path, opening: Opening | None, since: float) -> bool:

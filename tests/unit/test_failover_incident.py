@@ -191,6 +191,23 @@ def test_a_power_that_reads_off_while_the_node_answers_is_no_proof() -> None:
     assert "ReleaseLeader" in f.names(under_way(f.armed(), until=1.4).decide(before, 1.6))
 
 
+@pytest.mark.parametrize(
+    ("change", "sign"),
+    [
+        pytest.param(f.seen(heartbeat=Heartbeat(0, 1.9, "db1")), "a commit", id="it takes a commit"),
+        pytest.param(f.keys(alive={"db1": Key("{}", 650)}), "after the intent", id="it renews its lease"),
+        pytest.param(f.seen(heartbeat=Heartbeat(0, 1.4, "db1")), "", id="a commit from before the reading"),
+        pytest.param(f.paths("db1", patroni=ANSWERS), "", id="it answers, as it did all along"),
+    ],
+)
+def test_a_grey_node_whose_power_reads_off_lives_if_it_serves(change: f.Change, sign: str) -> None:
+    grey = f.changed(BEGIN, f.primed, f.seen(grey={"db1": "commits hang"}))
+    story = under_way(f.armed(), until=1.4)
+    plan = story.decide(f.changed(grey, f.power("off", read=1.5), change), 2.0)
+    assert f.names(plan)[0] == ("Withdraw" if sign else "ReleaseLeader")
+    assert not sign or sign in plan.steps[0].reason
+
+
 def test_without_any_proof_the_intent_goes_after_thirty_seconds() -> None:
     story = f.Story(f.armed(), FailoverMemory(course=Course(5, 1.0)))
     view = f.changed(BEGIN, f.primed, f.keys(modes={"db1": Mode.OPEN}), f.power("on"))
