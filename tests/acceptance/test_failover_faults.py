@@ -32,7 +32,7 @@ def test_a_silent_host_is_powered_off_before_another_takes_over(site: Site, kind
     assert "off" in proof_of(done)
 
 
-@pytest.mark.parametrize("kind", ["power-off", "isolate", "freeze"])
+@pytest.mark.parametrize("kind", ["power-off", "freeze"])
 def test_without_a_fence_device_the_leases_end_is_the_proof(site: Site, kind: str) -> None:
     with control.without_fence_agents(site.lab):
         done = broken(site, kind, f"lease-{kind}")

@@ -22,7 +22,7 @@ from tests.support import control
 from tests.support.labs import Site
 from tests.support.lease_watch import LeaseWatch
 
-HOLD = 12.0  # seconds that a fault lasts: several times a lease, less than Patroni's ttl
+HOLD = 8.0  # seconds that a fault lasts: more than two leases, less than Patroni's ttl
 TOLERANCE = 0.1  # of our own look
 
 
