@@ -268,6 +268,32 @@ def test_a_copy_that_was_not_finished_does_not_take_the_place_of_the_old_data(
     follows(one, two)
 
 
+def test_the_newest_data_stay_until_the_copy_that_replaces_them_is_there(
+    pair: tuple[Server, Server], programs: Programs
+) -> None:
+    """The primary is lost while this member is copied anew: what it had before is the last good copy."""
+    one, two = pair
+    spare = one.data.with_name("one.spare")
+    promote(two)
+    write(one, 1)
+    one.stop("fast")
+    assert clone(programs, one, two).returncode == 0
+    (one.data / "newest").touch()
+    script = programs.lib / "clone"
+    text = script.read_text()
+    script.write_text(text.replace('PG_BIN + "/pg_basebackup"', '"/bin/false"'))
+    assert clone(programs, one, two).returncode == 1
+    assert (spare / "newest").exists()
+    assert kept(one).exists()
+    assert programs.run("clean-kept", []).returncode == 0
+    assert (spare / "newest").exists()
+    script.write_text(text)
+    assert clone(programs, one, two).returncode == 0
+    assert not spare.exists()
+    assert kept(one).exists()
+    follows(one, two)
+
+
 def test_damaged_data_are_kept_and_nobody_knows_what_they_hold(
     pair: tuple[Server, Server], programs: Programs
 ) -> None:
