@@ -12,11 +12,11 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hactl.adapters.command import BASE_ENV
-from hactl.errors import StepFailed, Unreachable
+from hactl.errors import Refused, StepFailed, Unreachable
 
 WARM = 2
 FOLDER = Path("/usr/sbin")  # where Debian installs them
@@ -52,14 +52,17 @@ class FenceAgent:
             raise StepFailed(f"{self._path.name} status ended with code {code}: {_last(said)}")
         return word
 
-    def switch_off(self, *, within: float) -> str:
+    def switch_off(self, *, within: float, may: Callable[[], bool] = lambda: True) -> str:
         """Ask for power off; what the agent said. That it worked is for `power` to find out.
 
+        `may` is asked when all that is left is to hand the order over.
+
         Raises:
+            Refused: it may not any more; nothing was sent.
             Unreachable, StepFailed: as `power`.
 
         """
-        return self._ask("off", within)
+        return self._ask("off", within, may)
 
     def switch_on(self, *, within: float) -> str:
         """Ask for power on, as `switch_off` does for off."""
@@ -94,16 +97,18 @@ class FenceAgent:
         with self._lock:
             self._called_off = False
 
-    def _ask(self, action: str, within: float) -> str:
-        code, said = self._run(action, within)
+    def _ask(self, action: str, within: float, may: Callable[[], bool] = lambda: True) -> str:
+        code, said = self._run(action, within, may)
         if code != 0:
             raise StepFailed(f"{self._path.name} {action} ended with code {code}: {_last(said)}")
         return _last(said)
 
-    def _run(self, action: str, within: float) -> tuple[int, str]:
+    def _run(self, action: str, within: float, may: Callable[[], bool] = lambda: True) -> tuple[int, str]:
         given = self._stdin(action)
         process = self._start()
         try:
+            if not may():
+                raise Refused(f"{self._path.name} {action}: too late, nothing was sent")
             out, _ = process.communicate(given, timeout=within)
         except subprocess.TimeoutExpired as error:
             raise Unreachable(f"{self._path.name} {action}: no answer within {within:g} s") from error

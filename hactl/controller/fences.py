@@ -22,7 +22,7 @@ PAUSE: Final = 0.15  # between two reads; a BMC is slow and has one session at a
 
 
 class Device(Switch, Protocol):
-    def switch_off(self, *, within: float) -> str: ...
+    def switch_off(self, *, within: float, may: Callable[[], bool]) -> str: ...
 
     def warm(self) -> None: ...
 
@@ -72,11 +72,19 @@ class _Run:
         self.over.set()
 
     def cut(self, not_after: float, still: Callable[[], bool]) -> None:
+        """`may` is asked again at the last moment: this process may be stopped at any place before."""
+
+        def may() -> bool:
+            return not self.over.is_set() and still() and self._clock.monotonic() <= not_after
+
         for _ in range(TRIES):
-            if self.over.is_set() or self._clock.monotonic() > not_after or not still():
+            if not may():
                 return
             try:
-                said = self._device.switch_off(within=OFF_WITHIN)
+                said = self._device.switch_off(within=OFF_WITHIN, may=may)
+            except Refused as error:
+                self._tell(said=error.message)
+                return
             except HactlError as error:
                 self._sent.set()  # it may have worked for all that
                 self._tell(said=error.message)

@@ -16,6 +16,7 @@ MARGIN: Final = 0.3  # on top of a lease's length: drift of two clocks, and what
 PRIME: Final = 0.3  # how long a proved failover waits for the standby to refuse the dead address
 RETRY: Final = 0.7  # a transaction is tried again after this: elections of etcd end after 0.5 to 2.5 s
 FENCE_RETRY: Final = 5.0  # a fence agent that ended without `off` is run again after this
+POWER_AGE: Final = 30.0  # an `off` that was read longer ago says nothing of now
 FENCE_START: Final = 1.0  # a fence agent is not begun later than this after it was decided
 FENCE_ENDS: Final = 10.0  # no `off` of a fence agent runs longer after the release, whoever started it
 POWER_RETRY: Final = 30.0  # between two tries to switch on again what was switched off

@@ -50,7 +50,9 @@ def power_off(q: Question) -> Proof | Missing:
     if run is None or run.epoch != q.intent.epoch:
         return Missing(kind, "its fence agent has not been run for this intent")
     if run.power == "off" and run.read is not None and run.read >= run.started:
-        return q.proved(kind, f"power is off, read {q.now - run.read:.1f} s ago")
+        said = f"power is off, read {q.now - run.read:.1f} s ago"
+        fresh = q.now - run.read <= limits.POWER_AGE
+        return q.proved(kind, said) if fresh else Missing(kind, f"{said}: too long")
     power = run.power.why if isinstance(run.power, Unknown) else f"power is {run.power}"
     if run.ended:
         return Missing(kind, f"its fence agent ended without proof: {power} {run.said}".rstrip())

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hactl.adapters.fence_agent import FenceAgent
-from hactl.errors import StepFailed, Unreachable
+from hactl.errors import Refused, StepFailed, Unreachable
 
 # Writes what it was given beside itself, then does what the test wants.
 SCRIPT = """#!/bin/sh
@@ -100,6 +100,14 @@ def test_off_that_ends_well_proves_nothing_by_itself(folder: Path) -> None:
     agent = _agent(folder, "[ $action = off ] && { echo Success; exit 0; }; echo 'Status: ON'; exit 0")
     assert agent.switch_off(within=5) == "Success"
     assert agent.power(within=5) == "on"
+
+
+def test_an_off_that_is_too_late_is_not_handed_over(folder: Path) -> None:
+    agent = _agent(folder, "echo Success")
+    with pytest.raises(Refused, match="too late"):
+        agent.switch_off(within=5, may=lambda: False)
+    given = folder / "given"
+    assert not given.exists() or "action" not in given.read_text()
 
 
 def _sleepers(mark: str) -> list[str]:

@@ -31,6 +31,7 @@ class Device:
         self.cuts = self.reads = 0
         self.works = True
         self.hold: threading.Event | None = None
+        self.stops: Callable[[], None] = lambda: None
         self.readings: list[str] = []
         self.off = False
         self.warmed, self.cooled = threading.Event(), threading.Event()
@@ -50,7 +51,10 @@ class Device:
     def switch_on(self, *, within: float) -> str:
         raise AssertionError(within)
 
-    def switch_off(self, *, within: float) -> str:
+    def switch_off(self, *, within: float, may: Callable[[], bool]) -> str:
+        self.stops()
+        if not may():
+            raise Refused("too late")
         self.cuts += 1
         if self.hold is not None:
             self.hold.wait(within)
@@ -138,6 +142,14 @@ def test_nothing_is_cut_when_it_is_too_late(bench: Bench) -> None:
     assert bench.device.cuts == 0
 
 
+def test_a_process_that_is_stopped_right_before_it_cuts_does_not_cut_late(bench: Bench) -> None:
+    bench.device.works = False
+    bench.device.stops = lambda: time.sleep(0.3)
+    bench.start(late=0.2)
+    assert bench.until(lambda r: "too late" in r.said).power == "on"
+    assert bench.device.cuts == 0
+
+
 def test_nothing_is_cut_when_the_lease_is_gone(bench: Bench) -> None:
     bench.start(still=lambda: False)
     bench.until(lambda r: r.read is not None)
@@ -187,8 +199,9 @@ def test_a_node_without_an_agent_is_refused(bench: Bench) -> None:
 
 
 def test_a_device_that_fails_is_asked_again(bench: Bench) -> None:
-    def failing(*, within: float) -> str:
-        del within
+    def failing(*, within: float, may: Callable[[], bool]) -> str:
+        assert within
+        assert may()
         bench.device.cuts += 1
         if bench.device.cuts < 3:
             raise Unreachable("busy")
@@ -228,8 +241,8 @@ def test_off_that_is_read_only_after_the_cut_may_be_the_cuts_doing(bench: Bench)
         cut.wait(within)
         return bench.device.state
 
-    def switch_off(*, within: float) -> str:
-        del within
+    def switch_off(*, within: float, may: Callable[[], bool]) -> str:
+        del within, may
         bench.device.state = "off"
         threading.Timer(0.1, cut.set).start()
         return "Success: Powered OFF"

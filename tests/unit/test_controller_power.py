@@ -44,7 +44,8 @@ class Device:
             self.state = "off"
         return state
 
-    def switch_off(self, *, within: float) -> str:
+    def switch_off(self, *, within: float, may: Callable[[], bool]) -> str:
+        assert may()
         self.said.append("off begins")
         self.cutting.set()
         self.release.wait(within)

@@ -48,6 +48,13 @@ def test_power(change: f.Change, *, proved: bool) -> None:
     assert isinstance(found(f.armed(), change)[POWER], Proof) is proved
 
 
+def test_a_power_that_was_read_long_ago_proves_nothing_of_now() -> None:
+    young, old = (found(f.armed(), f.power("off", read=1.5), now=t)[POWER] for t in (31.4, 31.6))
+    assert isinstance(young, Proof)
+    assert isinstance(old, proof.Missing)
+    assert old.possible
+
+
 def test_power_proves_nothing_of_a_node_whose_agent_left_the_spec() -> None:
     missing = found(f.bare(), f.power("off"))[POWER]
     assert isinstance(missing, proof.Missing)
