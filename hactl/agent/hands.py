@@ -5,6 +5,7 @@ Three queues: a refusal takes milliseconds and is on the clock; fencing must not
 
 from __future__ import annotations
 
+import itertools
 import json
 import queue
 import threading
@@ -23,7 +24,7 @@ ETCD_WITHIN = 2.0
 FENCE_WITHIN, ACT_WITHIN = 15.0, 60.0
 FENCE_AGAIN = 5.0  # s: a postgres that outlived the last try is tried again, for as long as the intent stands
 LOOK_EVERY = 0.05
-UNFENCE_TRIES = 5
+UNFENCE_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # s: between two tries, the last one for good
 
 Say = Callable[..., None]
 
@@ -179,17 +180,29 @@ class Hands:
         return True
 
     def _unfence(self) -> None:
-        for _ in range(UNFENCE_TRIES):
+        """Until it is done, or a new intent stands: one that waits here is not kept waiting by pauses."""
+        pauses = itertools.chain(UNFENCE_PAUSES, itertools.repeat(UNFENCE_PAUSES[-1]))
+        while not self._stop.is_set() and not self._unfenced():
             try:
-                self._body.acts.act("unfence", within=ACT_WITHIN)
-            except HactlError as error:
-                self._say("unfence failed", why=error.message)
-                if self._stop.wait(1.0):
-                    return
-            else:
-                self._body.notes.note_fenced(fenced=False)
-                self._say("unfenced")
-                return
+                task = self._queues["fence"].get(timeout=next(pauses))
+            except queue.Empty:
+                continue
+            self.do(task)
+            return
+
+    def _unfenced(self) -> bool:
+        """Whether nothing is left to do."""
+        try:
+            if self._kv.range(self._keys.fence(self._me), within=ETCD_WITHIN).first is not None:
+                self._say("not unfenced", why="a new fence intent stands")
+                return True
+            self._body.acts.act("unfence", within=FENCE_WITHIN)
+        except HactlError as error:
+            self._say("unfence failed", why=error.message)
+            return False
+        self._body.notes.note_fenced(fenced=False)
+        self._say("unfenced")
+        return True
 
 
 def _text(value: Mapping[str, object]) -> str:

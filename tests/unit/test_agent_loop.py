@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import strategies as st
@@ -15,6 +18,7 @@ from hactl.agent.holder import Holder
 from hactl.agent.lease import APPLY_WITHIN, Primary
 from hactl.agent.loop import GIVE_UP, LeaseLoop, Machine, Me, PlainLoop
 from hactl.agent.obey import Act, Fence, Intent, Refusal, Refuse, RunAct, Unfence
+from hactl.agent.ports import RootActs
 from hactl.agent.primary import PrimaryLook
 from hactl.errors import StepFailed
 from hactl.ports import PortClosed, Reply
@@ -197,6 +201,7 @@ def test_a_fence_is_obeyed_and_reported_only_when_shut_and_stopped(holder: World
         "boot": "boot", "epoch": 7, "postgres": "stopped",
     }  # fmt: skip
     assert holder.notes.fence_noted
+    holder.etcd.delete(KEYS.fence("db1"))
     holder.hands.do(Unfence())
     assert holder.acts.done == ["fence", "unfence"]
     assert not holder.notes.fence_noted
@@ -275,13 +280,38 @@ def test_an_intent_that_is_withdrawn_meanwhile_stops_nothing(holder: World) -> N
     assert holder.etcd.value(KEYS.fenced("db1")) is None
 
 
-def test_unfencing_is_tried_again(holder: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holder.hands._stop, "wait", lambda _: False)
+def test_unfencing_is_tried_until_it_is_done(holder: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hactl.agent.hands.UNFENCE_PAUSES", (0.001,))
     holder.notes.fence_noted = True
-    holder.acts.fails = 2
+    holder.acts.fails = 12
     holder.hands.do(Unfence())
-    assert holder.acts.done == ["unfence"] * 3
+    assert holder.acts.done == ["unfence"] * 13
     assert not holder.notes.fence_noted
+
+
+def test_a_new_fence_does_not_wait_behind_an_unfencing_that_fails(holder: World) -> None:
+    holder.acts.fails = 1
+    refused = holder.acts.act
+
+    def act(verb: str, unit: str = "", *, within: float) -> str:
+        if verb == "unfence":
+            holder.fence()
+            holder.round()
+        return refused(verb, unit, within=within)
+
+    holder.hands._body = replace(holder.hands._body, acts=cast("RootActs", SimpleNamespace(act=act)))
+    start = time.monotonic()
+    holder.hands.do(Unfence())
+    assert holder.acts.done == ["unfence", "fence"]
+    assert time.monotonic() - start < 0.9
+
+
+def test_unfencing_ends_when_a_new_intent_stands(holder: World) -> None:
+    holder.fence()
+    holder.notes.fence_noted = True
+    holder.hands.do(Unfence())
+    assert holder.acts.done == []
+    assert holder.notes.fence_noted
 
 
 def test_priming_refuses_ends_connections_and_answers(world: World) -> None:
