@@ -7,7 +7,7 @@ from hactl.decide.plan import PrimeStandby, Readmit, ReleaseLeader, RunFenceAgen
 from hactl.errors import Refused, StepFailed
 from hactl.view.control import Prime
 from hactl.view.control_text import fence_text, prime_text
-from hactl.view.kv import Compare, Delete, Get, Put, lease_is, revision_is, value_is
+from hactl.view.kv import Compare, Delete, Get, Put, absent, lease_is, revision_is, value_is
 from hactl.view.parse.control import parse_fence, parse_prime
 
 
@@ -36,7 +36,7 @@ def prime(action: PrimeStandby, hands: Hands) -> Done:
 
 
 def release(action: ReleaseLeader, hands: Hands) -> Done:
-    """Raises Refused: the leader key or the fence is not what was proved about; nothing was deleted."""
+    """Raises Refused: leader key or fence are not what was proved about, or somebody paused; all is as it was."""
     keys, intent = hands.keys, action.intent
     leader, proof = intent.leader, action.proof
     if (proof.node, proof.epoch) != (intent.node, intent.epoch) or leader.node != intent.node:
@@ -45,6 +45,7 @@ def release(action: ReleaseLeader, hands: Hands) -> Done:
         )
     compares = (
         hands.ours(),
+        absent(keys.paused),
         value_is(keys.fence(intent.node), fence_text(intent)),
         value_is(keys.leader, leader.node),
         lease_is(keys.leader, leader.lease),
@@ -57,7 +58,9 @@ def release(action: ReleaseLeader, hands: Hands) -> Done:
     held, fence = reply.results
     if not held and fence and fence[0].value == fence_text(intent):
         return Done("the leader key was gone already")
-    raise Refused("leader key not deleted: it, the fence or the active controller changed")
+    raise Refused(
+        "leader key not deleted: it, the fence or the active controller changed, or somebody paused"
+    )
 
 
 def readmit(action: Readmit, hands: Hands) -> Done:

@@ -289,7 +289,7 @@ class SimController:
     def _do_ReleaseLeader(self, a: ReleaseLeader) -> bool:  # noqa: N802
         e, node = self.world.etcd, a.intent.node
         ok = [self._mine, e.get(f"fence/{node}") == a.intent, self.world.leader() == a.intent.leader]
-        if not e.txn(ok, deletes=("leader",)):
+        if not e.txn([*ok, "paused" not in e.keys], deletes=("leader",)):
             return False
         self.world.released(node, a.proof)
         return True

@@ -143,7 +143,13 @@ def test_a_proof_of_something_else_releases_nothing(bench: Bench, node: str, epo
 
 
 @pytest.mark.parametrize(
-    "change", ["the leader key was written again", "another node leads", "another controller is active"]
+    "change",
+    [
+        "the leader key was written again",
+        "another node leads",
+        "another controller is active",
+        "somebody paused",
+    ],
 )
 def test_releasing_does_nothing_when(bench: Bench, change: str) -> None:
     intent = bench.opened()
