@@ -36,7 +36,7 @@ def prime(action: PrimeStandby, hands: Hands) -> Done:
 
 
 def release(action: ReleaseLeader, hands: Hands) -> Done:
-    """Raises Refused: leader key or fence are not what was proved about, or somebody paused; all is as it was."""
+    """Raises Refused: not the leader key or fence of the proof, or somebody paused; nothing was done."""
     keys, intent = hands.keys, action.intent
     leader, proof = intent.leader, action.proof
     if (proof.node, proof.epoch) != (intent.node, intent.epoch) or leader.node != intent.node:
