@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +67,32 @@ def test_only_a_database_node_has_a_lease_to_open() -> None:
         assert ("ExecStopPost" in options(content(node, AGENT))) == database
         assert (str(layout.SYSTEMD / control.OPEN_TIMER) in paths(node)) == database
         assert (str(layout.TRACK_FILE) in content(node, control.TMPFILES)) == database
+
+
+@pytest.mark.parametrize(
+    ("track", "restarts", "done"),
+    [
+        pytest.param(True, 3, [], id="the file is there"),
+        pytest.param(False, 0, [], id="a first start: keepalived may hold the address already"),
+        pytest.param(False, 1, ["tmpfiles", "try-restart"], id="the folder was lost under the agent"),
+    ],
+)
+def test_a_lost_track_file_is_made_anew_and_keepalived_looks_at_it(
+    tmp_path: Path, *, track: bool, restarts: int, done: list[str]
+) -> None:
+    (command,) = options(content("db1", AGENT))["ExecStartPre"]
+    script = shlex.split(command.removeprefix("-+"))[2].replace(str(layout.RUN), str(tmp_path))
+    for name, text in (
+        ("systemctl", f'[ "$1" = show ] && echo {restarts} || echo "$2" >>{tmp_path}/done'),
+        ("systemd-tmpfiles", f"echo tmpfiles >>{tmp_path}/done"),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    if track:
+        (tmp_path / "track").write_text("0\n")
+    subprocess.run(["/bin/sh", "-c", script], env={"PATH": f"{tmp_path}:/bin"}, timeout=10, check=True)
+    said = tmp_path / "done"
+    assert (said.read_text().split() if said.exists() else []) == done
 
 
 def test_a_controller_runs_where_etcd_votes() -> None:
