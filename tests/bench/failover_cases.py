@@ -76,9 +76,7 @@ VARIANTS: Final = {
 BUDGETS: Final = {
     ("host-loss", "bmc"): (2.0, 3.0),
     ("host-loss", "no-bmc"): (4.0, 5.5),
-    ("isolate", "bmc"): (2.0, 3.0),
     ("isolate", "no-bmc"): (4.0, 5.5),
-    ("freeze", "bmc"): (2.0, 3.0),
     ("freeze", "no-bmc"): (4.0, 5.5),
     ("crash", "bmc"): (2.0, 3.0),
     ("freeze-postgres", "bmc"): (8.0, 8.0),

@@ -38,6 +38,7 @@ class Modes:
 
     site: Site
     now: Variant | None = None
+    bmc: bool = True  # whether the spec on the nodes names fence agents
     _without: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -55,7 +56,7 @@ class Modes:
         if self.now is None or self.now.hactl != variant.hactl:
             act = faults_process.start_hactl if variant.hactl else faults_process.stop_hactl
             act(self.lab, faults_process.ALL)
-        if variant.hactl and (self.now is None or self.now.bmc != variant.bmc):
+        if variant.hactl:
             self._fence_agents(there=variant.bmc)
         self.now = variant
         control.forget_limits(self.lab)
@@ -127,7 +128,10 @@ class Modes:
 
     def _fence_agents(self, *, there: bool) -> None:
         """The spec that the controllers read names fence agents, or none."""
+        if there == self.bmc:
+            return
         if there:
             self._without.close()
         else:
             self._without.enter_context(control.without_fence_agents(self.lab))
+        self.bmc = there
