@@ -73,6 +73,8 @@ def main(words: Sequence[str]) -> None:
         with operators_network(lab):
             _measure(asked, Site(lab, asked.out / "histories"), raw)
     failover_report.write(raw, asked.out)
+    if asked.docs:
+        failover_report.publish(raw, asked.docs)
     sys.stdout.write((asked.out / "failover.md").read_text(encoding="utf-8"))
 
 

@@ -12,6 +12,7 @@ from tests.bench.failover_cases import BUDGETS, CASES, VARIANTS
 from tests.bench.failover_plot import Strip, svg
 
 Record = Mapping[str, Any]
+BEGIN, END = "<!-- failover: begin, made by tests/bench -->", "<!-- failover: end -->"
 PHASES = ("suspected", "intent", "proof", "primed", "released", "promoted", "vip-up", "first-commit")
 
 
@@ -32,13 +33,6 @@ def line(record: Record) -> str:
 
 def seconds(value: float | None) -> str:
     return "none" if value is None else f"{value:.2f} s"
-
-
-def percentile(values: Sequence[float], part: float) -> float:
-    """The smallest value that at least `part` of all do not exceed (nearest rank)."""
-    ordered = sorted(values)
-    rank = max(1, -(-len(ordered) * part // 1))
-    return ordered[int(rank) - 1]
 
 
 def cells(records: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:
@@ -115,8 +109,27 @@ def strips(records: Sequence[Record]) -> list[Strip]:
     ]
 
 
+def text(records: Sequence[Record]) -> str:
+    """Both tables, and what could not be measured."""
+    lacking = [f"* {line(r)}" for r in records if "error" in r]
+    said = "\nNot counted:\n\n" + "\n".join(lacking) + "\n" if lacking else ""
+    told = phases(records)
+    phase = f"\nWhere the time goes, seconds after the fault (medians):\n\n{told}" if told else ""
+    return f"{table(records)}{phase}{said}"
+
+
 def write(raw: Path, out: Path) -> None:
     """failover.md and failover.svg."""
     records = read(raw)
-    (out / "failover.md").write_text(f"{table(records)}\n{phases(records)}", encoding="utf-8")
+    (out / "failover.md").write_text(text(records), encoding="utf-8")
     (out / "failover.svg").write_text(svg(strips(records)), encoding="utf-8")
+
+
+def publish(raw: Path, docs: Path) -> None:
+    """Between the marks in benchmarks.md; the plot and the raw records beside it."""
+    page, records = docs / "benchmarks.md", read(raw)
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    page.write_text(f"{before}{BEGIN}\n{text(records)}\n{END}{after}", encoding="utf-8")
+    (docs / "img" / "failover.svg").write_text(svg(strips(records)), encoding="utf-8")
+    (docs / "benchmarks-failover.jsonl").write_text(raw.read_text(encoding="utf-8"), encoding="utf-8")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from tests.bench import failover, failover_report
 from tests.bench.failover_cases import BUDGETS, CASES, PLAN, VARIANTS
 from tests.bench.failover_plot import LEFT, Strip, place, svg
-from tests.bench.failover_report import percentile, phases, table
+from tests.bench.failover_report import BEGIN, END, phases, table
 
 
 def record(case: str, variant: str, seconds: float | None, **more: object) -> dict[str, object]:
@@ -40,13 +42,6 @@ def test_each_round_has_every_cell_once_and_patroni_alone_in_some() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("part", "expected"), [(0.5, 2.0), (0.75, 3.0), (0.99, 4.0), (1.0, 4.0), (0.01, 1.0)]
-)
-def test_percentiles_are_values_that_were_measured(part: float, expected: float) -> None:
-    assert percentile([4.0, 1.0, 3.0, 2.0], part) == expected
-
-
 def test_the_table_has_a_row_for_each_cell_and_says_what_never_came_back() -> None:
     records = [
         record("crash", "bmc", 1.5),
@@ -72,6 +67,23 @@ def test_phases_are_medians_over_the_runs_that_have_them() -> None:
     assert "| suspected | promoted |" in said
     assert "| 1.20 | 2.40 |" in said
     assert phases([record("host-loss", "stopped", 24.0)]) == ""
+
+
+def test_publishing_replaces_what_is_between_the_marks(tmp_path: Path) -> None:
+    (tmp_path / "img").mkdir()
+    page, raw = tmp_path / "benchmarks.md", tmp_path / "raw.jsonl"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    runs = [record("crash", "bmc", 1.5), {"case": "isolate", "variant": "bmc", "error": "gone"}]
+    raw.write_text("".join(json.dumps(r) + "\n" for r in runs))
+    for _ in range(2):
+        failover_report.publish(raw, tmp_path)
+    said = page.read_text()
+    assert said.startswith("before\n")
+    assert said.endswith("after\n")
+    assert "old" not in said
+    assert said.count("| 1.50 |") == 1
+    assert "NOT MEASURED: gone" in said
+    assert (tmp_path / "benchmarks-failover.jsonl").read_text() == raw.read_text()
 
 
 def test_the_plot_is_xml_with_a_dot_a_run_and_escapes_names() -> None:
