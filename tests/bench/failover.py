@@ -42,6 +42,7 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--report", action="store_true", help="no runs: only tables and plot of what is there"
     )
+    parser.add_argument("--docs", type=Path, metavar="FOLDER", help="put tables, plot and raw data there too")
     return parser.parse_args(words)
 
 
