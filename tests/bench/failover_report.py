@@ -60,6 +60,7 @@ def row(case: str, variant: str, records: Sequence[Record]) -> str:
         _rejoin(records),
         str(sum(r["lost"] for r in records)),
         str(sum(r["dual"] for r in records)),
+        str(sum(any(f.startswith("I2") for f in r["findings"]) for r in records)),
     ]
     return "| " + " | ".join(said) + " |"
 
@@ -71,8 +72,8 @@ def _rejoin(records: Sequence[Record]) -> str:
 
 def table(records: Sequence[Record]) -> str:
     head = [
-        "| fault | run as | median | range | runs | budget | standby again | lost | dual |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| fault | run as | median | range | runs | budget | standby again | lost | dual | VIP twice |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*head, *(row(*key, mine) for key, mine in cells(records).items())]) + "\n"
 
