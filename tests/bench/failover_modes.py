@@ -26,7 +26,7 @@ DEFAULTS: Final = {
     "primary_stop_timeout": 0,
 }
 READY_WITHIN: Final = 240.0
-CALM: Final = 2.0  # seconds that it must stay so
+CALM: Final = 1.0  # seconds that it must stay so
 _STREAMING: Final = (
     "select count(*) from pg_stat_replication where state = 'streaming' and sync_state in ('sync', 'quorum')"
 )

@@ -8,20 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-WIDTH, LEFT, RIGHT = 900, 330, 20
+WIDTH, LEFT, RIGHT = 960, 450, 20
 ROW, TOP = 22, 30
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
-COLOURS = ("#0b6e4f", "#5aa469", "#c77b30", "#9b2226", "#555555")
+COLOURS = ("#0b6e4f", "#4c9a2a", "#c77b30", "#9b2226")
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One line of the plot; `group` is printed where it changes. `budget` in seconds."""
+    """One line of the plot; `group` is printed where it changes. `budget` in seconds, `colour` a number."""
 
     group: str
     name: str
     seconds: tuple[float, ...]
     budget: float | None = None
+    colour: int = 0
 
 
 def place(value: float) -> float:
@@ -33,8 +34,6 @@ def place(value: float) -> float:
 
 def svg(strips: Sequence[Strip]) -> str:
     height = TOP + ROW * max(1, len(strips)) + 30
-    names = sorted({s.name for s in strips}, key=[s.name for s in strips].index)
-    colour = {name: COLOURS[n % len(COLOURS)] for n, name in enumerate(names)}
     font = 'font-family="sans-serif" font-size="12"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {font}>',
@@ -44,7 +43,9 @@ def svg(strips: Sequence[Strip]) -> str:
     ]
     for number, strip in enumerate(strips):
         first = number == 0 or strips[number - 1].group != strip.group
-        parts += _row(strip, TOP + ROW * number + ROW / 2, colour[strip.name], shows_group=first)
+        parts += _row(
+            strip, TOP + ROW * number + ROW / 2, COLOURS[strip.colour % len(COLOURS)], shows_group=first
+        )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 

@@ -105,6 +105,7 @@ def strips(records: Sequence[Record]) -> list[Strip]:
             VARIANTS[variant].what,
             tuple(r["seconds"] for r in mine if r["seconds"] is not None),
             BUDGETS.get((case, variant), (None, None))[0],
+            list(VARIANTS).index(variant),
         )
         for (case, variant), mine in cells(records).items()
     ]

@@ -23,7 +23,7 @@ from tests.support import control
 
 REDUNDANT_WITHIN: Final = 180.0
 AFTER: Final = 1.5  # seconds of writing after the outage: a second one would show
-STALL_SEEN: Final = 8.0  # seconds after a fault that need not cost an outage
+STALL_SEEN: Final = 6.0  # seconds after a fault that need not cost an outage
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Run:
         self.modes.enter(self.variant)
         session = self.modes.site.session(f"{self.case.name}.{self.variant.name}")
         with session.running():
-            time.sleep(self.chance.uniform(1.0, 3.0))  # nothing may depend on where in a loop it hits
+            time.sleep(self.chance.uniform(0.5, 2.0))  # nothing may depend on where in a loop it hits
             primary, standby = self.modes.primary_and_standby()
             victim = primary if self.case.on == "primary" else standby
             fault = session.fault(victim, lambda: self.case.act(self.lab, primary, standby))
