@@ -289,13 +289,15 @@ def _storage(pair: ArchivePair) -> None:
 
 
 def prometheus_config(pair: ArchivePair) -> tuple[Path, Path]:
-    """The witness's two files, installed beside arc1's, with this machine's addresses."""
+    """The witness's files, installed beside arc1's with the alert rules, with this machine's addresses."""
     files = {f.path: f for f in prometheus.render(sample(), SECRETS)}
     place = pair.places["arc1"].folder
+    rules = place / layout.ALERT_RULES.name
+    rules.write_text(files[str(layout.ALERT_RULES)].content)
     found = []
     for path in (layout.PROMETHEUS_CONFIG, layout.PROMETHEUS_WEB):
         text = pair.moved("arc1", files[str(path)].content).replace(":443", f":{HTTPS}")
         target = place / path.name
-        target.write_text(text)
+        target.write_text(text.replace(str(layout.ALERT_RULES), str(rules)))
         found.append(target)
     return found[0], found[1]

@@ -152,6 +152,16 @@ def _node(mini: Mini, store: Store, node: str) -> None:
         path = mini.folder / node / place
         path.mkdir(parents=True)
         os.chown(path, *_ids(tree, owner))
+    if node in sample().databases:
+        _open(mini.folder / node)
+
+
+def _open(folder: Path) -> None:
+    """No agent runs here: the node is in mode open, as `open-lease` would leave it."""
+    for path, content in ((layout.OPEN_RUN, ""), (layout.TRACK_FILE, "0\n")):
+        target = folder / str(path).lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
 
 
 def require_root() -> None:
