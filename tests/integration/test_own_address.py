@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from hactl.adapters import own_address
@@ -17,10 +15,16 @@ from tests.support.views import demo_spec
 DB2, VIP, ELSEWHERE = "192.0.2.12", "192.0.2.100", "192.0.2.11"
 
 
+def _nonlocal_bind(value: str) -> None:
+    """In a container /proc/sys can be read only; a /proc of one's own never is."""
+    script = 'mount -t proc proc /proc && echo "$1" >/proc/sys/net/ipv4/ip_nonlocal_bind'
+    run(["unshare", "--mount", "sh", "-c", script, "set", value], within=5)
+
+
 @pytest.mark.parametrize("any_binds", ["0", "1"])
 def test_a_node_knows_itself_also_where_every_address_can_be_bound(any_binds: str) -> None:
     with namespaces() as (_, node), netns.entered(node):
-        Path("/proc/sys/net/ipv4/ip_nonlocal_bind").write_text(any_binds, encoding="ascii")
+        _nonlocal_bind(any_binds)
         with pytest.raises(Refused):
             own_node(demo_spec())
         for address in (DB2, VIP):
