@@ -12,6 +12,7 @@ from hactl.view.model import CertState, ClusterView, NodeFacts, Unknown
 
 MAX_SKEW = 1.0  # seconds; etcd's own warning level
 _NOT_RUNNING = frozenset({"inactive", "failed", "not-found", "unknown"})
+_RESTS = {("hactl-open.service", "inactive")}  # its timer starts it, for a moment
 _COMPARED = {
     "postgresql-15": Role.DATABASE,
     "patroni": Role.DATABASE,
@@ -64,7 +65,7 @@ def facts_known(view: ClusterView) -> Iterator[Finding]:
 
 def units(view: ClusterView) -> Iterator[Finding]:
     for name, facts in _known(view).items():
-        down = [f"{unit} is {state}" for unit, state in facts.units.items() if state in _NOT_RUNNING]
+        down = [f"{u} is {s}" for u, s in facts.units.items() if s in _NOT_RUNNING and (u, s) not in _RESTS]
         if down:
             yield finding("UNIT_NOT_RUNNING", name, ", ".join(down))
 

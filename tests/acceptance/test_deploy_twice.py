@@ -93,8 +93,8 @@ def test_agents_are_restarted_under_load_and_no_client_notices(site: Site) -> No
     try:
         file.write_text(yaml.safe_dump(document))
         with session.running(), watching(site, pauses):
-            session.history.doing("fault", site.primary, lambda: deploy(file))
-            session.acknowledged(5, within=30)
+            done = session.history.doing("fault", site.primary, lambda: deploy(file))
+            session.acknowledged(5, within=30, since=done.end)
         verdict = clean(session)
         assert verdict.outage
         assert verdict.outage.silence < NOTICED

@@ -30,6 +30,12 @@ ROWS = [
     pytest.param(
         [facts("wit1", units={"etcd.service": "activating"})], set(), id="a unit that starts is given time"
     ),
+    pytest.param(
+        [facts("db1", units={"hactl-open.service": "inactive"})], set(), id="a unit that a timer starts rests"
+    ),
+    pytest.param(
+        [facts("db1", units={"hactl-open.service": "failed"})], {"UNIT_NOT_RUNNING"}, id="and may not fail"
+    ),
     pytest.param([facts("db1", clock_offset=-2.5)], {"CLOCK_SKEW"}, id="a clock is behind"),
     pytest.param([facts("db1", clock_offset=None)], set(), id="a clock that nobody read is not wrong"),
     pytest.param(
