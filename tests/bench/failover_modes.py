@@ -12,7 +12,6 @@ from hactl import layout
 from hactl.errors import HactlError, Unreachable
 from hactl.lab import faults, faults_process
 from hactl.lab.lab import Lab
-from hactl.lab.machine import Power
 from tests.bench.failover_cases import PATRONICTL, Variant
 from tests.support import control
 from tests.support.labs import Site
@@ -101,21 +100,18 @@ class Modes:
 
     def primary_and_standby(self) -> tuple[str, str]:
         primary = self.site.status()["database"]["primary"]
+        if primary is None:
+            raise Unreachable("there is no primary")
         return primary, next(n for n in self.lab.spec.databases if n != primary)
 
     def redundant(self) -> bool:
-        """Whether any database node has a synchronous standby that streams."""
-        for node in self.lab.spec.databases:
-            try:
-                if self.lab.machine(node).power() is Power.ON and self._asked(node) == "1":
-                    return True
-            except HactlError:
-                continue
-        return False
-
-    def _asked(self, node: str) -> str:
-        argv = ["runuser", "-u", "postgres", "--", "psql", "-XAtc", _STREAMING]
-        return self.lab.exec(node, argv, within=3).out.strip()
+        """Whether the primary has a synchronous standby that streams. A thawed old one may think it has."""
+        try:
+            node, _ = self.primary_and_standby()
+            argv = ["runuser", "-u", "postgres", "--", "psql", "-XAtc", _STREAMING]
+            return self.lab.exec(node, argv, within=3).out.strip() == "1"
+        except HactlError:
+            return False
 
     def _settings(self, *, defaults: bool) -> None:
         node = next(iter(self.lab.spec.databases))
