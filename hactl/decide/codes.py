@@ -161,10 +161,10 @@ _ALL = (
     Code("FENCED", _W, "a node is fenced",
          "It was taken over from and must not serve. It is let in again by itself as soon as its agent "
          "reports that its PostgreSQL is stopped or follows.",
-         "hactl incident show last; is {node} switched on?"),
+         "hactl incident show; is {node} switched on?"),
     Code("INCIDENT_OPEN", _W, "an incident is open",
          "hactl is at work on the loss of a primary, or could not finish. Nothing else is repaired now.",
-         "hactl incident show last"),
+         "hactl incident show"),
     Code("CONTROLLER_NONE", _W, "no controller is active",
          "A lost primary is replaced by Patroni alone, after 20 s; nothing frozen or broken is repaired.",
          "systemctl restart hactl-controller.service, on the witness"),
