@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from hactl import layout
@@ -71,6 +71,7 @@ class LeaseWatch:
     node: str
     samples: list[Sample] = field(default_factory=list)
     tries: list[Try] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -113,8 +114,10 @@ class LeaseWatch:
     def _repeat(self, act: Callable[[], None]) -> None:
         while not self._stop.is_set():
             begin = time.monotonic()
-            with suppress(HactlError, OSError):  # off: nothing to see
+            try:
                 act()
+            except (HactlError, OSError) as error:  # off: nothing to see
+                self.failed.append(f"{begin:.2f} {error}")
             self._stop.wait(max(0.0, begin + EVERY - time.monotonic()))
 
     def _look(self) -> Sample:
@@ -141,6 +144,21 @@ class LeaseWatch:
 
     def _covered(self, at: float, tolerance: float) -> bool:
         return any(s.ends and s.at - tolerance <= at <= s.ends + tolerance for s in self.samples)
+
+    def account(self, tries: list[Try], hit: float, thaw: float) -> str:
+        """When these were, in seconds after the fault, and what was seen of the lease about that time."""
+        if not tries:
+            return "none"
+        first, last = tries[0].begin, tries[-1].begin
+        seen = [s for s in self.samples if first - 1 <= s.at <= last + 1]
+        looks = ", ".join(
+            f"{s.at - hit:.2f}:{'shut' if s.ends is None else f'{min(s.ends - s.at, 99):.2f}'}"
+            f"{' with address' if s.address else ''}"
+            for s in seen
+        )
+        when = ", ".join(f"{t.begin - hit:.2f}" for t in tries)
+        told = f"the fault ended at {thaw - hit:.2f}; lease seen: {looks}; failed looks: {self.failed}"
+        return f"taken at {when}; {told}"
 
     def last_served(self, since: float, until: float = FOREVER) -> float | None:
         return max((t.begin for t in self.tries if t.ok and since <= t.begin <= until), default=None)
