@@ -32,11 +32,10 @@ _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 @dataclass(frozen=True)
 class Sample:
-    """`ends`: when the kernel will close, seen at `at`; None: it is closed. `address`: the VIP is there."""
+    """`ends`: when the kernel will close, seen at `at`; None: it is closed."""
 
     at: float
     ends: float | None
-    address: bool
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,7 @@ class LeaseWatch:
     lab: Lab
     node: str
     samples: list[Sample] = field(default_factory=list)
+    addresses: list[tuple[float, bool]] = field(default_factory=list)  # when, and whether the VIP was there
     tries: list[Try] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -80,7 +80,9 @@ class LeaseWatch:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        threads = [threading.Thread(target=t, daemon=True) for t in (self._look_on, self._try_on)]
+        threads = [
+            threading.Thread(target=t, daemon=True) for t in (self._look_on, self._address_on, self._try_on)
+        ]
         with self._place():
             for thread in threads:
                 thread.start()
@@ -108,6 +110,10 @@ class LeaseWatch:
     def _look_on(self) -> None:
         self._repeat(lambda: self.samples.append(self._look()))
 
+    def _address_on(self) -> None:
+        """In a thread of its own: nothing that goes wrong here may cost a look at the lease."""
+        self._repeat(lambda: self.addresses.append(self._address()))
+
     def _try_on(self) -> None:
         self._repeat(lambda: self.tries.append(self._try()))
 
@@ -123,10 +129,13 @@ class LeaseWatch:
     def _look(self) -> Sample:
         with entered(self.lab.machine(self.node).machine.netns):
             at = time.monotonic()
-            shown = run(["nft", "list", "set", "inet", "hactl_lease", "lease"], within=5, check=False)
-            here = self.vip in addresses()
+            shown = run(["nft", "list", "set", "inet", "hactl_lease", "lease"], within=5)
         remaining = left(shown.out, self.vip)
-        return Sample(at, None if remaining is None else at + remaining, here)
+        return Sample(at, None if remaining is None else at + remaining)
+
+    def _address(self) -> tuple[float, bool]:
+        with entered(self.lab.machine(self.node).machine.netns):
+            return time.monotonic(), self.vip in addresses()
 
     def _try(self) -> Try:
         begin = time.monotonic()
@@ -152,9 +161,7 @@ class LeaseWatch:
         first, last = tries[0].begin, tries[-1].begin
         seen = [s for s in self.samples if first - 1 <= s.at <= last + 1]
         looks = ", ".join(
-            f"{s.at - hit:.2f}:{'shut' if s.ends is None else f'{min(s.ends - s.at, 99):.2f}'}"
-            f"{' with address' if s.address else ''}"
-            for s in seen
+            f"{s.at - hit:.2f}:{'shut' if s.ends is None else f'{min(s.ends - s.at, 99):.2f}'}" for s in seen
         )
         when = ", ".join(f"{t.begin - hit:.2f}" for t in tries)
         told = f"the fault ended at {thaw - hit:.2f}; lease seen: {looks}; failed looks: {self.failed}"
@@ -175,4 +182,4 @@ class LeaseWatch:
         return (_Leased(s.at, s.ends) for s in self.samples if s.ends is not None and since <= s.at <= until)
 
     def address_gone(self, since: float) -> float | None:
-        return next((s.at for s in self.samples if s.at >= since and not s.address), None)
+        return next((at for at, here in self.addresses if at >= since and not here), None)
