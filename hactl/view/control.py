@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hactl.units import Lsn
+from hactl.view.archive import ArchiveFacts, ArchiveMark, Drain
 from hactl.view.model import DbRole, Disk, Probe, State, Unknown
 
 
@@ -137,6 +138,7 @@ class AgentFacts:
     """What a node's agent last published. `lease_left` in seconds; None: this node holds no lease.
 
     `joining`: the program that Patroni runs to make this node a standby again; empty: none.
+    `archive`: of an archive node only.
     """
 
     node: str
@@ -157,6 +159,7 @@ class AgentFacts:
     thawed: int = 0
     ledger: Mapping[str, object] = field(default_factory=dict)
     joining: str = ""
+    archive: ArchiveFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,8 @@ class Dcs:
     epoch: int = 0
     recent_failovers: int = 0
     budget: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    drains: Mapping[str, Drain] = field(default_factory=dict)
+    archive_states: Mapping[str, ArchiveMark] = field(default_factory=dict)
     paused: bool = False
     problems: tuple[str, ...] = ()
 

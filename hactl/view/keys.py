@@ -28,6 +28,11 @@ class Keys:
         return f"{self.patroni}leader"
 
     @property
+    def switchover(self) -> str:
+        """Patroni's: a switchover or failover that somebody asked it for, and that is not done yet."""
+        return f"{self.patroni}failover"
+
+    @property
     def controller(self) -> str:
         return f"{self.own}controller"
 
@@ -69,6 +74,13 @@ class Keys:
 
     def facts(self, node: str) -> str:
         return f"{self.own}facts/{node}"
+
+    def archive_drain(self, node: str) -> str:
+        """It stands: this archive node stays out of the archive VIP."""
+        return f"{self.own}archive/{node}/drain"
+
+    def archive_state(self, node: str) -> str:
+        return f"{self.own}archive/{node}/state"
 
     def standby(self, node: str) -> str:
         return f"{self.own}standby/{node}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from hactl.units import Bytes, Lsn
 from hactl.view.control import AgentFacts, Mode, PeerLook, PostgresLocal
 from hactl.view.model import Disk, Probe, State, Unknown
+from hactl.view.parse.archive import facts_object, read_facts
 from hactl.view.parse.fields import Json, document, items, mapping, number, text, texts
 
 
@@ -23,6 +24,7 @@ def facts_text(facts: AgentFacts) -> str:
             "peers": {n: {"misses": p.misses, "why": p.why} for n, p in facts.peers.items()},
             "disks": [{"path": d.path, "free": d.free.value, "total": d.total.value} for d in facts.disks],
             "ledger": dict(facts.ledger), "joining": facts.joining,
+            **({} if facts.archive is None else {"archive": facts_object(facts.archive)}),
         },
         separators=(",", ":"),
     )  # fmt: skip
@@ -69,6 +71,7 @@ def parse_agent_facts(value: str) -> AgentFacts:
         thawed=number(found.get("thawed")) or 0,
         ledger=mapping(found.get("ledger") or {}, "facts: ledger"),
         joining=str(found.get("joining") or ""),
+        archive=read_facts(found.get("archive")),
         **{name: _read_probe(found.get(name)) for name in _PROBES},
     )
 

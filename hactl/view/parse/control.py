@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from hactl.view.archive import ArchiveMark, Drain
 from hactl.view.control import (
     Dcs,
     DcsMember,
@@ -24,6 +25,7 @@ from hactl.view.keys import Keys
 from hactl.view.kv import Pair, RangesReply
 from hactl.view.model import DbRole
 from hactl.view.parse.agent_facts import parse_agent_facts
+from hactl.view.parse.archive import parse_drain, parse_mark
 from hactl.view.parse.fields import Json, document, lsn, mapping, number, text
 from hactl.view.parse.patroni import ROLES
 
@@ -46,6 +48,7 @@ def parse_look(keys: Keys, reply: RangesReply) -> Dcs:
         patroni=_patroni(patroni, problems),
         **_families(own, problems),
         **_single(own, problems),
+        **_archives(own, problems),
         alive={n: Key(p.value, p.mod_revision, p.lease) for n, p in _below(own, "alive/")},
         mode_revisions={n: p.mod_revision for n, p in _below(own, "mode/")},
         problems=tuple(problems),
@@ -131,6 +134,18 @@ def _families(own: Mapping[str, Pair], problems: list[str]) -> dict[str, Any]:
         except ValueError as error:
             problems.append(f"{pair.key}: {error}")
     return fields
+
+
+def _archives(own: Mapping[str, Pair], problems: list[str]) -> dict[str, Any]:
+    drains: dict[str, Drain] = {}
+    marks: dict[str, ArchiveMark] = {}
+    for key, pair in _below(own, "archive/"):
+        node, _, what = key.partition("/")
+        if what == "drain":
+            drains[node] = parse_drain(node, pair.value)
+        elif what == "state" and (mark := _read(pair, parse_mark, None, problems)):
+            marks[node] = mark
+    return {"drains": drains, "archive_states": marks}
 
 
 def _single(own: Mapping[str, Pair], problems: list[str]) -> dict[str, Any]:
