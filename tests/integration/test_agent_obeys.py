@@ -7,7 +7,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -85,18 +85,24 @@ def facts(lab: AgentLab) -> AgentFacts | None:
     return None if text is None else parse_agent_facts(text)
 
 
+def told(lab: AgentLab, what: str, true: Callable[[AgentFacts], object], within: float = 10) -> None:
+    """Each look is published when it was taken: facts grow over the agent's first seconds, in no order."""
+    wait_until(
+        f"its facts tell {what}", lambda: (found := facts(lab)) is not None and bool(true(found)), within
+    )
+
+
 def test_facts_come_and_go_with_the_agent(lab: AgentLab) -> None:
-    wait_until("facts are there", lambda: facts(lab) is not None, 5)
-    wait_until("the canary sang", lambda: (f := facts(lab)) is not None and f.canary.ok, 5)
-    wait_until("its peer was looked at", lambda: (f := facts(lab)) is not None and "db2" in f.peers, 5)
-    found = facts(lab)
-    assert found is not None
-    assert (found.node, found.mode, found.lease_left) == (NODE, Mode.LEASED, None)
-    assert found.patroni.state is State.OK
-    assert found.keepalived.failed
-    assert [d.path for d in found.disks][:1] == ["/"]
+    told(lab, "whose they are", lambda f: f.node == NODE)
+    told(lab, "the mode", lambda f: f.mode is Mode.LEASED)
+    told(lab, "that the canary sang", lambda f: f.canary.ok)
+    told(lab, "of its peer", lambda f: "db2" in f.peers)
+    told(lab, "that Patroni answers", lambda f: f.patroni.state is State.OK)
+    told(lab, "that keepalived does not run", lambda f: f.keepalived.failed)
+    told(lab, "of its disks", lambda f: [d.path for d in f.disks][:1] == ["/"])
+    told(lab, "no lease", lambda f: f.lease_left is None)
     lab.lead()
-    wait_until("the lease shows", lambda: (f := facts(lab)) is not None and (f.lease_left or 0) > 1, 5)
+    told(lab, "the lease", lambda f: (f.lease_left or 0) > 1)
     lab.signal_agent(signal.SIGKILL)
     wait_until("a dead agent's facts go", lambda: facts(lab) is None, 14)
 
