@@ -23,9 +23,9 @@ from hactl.decide.recovery import RecoveryMemory, decide_recovery
 from hactl.errors import Unreachable
 from hactl.metrics.instruments import Instruments
 from hactl.spec.model import ClusterSpec
+from hactl.view.cluster import ClusterView
 from hactl.view.control import ControlView, Dcs
 from hactl.view.keys import Keys
-from hactl.view.model import ClusterView
 from hactl.wiring_controller import ControllerPorts
 
 NOBODY = "this command"  # where no controller is active

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs, FenceIntent
 from hactl.view.control_text import parse_incident
-from hactl.view.model import ClusterView, Unknown
+from hactl.view.model import Unknown
 
 
 def _dcs(view: ClusterView) -> Dcs | None:

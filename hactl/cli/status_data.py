@@ -14,7 +14,8 @@ from hactl.decide.health import Verdict
 from hactl.decide.health_archive import can_serve
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
-from hactl.view.model import LEVELS, ArchiveView, ClusterView, Probe, State, Unknown
+from hactl.view.cluster import ClusterView
+from hactl.view.model import LEVELS, ArchiveView, Probe, State, Unknown
 
 VERSION = 1
 _ANSWER = {State.OK: True, State.FAILED: False, State.UNKNOWN: None}

@@ -26,10 +26,11 @@ from hactl.metrics.snapshot import Board, Snapshot, Totals
 from hactl.observe.gather import gather
 from hactl.ports import Clock, Ports
 from hactl.spec.model import ClusterSpec
+from hactl.view.cluster import ClusterView
 from hactl.view.control import ControlView, Dcs
 from hactl.view.control_text import parse_incident
 from hactl.view.incident import Incident
-from hactl.view.model import ClusterView, Unknown
+from hactl.view.model import Unknown
 
 EVERY: Final = 1.0
 VIEW_EVERY: Final = 2.0

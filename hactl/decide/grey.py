@@ -14,9 +14,10 @@ from hactl.decide.budgets import MISSES, limit
 from hactl.decide.pacing import Pulses, Seen, again, hands_off, used_up
 from hactl.decide.plan import GiveOrder, Plan, Step, Veto, alarm
 from hactl.spec.model import ClusterSpec
+from hactl.view.cluster import ClusterView
 from hactl.view.control import AgentFacts, ControlView, Dcs, Mode
 from hactl.view.incident import Phase
-from hactl.view.model import ClusterView, PatroniSelf, State, Unknown
+from hactl.view.model import PatroniSelf, State, Unknown
 
 LOOKS: Final = 3  # in a row, one each second
 ORDER_WITHIN: Final = 5.0  # a stop that takes longer hangs in the kernel, as on a dead disk

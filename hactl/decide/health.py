@@ -10,7 +10,8 @@ from hactl.decide import health_archive, health_control, health_database, health
 from hactl.decide.codes import Finding, Severity, finding
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
-from hactl.view.model import ClusterView, State, Unknown
+from hactl.view.cluster import ClusterView
+from hactl.view.model import State, Unknown
 
 
 class Health(enum.StrEnum):

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from hactl.decide.codes import Finding, finding
 from hactl.spec.model import ClusterSpec
-from hactl.view.model import ArchiveView, ClusterView, State, Unknown
+from hactl.view.cluster import ClusterView
+from hactl.view.model import ArchiveView, State, Unknown
 
 _CODE_OF_LEVEL = {
     "L0": "ARCHIVE_NODE_DOWN",

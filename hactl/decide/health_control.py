@@ -9,10 +9,11 @@ from hactl.decide.codes import Finding, finding
 from hactl.decide.limits import POWER_TRIES
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
+from hactl.view.cluster import ClusterView
 from hactl.view.control import AgentFacts, Dcs, Heartbeat, Mode
 from hactl.view.control_text import parse_incident
 from hactl.view.incident import Phase
-from hactl.view.model import NOT_ASKED, ClusterView, NodeFacts, State, Unknown
+from hactl.view.model import NOT_ASKED, NodeFacts, State, Unknown
 
 DOWN = frozenset({"failed", "inactive"})  # systemd's words
 MIN_FREE = 0.15  # of a disk; below it PostgreSQL's WAL of one lost standby may not fit

@@ -8,7 +8,8 @@ from hactl.decide.codes import Finding, finding
 from hactl.spec.model import ClusterSpec
 from hactl.units import Bytes
 from hactl.view import derive
-from hactl.view.model import ClusterView, DbRole, State, Unknown
+from hactl.view.cluster import ClusterView
+from hactl.view.model import DbRole, State, Unknown
 
 # Patroni's own limit for a candidate is 1 MiB; one full WAL segment is normal while a bulk load runs.
 MAX_LAG = Bytes.mib(16)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from hactl.decide.codes import Finding, finding
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
-from hactl.view.model import ClusterView, Unknown
+from hactl.view.cluster import ClusterView
+from hactl.view.model import Unknown
 
 
 def quorum(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:

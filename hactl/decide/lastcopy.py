@@ -6,8 +6,9 @@ from typing import Final
 
 from hactl.decide.plan import Veto
 from hactl.spec.model import ClusterSpec
+from hactl.view.cluster import ClusterView
 from hactl.view.control import AgentFacts, Dcs
-from hactl.view.model import ClusterView, DbRole, PatroniSelf, Unknown
+from hactl.view.model import DbRole, PatroniSelf, Unknown
 
 # Below this nothing is started that writes much: a rewind or a copy would fill the disk for good.
 MIN_FREE: Final = 0.08

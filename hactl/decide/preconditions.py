@@ -8,7 +8,8 @@ from hactl.decide.codes import Finding, finding
 from hactl.decide.health import Verdict, judge, nothing_answers, verdict
 from hactl.decide.health_control import MIN_FREE
 from hactl.spec.model import ClusterSpec, Role
-from hactl.view.model import CertState, ClusterView, NodeFacts, Unknown
+from hactl.view.cluster import ClusterView
+from hactl.view.model import CertState, NodeFacts, Unknown
 
 MAX_SKEW = 1.0  # seconds; etcd's own warning level
 _NOT_RUNNING = frozenset({"inactive", "failed", "not-found", "unknown"})

@@ -14,9 +14,10 @@ from hactl.decide.budgets import REINIT, REJOIN, limit
 from hactl.decide.pacing import Pulses, Seen, again, hands_off, used_up
 from hactl.decide.plan import GiveOrder, Plan, Reinitialize, Step, Veto, alarm
 from hactl.spec.model import ClusterSpec
+from hactl.view.cluster import ClusterView
 from hactl.view.control import AgentFacts, Dcs
 from hactl.view.incident import Phase
-from hactl.view.model import ClusterView, DbRole, PatroniSelf, Unknown
+from hactl.view.model import DbRole, PatroniSelf, Unknown
 
 PATRONI: Final = "patroni.service"
 # The agent that would have to restart itself cannot; keepalived is looked at more closely (decide/grey.py).

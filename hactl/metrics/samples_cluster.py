@@ -8,8 +8,9 @@ from hactl.decide.health_archive import can_serve
 from hactl.metrics.seen import Row, Seen
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
+from hactl.view.cluster import ClusterView
 from hactl.view.derive import Member
-from hactl.view.model import ClusterView, DbRole, Probe, State, Unknown
+from hactl.view.model import DbRole, Probe, State, Unknown
 
 
 def samples(spec: ClusterSpec, seen: Seen) -> Iterator[Row]:

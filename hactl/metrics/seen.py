@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from hactl.metrics.snapshot import Snapshot
+from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs, Heartbeat
-from hactl.view.model import ClusterView
 
 Row = tuple[str, tuple[str, ...], float]  # a metric's name, its labels' values, the value
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from hactl.decide.codes import Finding
+from hactl.view.cluster import ClusterView
 from hactl.view.control import ControlView
 from hactl.view.incident import Incident
-from hactl.view.model import ClusterView
 
 
 @dataclass(frozen=True)

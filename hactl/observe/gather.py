@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 from hactl.observe.race import Pending, Race
 from hactl.ports import Archive, Etcd, Patroni, Ports
+from hactl.view.cluster import ClusterView, EtcdView
 from hactl.view.control import Dcs
 from hactl.view.model import (
     NOT_ASKED,
     ArchiveView,
     CertView,
-    ClusterView,
     EtcdMember,
     EtcdStatus,
-    EtcdView,
     PatroniCluster,
     PatroniSelf,
     PatroniView,

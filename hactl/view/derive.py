@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hactl.units import Bytes
+from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs
 from hactl.view.model import (
     ClusterMember,
-    ClusterView,
     DbRole,
     EtcdMember,
     EtcdStatus,

@@ -1,19 +1,12 @@
-"""What was observed. Three values everywhere: "could not look" is never "no".
-
-A view is one moment: everything in it was asked for at the same time and came back within the same deadline.
-"""
+"""What was observed. Three values everywhere: "could not look" is never "no"."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from hactl.units import Bytes, Lsn
-
-if TYPE_CHECKING:  # control.py is built on this module
-    from hactl.view.control import Dcs, Heartbeat
 
 
 @dataclass(frozen=True)
@@ -132,18 +125,6 @@ class EtcdMember:
     learner: bool = False
 
 
-@dataclass(frozen=True)
-class EtcdView:
-    """One endpoint, each question asked separately: a member without quorum still answers for itself.
-
-    `keys`: Patroni's and hactl's, as one linearizable read saw them.
-    """
-
-    status: EtcdStatus | Unknown
-    members: tuple[EtcdMember, ...] | Unknown
-    keys: Dcs | Unknown
-
-
 LEVELS = ("L0", "L1", "L2", "L3", "L4")
 
 
@@ -204,23 +185,3 @@ class CertView:
     use: str
     state: CertState
     why: str = ""
-
-
-@dataclass(frozen=True)
-class ClusterView:
-    """One gathering. `at` is Unix time, `took` seconds. `facts` and `certificates` are the doctor's.
-
-    `control`: hactl's and Patroni's keys in etcd. `heartbeat`: known to the active controller only.
-    """
-
-    at: float
-    took: float
-    nodes: Mapping[str, Probe]
-    patroni: Mapping[str, PatroniView]
-    etcd: Mapping[str, EtcdView]
-    archives: Mapping[str, ArchiveView]
-    vips: Mapping[str, VipView]
-    facts: Mapping[str, NodeFacts | Unknown] = field(default_factory=dict)
-    certificates: tuple[CertView, ...] | Unknown = ()
-    control: Dcs | Unknown = NOT_ASKED
-    heartbeat: Heartbeat | Unknown = NOT_ASKED

@@ -13,7 +13,8 @@ from hactl.decide.health import Verdict, judge
 from hactl.observe.gather import WITHIN, gather
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
-from hactl.view.model import ClusterView, DbRole
+from hactl.view.cluster import ClusterView
+from hactl.view.model import DbRole
 from tests.support.servers import (
     EtcdCluster,
     Loopback,

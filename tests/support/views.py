@@ -14,18 +14,17 @@ from typing import Any
 from hactl.spec.load import load
 from hactl.spec.model import ClusterSpec
 from hactl.units import Bytes, Lsn
+from hactl.view.cluster import ClusterView, EtcdView
 from hactl.view.control import AgentFacts, Dcs, Leader, Mode, PatroniKeys
 from hactl.view.model import (
     ArchiveView,
     CertState,
     CertView,
     ClusterMember,
-    ClusterView,
     DbRole,
     Disk,
     EtcdMember,
     EtcdStatus,
-    EtcdView,
     NodeFacts,
     PatroniCluster,
     PatroniSelf,

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hactl.decide.lastcopy import may_be_replaced, may_join
 from hactl.decide.plan import GiveOrder, Plan, Reinitialize
 from hactl.decide.recovery import RecoveryMemory, decide_recovery
+from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs, PeerLook, PostgresLocal
 from hactl.view.incident import Phase
-from hactl.view.model import ClusterView, DbRole, PatroniSelf, Probe, State, Unknown
+from hactl.view.model import DbRole, PatroniSelf, Probe, State, Unknown
 from tests.support.keysview import (
     KeysChange,
     after_keys,

@@ -12,17 +12,16 @@ from hactl.decide.codes import Severity
 from hactl.decide.health import Health, judge
 from hactl.decide.preconditions import examine
 from hactl.units import Bytes, Lsn
+from hactl.view.cluster import ClusterView, EtcdView
 from hactl.view.model import (
     ArchiveView,
     CertState,
     CertView,
     ClusterMember,
-    ClusterView,
     DbRole,
     Disk,
     EtcdMember,
     EtcdStatus,
-    EtcdView,
     NodeFacts,
     PatroniCluster,
     PatroniSelf,

@@ -12,7 +12,7 @@ from hactl.cli import doctor, status
 from hactl.cli.app import main
 from hactl.cli.status_data import document
 from hactl.decide.health import judge
-from hactl.view.model import ClusterView
+from hactl.view.cluster import ClusterView
 from tests.support.views import SAMPLE, after, demo_spec, healthy, host_lost, vip
 
 LOST = after(host_lost("db1"), vip("database", None))

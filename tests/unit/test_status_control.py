@@ -13,9 +13,10 @@ from hactl.cli.status_data import document
 from hactl.cli.status_table import screen
 from hactl.decide.health import judge
 from hactl.observe.gather import gather
+from hactl.view.cluster import ClusterView
 from hactl.view.control import Mode
 from hactl.view.control_text import incident_text
-from hactl.view.model import ClusterView, Probe, State, Unknown
+from hactl.view.model import Probe, State, Unknown
 from tests.fakes.ports import FakeEtcd, healthy_ports
 from tests.support.snapshots import failover, fence
 from tests.support.views import after, agent, demo_spec, healthy, keys, look
