@@ -19,6 +19,7 @@ class AgentNotes:
 
     def __init__(self, run: Path, state: Path) -> None:
         self._track, self._lease, self._ready = run / "track", run / "lease", run / "ready"
+        self._handover = run / "handover"
         self._open = (state / "open", run / "open")  # the second where the disk took none
         self._fenced, self._lock = state / "fenced", run / "agent.lock"
         self._held: int | None = None
@@ -56,6 +57,9 @@ class AgentNotes:
             return float(read_file(self._lease) or 0)
         except ValueError:
             return 0.0
+
+    def leaving(self, until: float) -> None:
+        replace_file(self._handover, f"{until:.2f}\n")
 
     def opened(self) -> bool:
         return any(file.exists() for file in self._open)

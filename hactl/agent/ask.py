@@ -26,11 +26,12 @@ class Transaction:
 
 @dataclass(frozen=True)
 class Heard:
-    """`mode`: what etcd believes of this node; None: nothing."""
+    """`mode`: what etcd believes of this node; None: nothing. `leaving`: a switchover away is asked for."""
 
     answer: Answer
     asked: Asked
     mode: str | None
+    leaving: bool = False
 
 
 def lease_transaction(keys: Keys, me: str, alive: str, *, say_leased: bool) -> Transaction:
@@ -45,8 +46,8 @@ def lease_transaction(keys: Keys, me: str, alive: str, *, say_leased: bool) -> T
 
 
 def _reads(keys: Keys, me: str) -> tuple[Get, ...]:
-    names = (keys.leader, keys.fence(me), keys.prime(me), keys.order(me), keys.done(me), keys.mode(me))
-    return tuple(Get(name) for name in names)
+    asked = (keys.leader, keys.fence(me), keys.prime(me), keys.order(me), keys.done(me))
+    return tuple(Get(name) for name in (*asked, keys.mode(me), keys.switchover))
 
 
 def order_reads(keys: Keys, me: str) -> tuple[Get, ...]:
@@ -60,15 +61,22 @@ def alive_text(boot: str, seq: int) -> str:
 
 def heard(reply: TxnReply, sent: float) -> Heard:
     """Raises ValueError: not the answer to such a transaction."""
-    if len(reply.results) < 6:
+    if len(reply.results) < 7:
         raise ValueError("the transaction's answer has too few results")
-    leader, fence, prime, order, done, mode = (_first(found) for found in reply.results[:6])
+    leader, fence, prime, order, done, mode, switchover = (_first(found) for found in reply.results[:7])
     intent = None if fence is None else Intent(_epoch(fence), fence.value)
     return Heard(
         Answer(sent, reply.succeeded, "" if leader is None else leader.value, fenced=intent is not None),
         Asked(intent, _refusal(prime), _act(order), _text(_fields(done), "id")),
         None if mode is None else mode.value,
+        leaving=reply.succeeded and leader is not None and _away_from(leader.value, switchover),
     )
+
+
+def _away_from(me: str, switchover: Pair | None) -> bool:
+    """One for later stays in etcd until its time has come: it says nothing yet."""
+    fields = _fields(switchover)
+    return _text(fields, "leader") == me and not fields.get("scheduled_at")
 
 
 def orders(ranges: tuple[tuple[Pair, ...], ...]) -> Asked:

@@ -108,7 +108,7 @@ def _agent(
     keys = me.keys
     mine = [keys.order(me.node)]
     if isinstance(loop, LeaseLoop):
-        mine += [keys.leader, keys.fence(me.node), keys.prime(me.node)]
+        mine += [keys.leader, keys.fence(me.node), keys.prime(me.node), keys.switchover]
 
     def start(stop: threading.Event) -> None:
         hands.start(stop)

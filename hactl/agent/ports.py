@@ -57,6 +57,9 @@ class Notes(Protocol):
     def last_word(self) -> float:
         """What the lease file says; 0.0 without one."""
 
+    def leaving(self, until: float) -> None:
+        """Patroni may be told to stop PostgreSQL until then (CLOCK_BOOTTIME), because of a switchover."""
+
     def opened(self) -> bool: ...
 
     def forget_open(self) -> None: ...

@@ -201,7 +201,8 @@ def _postgresql(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> dict[st
         "basebackup": {"checkpoint": "fast"},  # patronictl reinit --from-leader takes this one
         "recovery_conf": {},
         "pre_promote": "",
-        "before_stop": "",
+        # Patroni looks once a second whether PostgreSQL has stopped: in a switchover this one waits for it.
+        "before_stop": str(layout.LIB / "before-stop"),
     }
 
 

@@ -20,9 +20,12 @@ LEDGER_COPY = 4 * 1024**3  # bytes of divergent WAL that are copied aside at mos
 LEDGER_SPARE = 0.10  # of the disk is left free by it
 COPY_SPARE = 0.15  # of the disk is left free beside two copies of the database; below it the old one goes
 
+SWITCHOVER_WAIT = 2.0  # seconds for a clean shutdown; then Patroni goes on as it does without us
+
 # What Patroni and systemd run besides PostgreSQL's own programs, and the numbers that each goes by.
 PROGRAMS: Mapping[str, Mapping[str, float]] = {
     "stop-leftover": {},
+    "before-stop": {"wait": SWITCHOVER_WAIT},
     "ledger": {"copy_limit": LEDGER_COPY, "spare": LEDGER_SPARE},
     "pg-rewind": {},
     "clone": {"spare": COPY_SPARE},
@@ -92,6 +95,7 @@ def _scripts(spec: ClusterSpec, node: str, head: str) -> Iterator[RenderedFile]:
     version = spec.database.version
     values = {
         "header": head, "node": node, "lib": layout.LIB, "ledger": layout.LEDGER,
+        "handover": layout.HANDOVER_FILE,
         "pg_bin": layout.pg_bin(version), "pg_data": layout.pg_data(version), "within": LEDGER_WITHIN,
     }  # fmt: skip
     for name, more in PROGRAMS.items():

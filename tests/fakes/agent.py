@@ -103,6 +103,7 @@ class FakeNotes:
     open: bool = False
     fence_noted: bool = False
     broken: bool = False
+    left: float = 0.0
     log: list[str] = field(default_factory=list)
 
     def _write(self) -> None:
@@ -123,6 +124,10 @@ class FakeNotes:
 
     def last_word(self) -> float:
         return self.until
+
+    def leaving(self, until: float) -> None:
+        self._write()
+        self.left = until
 
     def opened(self) -> bool:
         return self.open

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hactl.agent.lease import APPLY_WITHIN, Primary
-from hactl.agent.loop import GIVE_UP, Me, PlainLoop
+from hactl.agent.loop import GIVE_UP, LEAVING_FOR, Me, PlainLoop
 from hactl.errors import StepFailed
 from tests.support.agent_world import KEYS, L, World
 
@@ -38,6 +38,23 @@ def test_who_does_not_lead_is_shut_and_its_check_is_ready_for_the_day_it_leads(w
     assert not world.lease.passes()
     assert not world.notes.may
     assert world.notes.until == pytest.approx(world.clocks.now + L, abs=0.1)
+
+
+def test_a_switchover_away_from_here_is_noted_for_as_long_as_it_stands(holder: World) -> None:
+    holder.etcd.put(KEYS.switchover, json.dumps({"leader": "db1", "member": "db2"}))
+    holder.round()
+    assert holder.notes.left == pytest.approx(holder.clocks.now + LEAVING_FOR, abs=0.1)
+    seen = holder.notes.left
+    holder.etcd.put(KEYS.switchover, json.dumps({"leader": "db2"}))
+    holder.round()
+    assert holder.notes.left == seen, "what is over is not said again"
+
+
+def test_a_switchover_that_cannot_be_noted_is_only_slower(holder: World) -> None:
+    holder.etcd.put(KEYS.switchover, json.dumps({"leader": "db1", "member": "db2"}))
+    holder.notes.broken = True
+    holder.round()
+    assert holder.lease.passes()
 
 
 def test_the_packet_filter_shuts_before_keepalived_is_told(holder: World) -> None:

@@ -101,10 +101,10 @@ def pair(key: str, value: str) -> tuple[Pair, ...]:
     return (Pair(key, value, 5, 5, 1),)
 
 
-def reply(**values: str) -> TxnReply:
-    names = ("leader", "fence", "prime", "order", "done", "mode")
+def reply(*, succeeded: bool = False, **values: str) -> TxnReply:
+    names = ("leader", "fence", "prime", "order", "done", "mode", "switchover")
     found = tuple(pair(n, values[n]) if n in values else () for n in names)
-    return TxnReply(False, 9, (*found, (), ()))
+    return TxnReply(succeeded, 9, (*found, (), ()))
 
 
 def test_the_transaction_compares_leader_and_intent_and_touches_alive_only_then() -> None:
@@ -122,6 +122,7 @@ def test_both_branches_read_the_same_and_say_leased_when_etcd_has_another_word()
     deal = ask.lease_transaction(KEYS, "db1", "x", say_leased=True)
     assert deal.then[: len(deal.otherwise)] == deal.otherwise
     assert deal.otherwise[-1].key == "/hactl/demo/mode/db1"
+    assert KEYS.switchover in [op.key for op in deal.otherwise]
 
 
 def test_a_full_answer() -> None:
@@ -139,6 +140,26 @@ def test_a_full_answer() -> None:
     assert found.answer.fenced
     assert found.asked == Asked(INTENT, REFUSAL, ACT, "a0")
     assert found.mode == "open"
+
+
+@pytest.mark.parametrize(
+    ("switchover", "leads", "leaving"),
+    [
+        ('{"leader":"db1","member":"db2"}', True, True),
+        ('{"leader":"db1"}', True, True),
+        ('{"leader":"db1","member":"db2"}', False, False),
+        ('{"leader":"db2","member":"db1"}', True, False),
+        ('{"member":"db2"}', True, False),
+        ('{"leader":"db1","scheduled_at":"2026-11-23T01:00:00+00:00"}', True, False),
+        ("{", True, False),
+    ],
+)
+def test_a_switchover_away_from_here_is_one_for_now_and_from_who_leads(
+    switchover: str,
+    leads: bool,  # noqa: FBT001 - a table's column
+    leaving: bool,  # noqa: FBT001
+) -> None:
+    assert ask.heard(reply(succeeded=leads, leader="db1", switchover=switchover), 1.0).leaving is leaving
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "7", "[" * 100_000, '{"epoch":"x"}'])
@@ -165,5 +186,5 @@ def test_orders_of_a_node_without_a_database() -> None:
 @pytest.mark.parametrize("address", HOSTILE)
 def test_what_is_no_other_machines_address_refuses_nothing(address: str) -> None:
     prime = Pair(KEYS.prime("db1"), json.dumps({"epoch": 7, "reject": address}), 1, 1, 1)
-    reply = TxnReply(True, 9, ((), (), (prime,), (), (), ()))
+    reply = TxnReply(True, 9, ((), (), (prime,), (), (), (), ()))
     assert ask.heard(reply, 0.0).asked.refusal is None
