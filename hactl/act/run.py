@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
+from hactl.act import archive, orders, power, takeover
 from hactl.act import incident as incidents
-from hactl.act import orders, power, takeover
 from hactl.act.hands import Done, Hands
 from hactl.decide.plan import (
     Action,
     CloseIncident,
+    DrainArchive,
     GiveOrder,
     Mark,
     MoveEtcdLeader,
@@ -27,6 +28,7 @@ from hactl.decide.plan import (
     ReleaseLeader,
     RunFenceAgent,
     Step,
+    UndrainArchive,
     Withdraw,
     YieldControl,
 )
@@ -136,6 +138,10 @@ def _act(action: Action, hands: Hands) -> Done:  # noqa: C901, PLR0911, PLR0912 
             return orders.reinitialize(action, hands)
         case MoveEtcdLeader():
             return orders.move_etcd_leader(action, hands)
+        case DrainArchive():
+            return archive.drain(action, hands)
+        case UndrainArchive():
+            return archive.undrain(action, hands)
         case YieldControl():
             return orders.yield_control(action, hands)
         case _:

@@ -8,6 +8,8 @@ from typing import Final
 MISSES: Final = 3  # commits by new connections that failed in a row
 REJOIN: Final = "rejoin"
 REINIT: Final = "reinit"
+DRAIN: Final = "drain"
+REDEPLOY: Final = "redeploy"
 
 # Acts within an hour for one node, by rung; etcd's leases count, so no restart of a controller forgets them.
 BUDGET: Final[Mapping[str, int]] = {
@@ -17,6 +19,8 @@ BUDGET: Final[Mapping[str, int]] = {
     "start": 3,
     "restart": 3,
     "stop-postgres": 2,
+    DRAIN: 3,
+    REDEPLOY: 1,
 }
 
 

@@ -123,6 +123,24 @@ class MoveEtcdLeader:
 
 
 @dataclass(frozen=True)
+class DrainArchive:
+    """Keep an archive node out of the archive VIP. `takers` shall take over: none of them may be drained."""
+
+    node: str
+    why: str
+    takers: tuple[str, ...]
+    rung: str = "drain"
+
+
+@dataclass(frozen=True)
+class UndrainArchive:
+    """Let in again what DrainArchive kept out; nobody else's drain."""
+
+    node: str
+    why: str
+
+
+@dataclass(frozen=True)
 class YieldControl:
     """Hand the controller's lease to another controller."""
 
@@ -142,6 +160,8 @@ Action = (
     | GiveOrder
     | Reinitialize
     | MoveEtcdLeader
+    | DrainArchive
+    | UndrainArchive
     | YieldControl
 )
 
