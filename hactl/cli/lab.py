@@ -122,6 +122,7 @@ def fault_command(name: str | None, lasting: str | None, kind: str, node: str, w
     \b
     power-off power-on isolate join freeze thaw     the whole machine
     crash-postgres freeze-postgres                  the postmaster
+    stall-disk, fill-disk NODE [PERCENT]            a database node's data disk
     kill-X lose-X freeze-X                          X: patroni etcd keepalived agent controller
     stop-hactl (NODE or all)                        agent and controller, also after a boot
     cut NODE OTHER, one-way NODE OTHER, loss NODE PERCENT

@@ -1,12 +1,14 @@
-"""A machine's disk before its first boot: who it is, its host key, and who may log in."""
+"""A machine's disks before its first boot: who it is, its host key, who may log in; where its data go."""
 
 from __future__ import annotations
 
 import shutil
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from hactl.adapters.command import run
+from hactl.lab import datadisk
 from hactl.lab.folder import MachineFolder, replace
 
 HOST_KEY = Path("etc/ssh/ssh_host_ed25519_key")
@@ -21,8 +23,19 @@ _FOLDERS = (
 )
 
 
-def prepare(folder: MachineFolder, name: str, hosts: str, authorized_key: str, ssh_port: int) -> None:
-    """Make the disk if there is none. It appears whole or not at all, whenever `lab up` is killed."""
+@dataclass(frozen=True)
+class Contents:
+    """What a new disk says. `data_owner`: user and group id of a data disk's root; None: no such disk."""
+
+    name: str
+    hosts: str
+    authorized_key: str
+    ssh_port: int
+    data_owner: tuple[int, int] | None = None
+
+
+def prepare(folder: MachineFolder, contents: Contents) -> None:
+    """Make the disks if there are none. They appear whole or not at all, whenever `lab up` is killed."""
     for path in (folder.path, folder.work, folder.root):
         path.mkdir(mode=0o755, parents=True, exist_ok=True)
     if folder.upper.is_dir():
@@ -33,16 +46,16 @@ def prepare(folder: MachineFolder, name: str, hosts: str, authorized_key: str, s
     for inside, mode in _FOLDERS:
         (new / inside).mkdir()
         (new / inside).chmod(mode)
-    replace(new / "etc/hostname", f"{name}\n")
-    replace(new / "etc/hosts", hosts)
+    replace(new / "etc/hostname", f"{contents.name}\n")
+    replace(new / "etc/hosts", contents.hosts)
     # With an id of its own the machine does not take this for a first boot, which would preset its services.
     replace(new / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
-    replace(new / "root/.ssh/authorized_keys", authorized_key, 0o600)
-    replace(new / "etc/ssh/sshd_config.d/hactl-lab-port.conf", f"Port {ssh_port}\n")
-    run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"root@{name}", "-f", str(new / HOST_KEY)],
-        within=20,
-    )
+    replace(new / "root/.ssh/authorized_keys", contents.authorized_key, 0o600)
+    replace(new / "etc/ssh/sshd_config.d/hactl-lab-port.conf", f"Port {contents.ssh_port}\n")
+    words = ["-q", "-t", "ed25519", "-N", "", "-C", f"root@{contents.name}", "-f", str(new / HOST_KEY)]
+    run(["ssh-keygen", *words], within=20)
+    if contents.data_owner and not folder.data.exists():
+        datadisk.make(folder.data, contents.data_owner)
     new.rename(folder.upper)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from hactl.adapters.command import run
 from hactl.errors import StepFailed
-from hactl.lab import folder, image, machine, netns, network, preflight, scope
+from hactl.lab import datadisk, folder, image, machine, netns, network, preflight, scope
 from hactl.lab.lock import held
 from hactl.lab.topology import prefix
 
@@ -47,8 +47,13 @@ def leftovers(name: str) -> list[str]:
     found += [f"network namespace {n}" for n in netns.names(begin)]
     found += [f"mount {m}" for m in mounts_below(place.path)]
     found += [f"file {f}" for f in preflight.left_folders(name)]
+    found += [f"loop device of {f}" for f in data_disks(place.path) if datadisk.devices(f)]
     found += [f"nspawn folder {n}" for n in machine.runtime_names(begin)]
     return found + ([f"folder {place.path}"] if place.path.exists() else [])
+
+
+def data_disks(path: Path) -> list[Path]:
+    return sorted(path.glob("machines/*/data.img"))
 
 
 def mounts_below(path: Path) -> list[str]:
@@ -82,11 +87,14 @@ def _sweep(name: str) -> None:
     # First the switch and with it all cables: no machine is heard saying good-bye.
     # Then the BMCs, or one of them boots its machine again.
     network.remove_namespace(begin + "switch")
+    place = folder.folder_of(name)
     for one in sorted(where.names(begin), key=lambda n: not n.startswith(f"{begin}bmc-")):
-        where.remove(one)
+        machine.extinguish(where, one, place.machine(one.removeprefix(begin)))
+    for disk in data_disks(place.path):
+        datadisk.let_go(disk)
     for space in netns.names(begin):
         network.remove_namespace(space)
-    for point in mounts_below(folder.folder_of(name).path):
+    for point in mounts_below(place.path):
         run(["umount", "--lazy", point], within=20)
     for one in machine.runtime_names(begin):
         machine.clear_runtime(one)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hactl.errors import UsageError
-from hactl.lab import faults_network, faults_process
+from hactl.lab import faults_disk, faults_network, faults_process
 from hactl.lab.faults_process import PROGRAMS
 from hactl.lab.lab import Lab
 
@@ -26,11 +26,12 @@ class Fault:
 
 @dataclass(frozen=True)
 class FaultWith:
-    """A fault that needs one word more: `word` says what it is."""
+    """A fault that needs one word more: `word` says what it is, `usual` what it is if it is not said."""
 
     word: str
     inject: ActWith
     heal: ActWith
+    usual: str = ""
 
     def of(self, word: str) -> Fault:
         return Fault(
@@ -59,6 +60,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "freeze": Fault(Lab.freeze, Lab.thaw),  # stop every process, as a hung hypervisor does
     "thaw": Fault(Lab.thaw, None),  # let them go on
     "crash-postgres": Fault(Lab.crash_postgres, None),  # kill the postmaster
+    "stall-disk": Fault(faults_disk.stall, faults_disk.release),  # PostgreSQL's: what is written waits
     "freeze-postgres": Fault(faults_process.freeze_postgres, faults_process.thaw_postgres),
     **dict(_of_programs()),
     "stop-hactl": Fault(
@@ -69,15 +71,16 @@ FAULTS_WITH: Final[dict[str, FaultWith]] = {
     "cut": FaultWith("the other node", faults_network.cut, faults_network.join),
     "one-way": FaultWith("the node that is not reached", faults_network.one_way, faults_network.both_ways),
     "loss": FaultWith("percent", faults_network.lose, faults_network.keep),
+    "fill-disk": FaultWith("percent in use", faults_disk.fill, faults_disk.empty, faults_disk.FULL),
 }
 
 
 def fault(kind: str, word: str = "") -> Fault:
     """Raises UsageError for a kind that there is not, or without the word it needs."""
     if needing := FAULTS_WITH.get(kind):
-        if not word:
+        if not (word or needing.usual):
             raise UsageError(f"{kind} needs one word more: {needing.word}")
-        return needing.of(word)
+        return needing.of(word or needing.usual)
     if kind not in FAULTS:
         raise UsageError(f"no fault {kind!r}", hint=f"one of: {', '.join([*FAULTS, *FAULTS_WITH])}")
     if word:
@@ -100,6 +103,7 @@ def injected(lab: Lab, kind: str, node: str, word: str = "") -> Iterator[None]:
 def heal(lab: Lab) -> list[str]:
     """Undo every fault of a lab. What was done to machines and cables, as sentences."""
     undone = [f"{name} undone" for name in faults_network.heal(lab)]
-    done = undone + lab.heal()
+    stalled = faults_disk.release_all(lab)  # before anything is asked of a machine that may wait for its disk
+    done = undone + stalled + lab.heal() + faults_disk.empty_all(lab)
     faults_process.heal(lab)
     return done

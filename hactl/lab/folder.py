@@ -19,7 +19,10 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 @dataclass(frozen=True)
 class MachineFolder:
-    """`upper` is the disk, laid over the image at `root` in a mount namespace that dies with the machine."""
+    """`upper` is the disk, laid over the image at `root` in a mount namespace that dies with the machine.
+
+    `data`: a database machine's second disk; absent where there is none, or the lab is an older hactl's.
+    """
 
     path: Path
 
@@ -34,6 +37,10 @@ class MachineFolder:
     @property
     def root(self) -> Path:
         return self.path / "root"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data.img"
 
     @property
     def log(self) -> Path:

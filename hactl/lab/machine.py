@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from hactl.adapters.command import BASE_ENV, Result, run
 from hactl.errors import Refused, Unreachable
-from hactl.lab import netns, network, scope
-from hactl.lab.folder import LabFolder
+from hactl.lab import datadisk, netns, network, scope
+from hactl.lab.folder import LabFolder, MachineFolder
 from hactl.lab.lock import held
 from hactl.lab.topology import Machine
 
@@ -23,10 +25,12 @@ from hactl.lab.topology import Machine
 # $6 what gives that its addresses: systemd-nspawn ends with 133 when the machine asks for a reboot, and like
 # any other it comes up without packet filter and with its own addresses only. $7 the switch, $8 the ports: a
 # machine that was shut down from inside must not go on answering for its addresses, so its cables go with it.
+# $9 its data disk's file, empty for none, ${10} where that goes, ${11} the Python that mounts it.
 _RUN: Final = """
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4" || exit 1
+[ -z "$9" ] || "${11}" -P -m hactl.lab.datadisk "$9" "${10}" || exit 1
 netns=$5 addresses=$6 switch=$7 ports=$8
-shift 8
+shift 11
 while "$@"; [ $? = 133 ]; do
     nsenter --net="/run/netns/$netns" nft flush ruleset
     printf '%s' "$addresses" | ip -n "$netns" -batch -
@@ -69,6 +73,7 @@ class LabMachine:
         with held(self.folder.machine(self.name).path, f"machine {self.name}", wait=30):
             if self.power() is Power.OFF:
                 self._clear()
+                datadisk.let_go(self.folder.machine(self.name).data)
                 network.create(self.machine, self.switch)
                 self.scopes.start(self.machine.scope, self._argv(), self.folder.machine(self.name).log)
 
@@ -85,6 +90,30 @@ class LabMachine:
 
     def thaw(self) -> None:
         scope.freeze(self._running(), frozen=False)
+
+    def stall_disk(self) -> None:
+        """What is written to its data disk waits from now on; who reads goes on. Raises Refused: no disk."""
+        with self._data_disk() as handle:
+            datadisk.freeze(handle)
+
+    def has_data_disk(self) -> bool:
+        """Whether it runs with one."""
+        with datadisk.reached(self._pids(), self.folder.machine(self.name).root) as handle:
+            return handle is not None
+
+    def release_disk(self) -> bool:
+        """Let it go on; whether it was stalled. A machine that is off has nothing that waits."""
+        with datadisk.reached(self._pids(), self.folder.machine(self.name).root) as handle:
+            return handle is not None and datadisk.thaw(handle)
+
+    @contextmanager
+    def _data_disk(self) -> Iterator[int]:
+        root = self.folder.machine(self.name).root
+        with datadisk.reached(scope.processes(self._running()), root) as handle:
+            if handle is None:
+                hint = "only database nodes have one, in labs made since there are data disks"
+                raise Refused(f"{self.name} has no data disk of its own", hint=hint)
+            yield handle
 
     def isolate(self) -> None:
         """Pull its cables out of the switch, the management one too. Its BMC keeps its own."""
@@ -129,8 +158,12 @@ class LabMachine:
             raise Refused(f"{self.name} is off", hint=f"hactl lab fault power-on {self.name}")
         return cgroup
 
+    def _pids(self) -> list[int]:
+        cgroup = self.scopes.cgroup(self.machine.scope)
+        return scope.processes(cgroup) if cgroup else []
+
     def _clear(self) -> None:
-        self.scopes.remove(self.machine.scope)
+        extinguish(self.scopes, self.machine.scope, self.folder.machine(self.name))
         network.destroy(self.machine, self.switch)
         clear_runtime(self.machine.scope)
 
@@ -138,11 +171,13 @@ class LabMachine:
         disk = self.folder.machine(self.name)
         bind = [f"--bind={self.folder.storage}:{self.storage}"] if self.machine.archive else []
         ports = " ".join(c.port for c in self.machine.cables)
+        data = (str(disk.data) if disk.data.exists() else "", f"{disk.root}{datadisk.PLACE}", sys.executable)
         return [
             # Slave: when a namespace in /run/netns is unmounted outside, this copy of it must not hold it.
             "unshare", "--mount", "--propagation", "slave", "--",
             "sh", "-c", _RUN, "run", str(self.image), str(disk.upper), str(disk.work), str(disk.root),
             self.machine.netns, network.reset_text(self.machine.cables), self.switch, ports,
+            *data,
             "env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_SECCOMP=0", "SYSTEMD_NSPAWN_LOCK=0",
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network",
             "systemd-nspawn", "--quiet", "--boot", f"--directory={disk.root}",
@@ -153,6 +188,19 @@ class LabMachine:
             f"--network-namespace-path={netns.RUN / self.machine.netns}", *bind,
             "--link-journal=no", "--resolv-conf=off", "--timezone=off",
         ]  # fmt: skip
+
+
+def extinguish(where: scope.Scopes, name: str, disk: MachineFolder) -> None:
+    """End all that a machine's scope holds, at once, and the scope.
+
+    A process that waits for a stalled disk does not die before the disk goes on; it comes no further then.
+    """
+    if cgroup := where.cgroup(name):
+        with datadisk.reached(scope.processes(cgroup), disk.root) as handle:
+            scope.strike(cgroup)
+            if handle is not None:
+                datadisk.thaw(handle)
+    where.remove(name)
 
 
 def runtime_names(prefix: str) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Final
 
 from hactl.adapters.command import BASE_ENV, run
 from hactl.errors import HactlError, Refused
-from hactl.lab import image, scope
+from hactl.lab import datadisk, image, scope
 from hactl.lab.folder import LABS
 from hactl.lab.topology import prefix
 
@@ -31,6 +31,7 @@ TOOLS: Final = {
     "unshare": "util-linux",
     "setsid": "util-linux",
     "mount": "mount",
+    "mkfs.ext4": "e2fsprogs",
     "apt-config": "apt",
 }
 # Measured: five machines with everything deployed 2.1 GiB, and data grows; the image 0.9, more while built.
@@ -38,6 +39,7 @@ LAB_SPACE: Final = 4 * 1024**3
 IMAGE_SPACE: Final = 2 * 1024**3
 WATCHES: Final = 45  # seven a machine were seen, and some for what is deployed
 _INOTIFY: Final = Path("/proc/sys/fs/inotify/max_user_instances")
+_TRIAL_DISK: Final = 8 * 1024**2  # bytes
 NO_LAB: Final = "-preflight"  # no lab can be called so
 
 # In namespaces that vanish with the shell. Each line that fails says so by its number on standard output.
@@ -115,6 +117,19 @@ def _overlay(lab: str) -> Iterator[str]:
         yield f"no overlay can be mounted on {place}'s file system: {why}"
 
 
+def _data_disk(lab: str) -> Iterator[str]:
+    """A loop device with a file system on it, tried where the machines' disks will be."""
+    with tempfile.TemporaryDirectory(prefix=_trial_prefix(lab), dir=_existing(LABS)) as folder:
+        file, place = Path(folder) / "data.img", Path(folder) / "place"
+        place.mkdir()
+        argv = [sys.executable, "-P", "-m", "hactl.lab.datadisk", str(file), str(place)]
+        try:
+            datadisk.make(file, (0, 0), _TRIAL_DISK)
+            run(["unshare", "--mount", "--propagation", "slave", "--", *argv], within=30)
+        except (HactlError, OSError) as error:
+            yield f"a database machine's disk of its own cannot be made (module loop, device nodes): {error}"
+
+
 def _cgroup(lab: str) -> Iterator[str]:
     """In a scope of the lab's own, so that `lab down` finds it when we are killed here."""
     name = f"{prefix(lab)}trial-{os.getpid()}"
@@ -160,6 +175,7 @@ def _space(*, needs_image: bool) -> Iterator[str]:
 _TRIALS: Final = (
     ({"ip", "nft", "unshare"}, _network),
     ({"mount", "unshare"}, _overlay),
+    ({"mount", "unshare", "mkfs.ext4"}, _data_disk),
     ({"setsid"}, _cgroup),
 )
 

@@ -59,6 +59,10 @@ class Machine:
     def archive(self) -> bool:
         return Role.ARCHIVE in self.node.roles
 
+    @property
+    def database(self) -> bool:
+        return Role.DATABASE in self.node.roles
+
 
 @dataclass(frozen=True)
 class Topology:

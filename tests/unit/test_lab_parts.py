@@ -65,11 +65,24 @@ def test_every_fault_of_the_interface_is_there() -> None:
     whole = {"power-off", "power-on", "isolate", "join", "freeze", "thaw"}
     programs = {"patroni", "etcd", "keepalived", "agent", "controller"}
     parts = {f"{how}-{p}" for how in ("kill", "lose", "freeze") for p in programs}
-    assert set(FAULTS) == {*whole, *parts, "crash-postgres", "freeze-postgres", "stop-hactl"}
-    assert set(FAULTS_WITH) == {"cut", "one-way", "loss"}
+    assert set(FAULTS) == {
+        *whole,
+        *parts,
+        "crash-postgres",
+        "freeze-postgres",
+        "stall-disk",
+        "stop-hactl",
+    }
+    assert set(FAULTS_WITH) == {"cut", "one-way", "loss", "fill-disk"}
 
 
-@pytest.mark.parametrize("kind", FAULTS_WITH)
+def test_a_disk_is_filled_to_the_end_unless_it_is_said_how_far() -> None:
+    """The rest of the words have no usual one."""
+    assert fault("fill-disk").heal
+    assert {kind for kind, f in FAULTS_WITH.items() if f.usual} == {"fill-disk"}
+
+
+@pytest.mark.parametrize("kind", [kind for kind, f in FAULTS_WITH.items() if not f.usual])
 def test_a_fault_that_needs_a_word_says_which(kind: str) -> None:
     with pytest.raises(UsageError, match=FAULTS_WITH[kind].word):
         fault(kind)
