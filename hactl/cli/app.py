@@ -18,6 +18,7 @@ from hactl.errors import HactlError, Unreachable
 # command -> (module, one line of help). Start-up time is a budget: help must not import what it lists.
 COMMANDS: dict[str, tuple[str, str]] = {
     "agent": ("hactl.cli.agent", "What runs on every node: fencing lease, orders, facts."),
+    "archive": ("hactl.cli.archive", "The archive nodes: is each set up well?"),
     "config": (
         "hactl.cli.config",
         "Render the configuration files of all nodes; compare with what is there.",
