@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hactl import layout
 from hactl.adapters import tcp
 from hactl.adapters.agent_notes import AgentNotes
+from hactl.adapters.archive_door import ArchiveDoor
+from hactl.adapters.archive_known import KnownImage
+from hactl.adapters.archive_notes import ArchiveNotes
 from hactl.adapters.canary import FsyncCanary
 from hactl.adapters.clock import SystemClock
+from hactl.adapters.command import Result, run
 from hactl.adapters.etcd_kv import EtcdKvClient
 from hactl.adapters.events import EventLog
 from hactl.adapters.http import HttpsClient
@@ -20,7 +24,7 @@ from hactl.adapters.ledger_files import newest_ledger
 from hactl.adapters.postgres_local import LocalPostgres
 from hactl.adapters.processes import Processes, boot_mark, disk, unit_states
 from hactl.adapters.rootacts import SudoActs
-from hactl.adapters.storage_mark import StorageMark
+from hactl.adapters.storage_eyes import StorageEyes
 from hactl.adapters.systemd_notify import SystemdNotify
 from hactl.adapters.vip import KernelVip
 from hactl.render import acts
@@ -29,6 +33,8 @@ from hactl.spec.model import ClusterSpec
 from hactl.view.keys import Keys
 from hactl.view.model import Disk, Probe
 from hactl.wiring import etcd_kv
+
+CHECK_WITHIN = 25.0  # s: a whole end-to-end check, which has a shorter deadline of its own
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,18 @@ class DatabaseParts:
     patroni: HttpsClient
     peers: Mapping[str, Callable[..., Probe]]
     ledger: Callable[[], Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class ArchiveParts:
+    """Only archive nodes have these. `check` runs a program to its end, whatever its exit code."""
+
+    door: ArchiveDoor
+    eyes: StorageEyes
+    notes: ArchiveNotes
+    vip: KernelVip
+    known: KnownImage
+    check: Callable[[Sequence[str]], Result]
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,7 @@ class AgentParts:
     disks: Callable[[], tuple[Disk, ...]]
     vips: Mapping[str, KernelVip]
     database: DatabaseParts | None
-    storage: StorageMark | None
+    archive: ArchiveParts | None
 
 
 def agent_parts(spec: ClusterSpec, site: Site, node: str) -> AgentParts:
@@ -82,7 +100,7 @@ def agent_parts(spec: ClusterSpec, site: Site, node: str) -> AgentParts:
         disks=functools.partial(_disks, spec, node),
         vips=vips,
         database=_database(spec, site, node, https) if node in spec.databases else None,
-        storage=StorageMark(Path(spec.archive.storage), spec.cluster) if node in spec.archives else None,
+        archive=_archive(spec, node, https) if node in spec.archives else None,
     )
 
 
@@ -102,6 +120,18 @@ def _vips(spec: ClusterSpec, node: str) -> dict[str, KernelVip]:
     held = ((spec.vips.database, spec.databases), (spec.vips.archive, spec.archives))
     mine = (vip for vip, holders in held if node in holders)
     return {str(vip.address.ip): KernelVip(vip.address, vip.interface) for vip in mine}
+
+
+def _archive(spec: ClusterSpec, node: str, https: HttpsClient) -> ArchiveParts:
+    vip = spec.vips.archive
+    return ArchiveParts(
+        door=ArchiveDoor(str(vip.address.ip), str(spec.nodes[node].address), Path(layout.ARCHIVE_RULES)),
+        eyes=StorageEyes(Path(spec.archive.storage), node),
+        notes=ArchiveNotes(Path(layout.RUN), Path(layout.STATE)),
+        vip=KernelVip(vip.address, vip.interface),
+        known=KnownImage(https),
+        check=functools.partial(run, within=CHECK_WITHIN, check=False),
+    )
 
 
 def _database(spec: ClusterSpec, site: Site, node: str, https: HttpsClient) -> DatabaseParts:

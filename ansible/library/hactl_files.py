@@ -232,7 +232,24 @@ def outdated(manifest: str | None, wanted: list[Wanted]) -> list[str]:
     return sorted(path for path in old if path not in kept and os.path.lexists(path))
 
 
-def work(bundle: dict[str, Any], *, check: bool) -> dict[str, Any]:
+def keep(path: str, packed: str, *, check: bool) -> bool:
+    """Root's own copy of the bundle, with which the node puts the files back by itself; whether it is new."""
+    try:
+        if Path(path).read_text(encoding="ascii") == packed:
+            return False
+    except (OSError, ValueError):
+        pass  # none yet, or spoiled
+    if not check:
+        folder, name = os.path.split(path)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=folder)  # 0600
+        with os.fdopen(handle, "w", encoding="ascii") as out:
+            out.write(packed)
+        os.replace(temporary, path)
+    return True
+
+
+def work(bundle: dict[str, Any], *, check: bool, packed: str = "") -> dict[str, Any]:
     """Bring folders and files to what the bundle says; the result is what Ansible reports."""
     folders = ensure_folders(bundle["folders"], check=check)
     pairs = [(wanted, look(wanted.path)) for wanted in (Wanted(**f) for f in bundle["files"])]
@@ -242,8 +259,9 @@ def work(bundle: dict[str, Any], *, check: bool) -> dict[str, Any]:
         install([wanted for wanted, _ in changed])
         for path in stale:
             os.unlink(path)
+    kept = bool(bundle.get("keep")) and keep(bundle["keep"], packed, check=check)
     return {
-        "changed": bool(folders or changed or stale),
+        "changed": bool(folders or changed or stale or kept),
         "folders": folders,
         "written": [wanted.path for wanted, _ in changed],
         "removed": stale,
@@ -256,7 +274,8 @@ def main() -> None:
         argument_spec={"bundle": {"type": "str", "required": True, "no_log": True}}, supports_check_mode=True
     )
     try:
-        result = work(unpack(module.params["bundle"]), check=module.check_mode)
+        packed = module.params["bundle"]
+        result = work(unpack(packed), check=module.check_mode, packed=packed)
     except (Rejected, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

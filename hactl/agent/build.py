@@ -6,9 +6,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from hactl.agent import node_looks, primary
+from hactl.agent import build_archive, node_looks, primary
 from hactl.agent.facts import Looks, Publisher
 from hactl.agent.hands import Body, Hands
 from hactl.agent.holder import Holder
@@ -26,7 +26,7 @@ VIP_EVERY = 0.1  # s: one bind(2), and an incident waits to hear of it
 TAKE_WITHIN = 10.0  # s: open-lease may be at work, which ends by itself
 # A bug in one of these ends the process, and systemd starts it again: half an agent obeys nobody. Others only
 # look: what they no longer see is missing in the facts, and the lease goes on.
-NEEDED = frozenset({"patroni", "fence", "refuse", "order"})
+NEEDED = frozenset({"patroni", "fence", "refuse", "order", "archive", "orthanc"})
 PATRONI_UNIT, KEEPALIVED_UNIT = "patroni.service", "keepalived.service"
 
 
@@ -58,8 +58,21 @@ def build(spec: ClusterSpec, node: str, parts: AgentParts) -> Agent:
             parts.events.say,
         )  # fmt: skip
         plain = PlainLoop(me, parts.kv, hands, parts.clocks, parts.service)
-        return _agent(me, parts, plain, hands, _looks(parts, publish), publish)
+        looks = _looks(parts, publish)
+        if parts.archive is None:
+            return _agent(me, parts, plain, hands, looks, publish)
+        side = build_archive.build(spec.cluster, me, parts, parts.archive, publish)
+        looks = replace(looks, storage=side.keeper.storage, archive=side.keeper.facts)
+        return _both(side.start, _agent(me, parts, plain, hands, looks, publish))
     return _database(me, parts, parts.database, publish)
+
+
+def _both(first: Callable[[threading.Event], None], agent: Agent) -> Agent:
+    def start(stop: threading.Event) -> None:
+        first(stop)
+        agent.start(stop)
+
+    return Agent(agent.loop, start)
 
 
 def _database(me: Me, parts: AgentParts, own: DatabaseParts, publish: Relay) -> Agent:
@@ -128,7 +141,7 @@ def _looks(
     own: DatabaseParts | None = None,
     patroni: PrimaryLook | None = None,
 ) -> Looks:
-    now, storage = parts.clocks.monotonic, parts.storage
+    now = parts.clocks.monotonic
     keepalived = None
     if parts.vips:
         keepalived = Look(
@@ -148,7 +161,6 @@ def _looks(
         postgres=None if own is None else Look("postgres", own.postgres.look, 1.0, now),
         keepalived=keepalived,
         canary=None if own is None else Look("canary", own.canary.write, 1.0, now),
-        storage=None if storage is None else Look("storage", storage.look, 2.0, now, publish),
         peers={
             name: Look(
                 f"peer-{name}", node_looks.PeerProbe(accepts).look, node_looks.PEER_EVERY, now, publish

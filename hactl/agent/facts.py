@@ -12,6 +12,7 @@ from hactl.agent.loop import Me, Told
 from hactl.agent.ports import Clocks
 from hactl.errors import Unreachable
 from hactl.ports import EtcdKv, NoSuchLease
+from hactl.view.archive import ArchiveFacts
 from hactl.view.control import AgentFacts, PeerLook, PostgresLocal
 from hactl.view.kv import Put
 from hactl.view.model import Disk, Probe, State, Unknown
@@ -37,7 +38,8 @@ class Looks:
     postgres: Look[PostgresLocal] | None = None
     keepalived: Look[Probe] | None = None
     canary: Look[float] | None = None
-    storage: Look[Probe] | None = None
+    storage: Callable[[], Probe] | None = None
+    archive: Callable[[], ArchiveFacts] | None = None
     peers: Mapping[str, Look[PeerLook]] = field(default_factory=dict)
     ledger: Callable[[], Mapping[str, object]] = dict
     joining: Look[str] | None = None
@@ -50,7 +52,6 @@ class Looks:
             self.postgres,
             self.keepalived,
             self.canary,
-            self.storage,
         )
         every: tuple[Look[Any] | None, ...] = (*single, self.joining, *self.peers.values())
         for look in every:
@@ -73,7 +74,8 @@ def gather(me: Me, seq: int, looks: Looks, told: Told, boottime: float) -> Agent
         patroni=_NONE if looks.patroni is None else looks.patroni(),
         keepalived=_probe(looks.keepalived),
         canary=_canary(looks.canary),
-        storage=_probe(looks.storage, hangs=State.FAILED),
+        storage=_NONE if looks.storage is None else looks.storage(),
+        archive=None if looks.archive is None else looks.archive(),
         vips=() if isinstance(vips, Unknown) else vips,
         peers={name: p for name, p in peers.items() if not isinstance(p, Unknown)},
         disks=() if isinstance(disks, Unknown) else disks,
@@ -95,13 +97,12 @@ def _joining(look: Look[str] | None) -> str:
     return "" if isinstance(found, Unknown) else found
 
 
-def _probe(look: Look[Probe] | None, *, hangs: State = State.UNKNOWN) -> Probe:
-    """`hangs`: what it means when the question itself gets no answer."""
+def _probe(look: Look[Probe] | None) -> Probe:
     if look is None:
         return _NONE
     waited = look.waited()
     if waited > STALLED:
-        return Probe(hangs, f"no answer for {waited:.1f} s")
+        return Probe(State.UNKNOWN, f"no answer for {waited:.1f} s")
     found = look.seen().value
     return Probe(State.UNKNOWN, found.why) if isinstance(found, Unknown) else found
 

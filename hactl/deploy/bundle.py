@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from hactl import layout
 from hactl.deploy.credentials import ON_NEW_CA
+from hactl.render.archive_guard import REDEPLOYED_COMPONENTS
 from hactl.render.control import AGENT, CONTROLLER
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec, Role
@@ -99,8 +100,15 @@ def _bundle(
         "folders": [_folder(*folder) for folder in folders],
         "files": [_entry(f) for f in chosen],
         "manifest": str(layout.MANIFEST) if name == FINAL and chosen else None,
+        "keep": _kept(spec, node, name),
         "mask": list(mask) if any(f.secret for f in chosen) else [],
     }
+
+
+def _kept(spec: ClusterSpec, node: str, name: str) -> str | None:
+    """Where root keeps the bundle, so that the node can put the archive's files back by itself."""
+    kept = node in spec.archives and name in REDEPLOYED_COMPONENTS
+    return str(layout.DEPLOYED / name) if kept else None
 
 
 def _folder(path: str, mode: str, owner: str) -> dict[str, str]:

@@ -8,6 +8,8 @@ from hactl.spec.model import ClusterSpec
 
 # Of database nodes. None of them takes a word: what they do is fixed in the script.
 DATABASE_VERBS: Final = ("stop-postgres", "fence", "unfence", "kill-patroni", "reinit")
+# Of archive nodes. `forget-probe` removes what an end-to-end check of this very node left behind.
+ARCHIVE_VERBS: Final = ("stop-orthanc", "forget-probe", "redeploy-archive")
 UNIT_VERBS: Final = ("restart", "start")
 
 
@@ -27,7 +29,8 @@ def units(spec: ClusterSpec, node: str) -> tuple[str, ...]:
 
 def verbs(spec: ClusterSpec, node: str) -> tuple[str, ...]:
     """The verbs without a word."""
-    return DATABASE_VERBS if node in spec.databases else ()
+    database = DATABASE_VERBS if node in spec.databases else ()
+    return (*database, *(ARCHIVE_VERBS if node in spec.archives else ()))
 
 
 def sentences(spec: ClusterSpec, node: str) -> tuple[str, ...]:

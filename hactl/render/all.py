@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from hactl.render import (
     alertmanager,
     archive_checks,
+    archive_guard,
     base,
     control,
     etcd,
@@ -33,6 +34,7 @@ RENDERERS: tuple[Renderer, ...] = (
     postgres.render,
     control.render,
     lease.render,
+    archive_guard.render,
     keepalived.render,
     archive_checks.render,
     orthanc.render,

@@ -1,4 +1,4 @@
-"""What keepalived and systemd ask on an archive node, as shell scripts: they work when hactl does not."""
+"""What keepalived and systemd run on an archive node, as shell scripts: they work when hactl does not."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from hactl.spec.model import ClusterSpec
 # check-storage belongs to orthanc: its unit needs it before keepalived is there.
 SCRIPTS: Final[dict[str, Component]] = {
     "check-storage": "orthanc",
+    "seal-storage": "orthanc",
     "check-archive": "keepalived",
     "check-archive-index": "keepalived",
 }
+FOLDERS: Final = {"seal-storage": "orthanc"}  # of templates
 
 
 def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:  # noqa: ARG001 - a renderer's shape
@@ -25,7 +27,7 @@ def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:
         for name, component in SCRIPTS.items():
             yield RenderedFile(
                 node=node, path=str(layout.LIB / name), component=component, mode="0755",
-                content=engine.text(f"keepalived/{name}.j2", **_values(spec, node)),
+                content=engine.text(f"{FOLDERS.get(name, 'keepalived')}/{name}.j2", **_values(spec, node)),
                 validate=("/bin/sh", "-n", "%s"),
             )  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from hactl import layout
-from hactl.render import engine
+from hactl.render import archive_guard, engine
 from hactl.render.engine import header
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
@@ -43,7 +43,9 @@ def _values(spec: ClusterSpec, node: str) -> dict[str, Any]:
         "database": node in spec.databases, "owner": OWNER, "program": layout.VENV / "bin/hactl",
         "open_lease": layout.OPEN_LEASE, "canary": layout.CANARY, "run": layout.RUN,
         "track": layout.TRACK_FILE, "state": layout.STATE, "agent": AGENT, "service": OPEN_SERVICE,
-        "tmpfiles": TMPFILES,
+        "tmpfiles": TMPFILES, "archive": node in spec.archives, "archive_track": layout.ARCHIVE_TRACK,
+        "own_track": layout.ARCHIVE_TRACK if node in spec.archives else layout.TRACK_FILE,
+        "release_archive": archive_guard.RELEASE,
     }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ SCRIPT_USER: Final = "hactl"
 DATABASE_ADVERT: Final = 0.03
 ARCHIVE_ADVERT: Final = 0.25
 TRACK_NAME: Final = "hactl_lease"
+ARCHIVE_TRACK_NAME: Final = "hactl_archive"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,22 @@ PRIMARY: Final = Check("check_primary", str(layout.LIB / "check-primary"), 1, 6,
 ARCHIVE: Final = Check("check_archive", str(layout.LIB / "check-archive"), 2, 4, 2, 1, 0)
 # While the database fails over no archive node reaches its index: with a weight one keeps the address.
 INDEX: Final = Check("check_index", str(layout.LIB / "check-archive-index"), 5, 4, 2, 2, -20)
+
+
+@dataclass(frozen=True)
+class Track:
+    """A vrrp track_file of the agent's, and what keepalived writes there if there is none."""
+
+    name: str
+    file: str
+    first: int
+
+
+TRACKS: Final = {
+    TRACK_NAME: Track(TRACK_NAME, str(layout.TRACK_FILE), -254),
+    # The archive's own check decides where no agent does.
+    ARCHIVE_TRACK_NAME: Track(ARCHIVE_TRACK_NAME, str(layout.ARCHIVE_TRACK), 0),
+}
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,8 @@ def _instances(spec: ClusterSpec, node: str) -> tuple[Instance, ...]:
         database = _instance("database", spec.vips.database, node, spec.databases, (PRIMARY,))
         found.append(replace(database, advert=DATABASE_ADVERT, tracks=TRACK_NAME))
     if node in spec.archives:
-        found.append(_instance("archive", spec.vips.archive, node, spec.archives, (ARCHIVE, INDEX)))
+        archive = _instance("archive", spec.vips.archive, node, spec.archives, (ARCHIVE, INDEX))
+        found.append(replace(archive, tracks=ARCHIVE_TRACK_NAME))
     return tuple(found)
 
 
@@ -95,8 +113,7 @@ def _files(spec: ClusterSpec, node: str, vips: tuple[Instance, ...]) -> Iterator
             script_user=SCRIPT_USER,
             checks=[c for c in (PRIMARY, ARCHIVE, INDEX) if c.name in used],
             vips=vips,
-            track_name=TRACK_NAME,
-            track_file=layout.TRACK_FILE if node in spec.databases else "",
+            tracks=[TRACKS[vip.tracks] for vip in vips],
         ),
         component="keepalived",
         on_change="reload",

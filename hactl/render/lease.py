@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hactl import layout
-from hactl.render import acts
+from hactl.render import acts, archive_guard
 from hactl.render.engine import header, text
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
@@ -33,6 +33,11 @@ def render(spec: ClusterSpec, _secrets: RenderSecrets) -> Iterator[RenderedFile]
                 patroni_config=layout.PATRONI_CONFIG,
                 cluster=spec.cluster,
                 node=node,
+                archive=node in spec.archives,
+                orthanc_config=layout.ORTHANC_CONFIG,
+                probe_patient=archive_guard.probe_patient(node),
+                redeploy=archive_guard.REDEPLOY_UNIT,
+                redeployed=archive_guard.REDEPLOYED,
             ),
         )
     for node in spec.databases:

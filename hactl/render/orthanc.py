@@ -209,5 +209,6 @@ def _pgpass(spec: ClusterSpec, secrets: RenderSecrets) -> str:
 def _unit_values(spec: ClusterSpec) -> dict[str, Any]:
     return {
         "cluster": spec.cluster, "storage": spec.archive.storage, "lib": layout.LIB,
+        "scratch": layout.STORAGE_SCRATCH,
         "config": layout.ORTHANC_CONFIG, "openssl": layout.ORTHANC_OPENSSL,
     }  # fmt: skip

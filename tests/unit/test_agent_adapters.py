@@ -16,10 +16,8 @@ from hactl.adapters.kernel import LeaseTable
 from hactl.adapters.ledger_files import newest_ledger
 from hactl.adapters.postgres_local import LocalPostgres
 from hactl.adapters.processes import Process, Processes, UnitProcesses
-from hactl.adapters.storage_mark import StorageMark
 from hactl.adapters.systemd_notify import SystemdNotify
 from hactl.errors import LockHeld, StepFailed, Unreachable
-from hactl.view.model import State
 
 
 @pytest.fixture
@@ -158,17 +156,6 @@ def test_the_canary(tmp_path: Path) -> None:
     assert (tmp_path / "canary").stat().st_size == 4096
     with pytest.raises(Unreachable, match="No such file"):
         FsyncCanary(tmp_path / "none").write()
-
-
-@pytest.mark.parametrize(
-    ("text", "state"),
-    [("demo\n", State.OK), ("demo", State.OK), ("other", State.FAILED), (None, State.FAILED)],
-    ids=["ours", "without a line end", "another's", "not mounted"],
-)
-def test_the_storage_s_mark(tmp_path: Path, text: str | None, state: State) -> None:
-    if text is not None:
-        (tmp_path / ".hactl-storage").write_text(text)
-    assert StorageMark(tmp_path, "demo").look().state is state
 
 
 def test_the_newest_ledger(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from hactl import layout
 from hactl.deploy.bundle import watches
-from hactl.render import acts, base, control
+from hactl.render import acts, archive_guard, base, control
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec
 from tests.support.rendered import content, files_of, rendered, sample, secrets
@@ -64,9 +64,44 @@ def test_a_frozen_agent_is_killed_inside_of_the_shortest_lease() -> None:
 def test_only_a_database_node_has_a_lease_to_open() -> None:
     for node in SPEC.nodes:
         database = node in SPEC.databases
-        assert ("ExecStopPost" in options(content(node, AGENT))) == database
+        after = options(content(node, AGENT)).get("ExecStopPost", [])
+        assert (f"-{layout.OPEN_LEASE}" in after) == database
         assert (str(layout.SYSTEMD / control.OPEN_TIMER) in paths(node)) == database
         assert (str(layout.TRACK_FILE) in content(node, control.TMPFILES)) == database
+
+
+def test_an_archive_node_is_in_until_somebody_says_otherwise() -> None:
+    for node in SPEC.nodes:
+        archive = node in SPEC.archives
+        after = options(content(node, AGENT)).get("ExecStopPost", [])
+        assert (f"-{archive_guard.RELEASE}" in after) == archive
+        assert (
+            f"f {layout.ARCHIVE_TRACK} 0644 hactl hactl - 0" in content(node, control.TMPFILES)
+        ) == archive
+        strict = options(content(node, AGENT))["ProtectSystem"] == ["strict"]
+        assert strict != archive, "a read-only copy of all mounts shows no unmount, and takes no 4 KiB"
+
+
+@pytest.mark.parametrize(
+    ("result", "drained", "track"),
+    [
+        pytest.param("success", False, "0\n", id="hactl was stopped"),
+        pytest.param("success", True, "-254\n", id="somebody wants this node out"),
+        pytest.param("watchdog", False, "-254\n", id="the agent died and comes back"),
+    ],
+)
+def test_an_agent_that_was_stopped_leaves_a_fit_node_in(
+    tmp_path: Path, *, result: str, drained: bool, track: str
+) -> None:
+    script = content("arc1", str(archive_guard.RELEASE))
+    for there in (layout.RUN, layout.STATE):
+        script = script.replace(str(there), str(tmp_path))
+    (tmp_path / "archive-track").write_text("-254\n")
+    if drained:
+        (tmp_path / "archive-drain").write_text("{}")
+    environment = {"PATH": "/bin:/usr/bin", "SERVICE_RESULT": result}
+    subprocess.run(["/bin/sh", "-c", script], env=environment, timeout=10, check=True)
+    assert (tmp_path / "archive-track").read_text() == track
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""What an archive node's agent has others do, one at a time: Orthanc stopped and started, an image read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from hactl.agent.archive import PROVE, START, STOP
+from hactl.agent.ports import RootActs
+from hactl.errors import HactlError
+from hactl.view.storage import StorageSeen
+
+ACT_WITHIN: Final = 60.0
+SOON: Final = 1.0  # s after what was done: Orthanc needs as long until it listens
+AGAIN: Final = 5.0  # s after what failed
+UNIT: Final = "orthanc.service"
+
+
+class Noted(Protocol):
+    def note_stopped(self, *, stopped: bool) -> None: ...
+
+
+class Work:
+    """Wishes come again with each round as long as they stand; the newest ones count."""
+
+    def __init__(
+        self,
+        acts: RootActs,
+        notes: Noted,
+        prove: Callable[[], str],
+        now: Callable[[], float],
+        say: Callable[..., None],
+    ) -> None:
+        self._acts, self._notes, self._prove, self._now, self._say = acts, notes, prove, now, say
+        self._lock = threading.Lock()
+        self._wishes: tuple[str, ...] = ()
+        self._about: object = None
+        self._not_before: dict[str, float] = {}
+        self._some = threading.Event()
+        self.proven: StorageSeen | None = None
+
+    def wish(self, acts: tuple[str, ...], about: object) -> None:
+        """`about`: the storage as it is seen now, for what is to be proven."""
+        with self._lock:
+            self._wishes = tuple(act for act in acts if act in {STOP, START, PROVE})
+            self._about = about
+        if self._wishes:
+            self._some.set()
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._some.wait(1.0)
+            self._some.clear()
+            self.once()
+
+    def once(self) -> None:
+        with self._lock:
+            wishes, about, self._wishes = self._wishes, self._about, ()
+        for act in wishes:
+            if self._now() >= self._not_before.get(act, 0.0):
+                self._not_before[act] = self._now() + (SOON if self._do(act, about) else AGAIN)
+
+    def _do(self, act: str, about: object) -> bool:
+        """Never raises: what failed is said, and tried again."""
+        try:
+            said = {STOP: self._stop, START: self._start}.get(act, lambda: self._proved(about))()
+        except HactlError as error:
+            self._say("archive act failed", act=act, why=error.message)
+            return False
+        self._say("archive act", act=act, said=said)
+        return True
+
+    def _stop(self) -> str:
+        self._notes.note_stopped(stopped=True)
+        return self._acts.act("stop-orthanc", within=ACT_WITHIN)
+
+    def _start(self) -> str:
+        said = self._acts.act("start", UNIT, within=ACT_WITHIN)
+        self._notes.note_stopped(stopped=False)
+        return said
+
+    def _proved(self, about: object) -> str:
+        said = self._prove()
+        self.proven = about if isinstance(about, StorageSeen) else None
+        return said

@@ -1,0 +1,56 @@
+"""What the agent of an archive node has besides: the keeper of ports and storage, the minute's check."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hactl.agent.archive_check import Checks
+from hactl.agent.archive_loop import ArchiveMachine, Keeper
+from hactl.agent.loop import Me
+from hactl.view.archive import Drain
+from hactl.view.parse.archive import parse_drain
+from hactl.wiring_agent import AgentParts, ArchiveParts
+
+ETCD_WITHIN = 1.5
+
+
+@dataclass(frozen=True)
+class ArchiveSide:
+    keeper: Keeper
+    start: Callable[[threading.Event], None]
+
+
+def build(
+    cluster: str, me: Me, parts: AgentParts, own: ArchiveParts, changed: Callable[[], None]
+) -> ArchiveSide:
+    key = me.keys.archive_drain(me.node)
+
+    def drain() -> Drain | None:
+        found = parts.kv.range(key, within=ETCD_WITHIN).first
+        return None if found is None else parse_drain(me.node, found.value)
+
+    checks = Checks(me.node, own.check, changed)
+    machine = ArchiveMachine(
+        node=me.node,
+        cluster=cluster,
+        door=own.door,
+        eyes=own.eyes,
+        notes=own.notes,
+        acts=parts.acts,
+        holding=own.vip.here,
+        drain=drain,
+        prove=own.known.prove,
+        check=checks.last,
+    )
+    keeper = Keeper(machine, parts.clocks, parts.events.say, changed)
+
+    def start(stop: threading.Event) -> None:
+        keeper.start(stop)
+        checks.start(stop)
+        threading.Thread(
+            target=parts.kv.watch, args=((key,), keeper.look_again, stop), name="drain-watch", daemon=True
+        ).start()
+
+    return ArchiveSide(keeper, start)
