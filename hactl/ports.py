@@ -44,6 +44,10 @@ class NoSuchLease(Unreachable):
     """etcd does not know this lease (any more). Nothing was changed."""
 
 
+class NoSpace(Unreachable):
+    """etcd has used up its quota: nothing was changed. It still reads, deletes and keeps leases alive."""
+
+
 @dataclass(frozen=True)
 class Reply:
     status: int

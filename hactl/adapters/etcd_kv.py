@@ -15,9 +15,9 @@ from hactl.adapters.etcd_wire import range_request, txn_request
 from hactl.adapters.http import HttpsClient
 from hactl.adapters.http_keep import KeepAlive
 from hactl.errors import Unreachable
-from hactl.ports import MaybeDone, NoSuchLease
+from hactl.ports import MaybeDone, NoSpace, NoSuchLease
 from hactl.view.kv import Compare, Get, Op, RangeReply, RangesReply, TxnReply
-from hactl.view.model import EtcdMember, EtcdStatus
+from hactl.view.model import EtcdAlarm, EtcdMember, EtcdStatus
 from hactl.view.parse import etcd as parse
 from hactl.view.parse import etcd_kv as parse_kv
 
@@ -27,6 +27,8 @@ T = TypeVar("T")
 # no such thing, no permission, no space, not possible, compacted, not implemented, not authenticated.
 _FINAL = frozenset({3, 5, 7, 8, 9, 11, 12, 16})
 _NOT_FOUND = 5
+_EXHAUSTED = 8
+_OUT_OF_RANGE = 11
 
 
 class EtcdKvClient:
@@ -104,6 +106,25 @@ class EtcdKvClient:
             request = {"targetID": to_member_id}
             self._ask(name, "/v3/maintenance/transfer-leadership", request, lambda _: None, (by, by))
 
+    def compact(self, revision: int, *, within: float) -> None:
+        """Forget what keys were before `revision`. What is compacted already is no error."""
+        request = {"revision": str(revision), "physical": True}
+        with contextlib.suppress(_Compacted):
+            self._change("/v3/kv/compaction", request, lambda _: None, within, again=True)
+
+    def defragment(self, endpoint: str, *, within: float) -> None:
+        """Give back what is unused of this member's file. It answers nobody meanwhile."""
+        by = time.monotonic() + within
+        self._ask(endpoint, "/v3/maintenance/defragment", {}, lambda _: None, (by, by))
+
+    def alarms(self, *, within: float) -> tuple[EtcdAlarm, ...]:
+        return self._read("/v3/maintenance/alarm", {"action": "GET"}, parse.parse_alarms, within)
+
+    def disarm(self, alarm: EtcdAlarm, *, within: float) -> None:
+        """Raised again by the next write when the cause is still there."""
+        request = {"action": "DEACTIVATE", "memberID": alarm.member_id, "alarm": alarm.kind}
+        self._change("/v3/maintenance/alarm", request, parse.parse_alarms, within, again=True)
+
     def close(self) -> None:
         for server in self._servers.values():
             server.close()
@@ -136,7 +157,7 @@ class EtcdKvClient:
             share = now + (end - now) / (len(names) - i)
             try:
                 found = self._ask(name, path, request, understand, (share, share if again else end))
-            except NoSuchLease:
+            except (NoSuchLease, NoSpace, _Compacted):
                 raise
             except _Refusal as error:
                 raise Unreachable(error.message) from error
@@ -175,10 +196,18 @@ class _Refusal(Unreachable):
     """etcd's own no: nothing was changed, and another endpoint would say the same."""
 
 
+class _Compacted(_Refusal):
+    """There is nothing left to compact."""
+
+
 def _failure(name: str, body: bytes) -> Unreachable:
     code, why = parse_kv.parse_error(body)
     if code == _NOT_FOUND and "lease not found" in why:
         return NoSuchLease(f"etcd: {why}")
+    if code == _EXHAUSTED and "space exceeded" in why:
+        return NoSpace(f"etcd on {name} takes no writes: {why}")
+    if code == _OUT_OF_RANGE and "has been compacted" in why:
+        return _Compacted(why)
     if code in _FINAL:
         return _Refusal(f"etcd on {name} refuses: {why}")
     return MaybeDone(f"etcd on {name}: {why}")

@@ -14,7 +14,7 @@ from hactl.agent.lease import Answer
 from hactl.agent.obey import Act, Asked, Intent, Refusal
 from hactl.view.control import Mode
 from hactl.view.keys import Keys
-from hactl.view.kv import Compare, Get, Op, Pair, Put, TxnReply, absent, value_is
+from hactl.view.kv import Compare, Delete, Get, Op, Pair, Put, TxnReply, absent, value_is
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,21 @@ def lease_transaction(keys: Keys, me: str, alive: str, *, say_leased: bool) -> T
         compares=(value_is(keys.leader, me), absent(keys.fence(me))),
         then=(*reads, *mode, Put(keys.alive(me), alive)),
         otherwise=(*reads, *mode),
+    )
+
+
+def quiet_transaction(keys: Keys, me: str) -> Transaction:
+    """The same for an etcd that is full: it takes no put, but it reads, and it deletes.
+
+    Nobody sees such a renewal, so nobody may take the end of the last one seen for a proof. Without my mode
+    key nobody does (decide/vetoes.py, lease_gap), and it goes in this very transaction, hence not after an
+    intent: from an intent on, as ever, nothing is renewed.
+    """
+    reads = _reads(keys, me)
+    return Transaction(
+        compares=(value_is(keys.leader, me), absent(keys.fence(me))),
+        then=(*reads, Delete(keys.mode(me))),
+        otherwise=reads,
     )
 
 

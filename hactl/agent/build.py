@@ -14,8 +14,9 @@ from hactl.agent.hands import Body, Hands
 from hactl.agent.holder import Holder
 from hactl.agent.lease import Primary
 from hactl.agent.looks import Look
-from hactl.agent.loop import LeaseLoop, Machine, Me, PlainLoop
+from hactl.agent.loop import LeaseLoop, Machine, PlainLoop
 from hactl.agent.primary import PrimaryLook
+from hactl.agent.renewal import Me
 from hactl.errors import Unreachable
 from hactl.layout import PORT_PATRONI
 from hactl.spec.model import ClusterSpec

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hactl.agent.looks import Look
-from hactl.agent.loop import Me, Told
+from hactl.agent.loop import Told
 from hactl.agent.ports import Clocks
+from hactl.agent.renewal import Me
 from hactl.errors import Unreachable
 from hactl.ports import EtcdKv, NoSuchLease
 from hactl.view.archive import ArchiveFacts

@@ -8,37 +8,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from hactl.agent import ask, lease, obey
+from hactl.agent import ask, lease, obey, renewal
 from hactl.agent.hands import Hands
 from hactl.agent.holder import Holder
 from hactl.agent.lease import Now, Stand
 from hactl.agent.ports import Clocks, Lease, Notes, Service
 from hactl.agent.primary import PrimaryLook
+from hactl.agent.renewal import Me, Renewal
 from hactl.errors import HactlError, StepFailed, Unreachable
 from hactl.ports import EtcdKv
 from hactl.view.control import Mode
-from hactl.view.keys import Keys
 
 EVERY = 0.5
-ASK_WITHIN = 0.9  # all endpoints together: a round must end before systemd's watchdog bites
 NOT_SOONER = 0.02  # between rounds, however many hints come
 APPLY_PLANNED = 1.0
 GIVE_UP = 3  # rounds whose small files could not be written: systemd makes their folder anew at each start
 LEAVING_FOR = 2.0  # s: a switchover that Patroni was asked for; said again each round while it stands
 PLAIN_EVERY = 1.0
 PLAIN_WITHIN = 1.5
-
-
-@dataclass(frozen=True)
-class Me:
-    """`length`: the lease's, in seconds."""
-
-    node: str
-    boot: str
-    keys: Keys
-    length: float
 
 
 @dataclass(frozen=True)
@@ -99,14 +88,13 @@ class LeaseLoop:
     """A database node."""
 
     def __init__(self, me: Me, kv: EtcdKv, machine: Machine, hands: Hands, say: Callable[..., None]) -> None:
-        self._me, self._kv, self._machine, self._hands, self._say = me, kv, machine, hands, say
+        self._me, self._machine, self._hands, self._say = me, machine, hands, say
         self._clocks, self._holder = machine.clocks, machine.holder
         self._memory = obey.Memory(fenced=machine.notes.fenced())
         self._stand = Stand(None, False, 0.0, "hactl starts")
         self._pulse = self._now()
-        self._leased = False
-        self._seq = self._thawed = 0
-        self._silent = ""
+        self._renewal = Renewal(me, kv, machine.clocks, say)
+        self._thawed = 0
         self._wake = threading.Event()
         self._closed = False
         self._changed: Callable[[], None] = lambda: None
@@ -174,39 +162,19 @@ class LeaseLoop:
 
     def round(self) -> None:
         self._check_thaw(EVERY)
-        self._seq += 1
-        heard = self._ask()
+        heard = self._renewal.heard()
         self._machine.service.say("WATCHDOG=1")
         if heard is not None and heard.leaving:
             self._leaving(heard.answer.sent + LEAVING_FOR)
-        self._check_thaw(ASK_WITHIN)
+        self._check_thaw(renewal.WITHIN)
         answer = None if heard is None else heard.answer
         primary = self._machine.primary.primary()
         wanted = lease.decide(self._me.node, answer, primary, self._stand, self._now(), self._me.length)
         self._stand_on(wanted)
         self._machine.primary.awaited(wanted=wanted.until is not None and not wanted.vip)
         if heard is not None:
-            self._leased = heard.mode == str(Mode.LEASED)
             self._obey(heard.asked)
         self._check_thaw(APPLY_PLANNED)
-
-    def _ask(self) -> ask.Heard | None:
-        alive = ask.alive_text(self._me.boot, self._seq)
-        deal = ask.lease_transaction(self._me.keys, self._me.node, alive, say_leased=not self._leased)
-        sent = self._clocks.boottime()
-        try:
-            reply = self._kv.txn(deal.compares, deal.then, deal.otherwise, within=ASK_WITHIN, again=True)
-            found = ask.heard(reply, sent)
-        except (Unreachable, ValueError) as error:
-            why = str(error)
-            if not self._silent:
-                self._say("etcd is silent", why=why)
-            self._silent = why
-            return None
-        if self._silent:
-            self._say("etcd answers again")
-        self._silent = ""
-        return replace(found, mode=str(Mode.LEASED)) if not self._leased else found
 
     def _leaving(self, until: float) -> None:
         """Only for speed (templates/postgres/before-stop.j2): without the note it takes a second longer."""

@@ -109,13 +109,25 @@ class PatroniView:
 
 @dataclass(frozen=True)
 class EtcdStatus:
-    """One member's own answer. Ids are decimal strings; `leader_id` is empty when it knows no leader."""
+    """One member's own answer. Ids are decimal strings; `leader_id` is empty when it knows no leader.
+
+    `db_size` is the file's, which counts for the quota; `db_used` what a defragmentation would leave of it.
+    """
 
     member_id: str
     leader_id: str
     version: str = ""
     db_size: Bytes = field(default_factory=lambda: Bytes(0))
+    db_used: Bytes = field(default_factory=lambda: Bytes(0))
     errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EtcdAlarm:
+    """Raised by one member, for all: `kind` is NOSPACE or CORRUPT."""
+
+    member_id: str
+    kind: str
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
     etcd = FakeEtcd(clock)
     kv = etcd.client()            # as ports.EtcdKv
     etcd.freeze("db1")            # SIGSTOP; `kill`: power off; `heal`: both back
+    etcd.full = True              # its quota is used up (the alarm NOSPACE)
     etcd.lose_answer()            # the next change is made, and raises MaybeDone
     etcd.before_txn = lambda: ... # runs right before the next transaction: somebody else was faster
 
@@ -17,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from hactl.errors import Unreachable
-from hactl.ports import MaybeDone, NoSuchLease
+from hactl.ports import MaybeDone, NoSpace, NoSuchLease
 from hactl.view.kv import (
     Compare,
     Delete,
@@ -34,6 +35,7 @@ from hactl.view.kv import (
 )
 from hactl.view.model import EtcdMember, EtcdStatus
 
+FULL = "etcd takes no writes: etcdserver: mvcc: database space exceeded"
 MINIMUM_TTL = 2  # of etcd with an election time-out of 1 s
 
 
@@ -72,6 +74,7 @@ class FakeEtcd:
         self.leases: dict[int, _Lease] = {}
         self.dead: set[str] = set()
         self.frozen: set[str] = set()
+        self.full = False
         self.leading = self.names[0]
         self.changed = threading.Condition(threading.RLock())
         self._next_lease = 7_000_000_000_000_000_001
@@ -162,6 +165,8 @@ class FakeEtcd:
             self.changed.notify_all()
 
     def grant(self, ttl: int) -> int:
+        if self.full:
+            raise NoSpace(FULL)
         self._next_lease += 1
         ttl = max(ttl, MINIMUM_TTL)
         self.leases[self._next_lease] = _Lease(ttl, self.clock() + ttl)
@@ -172,6 +177,8 @@ class FakeEtcd:
         if hook is not None:
             hook()
         self._expire()
+        if self.full and any(isinstance(o, Put) for o in (*then, *otherwise)):  # whichever branch is run
+            raise NoSpace(FULL)
         ok = all(self._holds(c) for c in compares)
         branch = then if ok else otherwise
         puts = [o.key for o in branch if isinstance(o, Put)]

@@ -289,15 +289,16 @@ class AgentLab:
 
 
 @contextlib.contextmanager
-def agent_lab(length: str = "3s") -> Iterator[AgentLab]:
+def agent_lab(length: str = "3s", etcd: tuple[str, ...] = ()) -> Iterator[AgentLab]:
+    """`etcd`: more of its options."""
     with (
         namespaces() as (node, client),
         netns.entered(node),
         loopback() as net,
-        etcd_cluster(net, ("db1",)) as etcd,
+        etcd_cluster(net, ("db1",), etcd) as cluster,
     ):
         patroni, echo = PatroniStub(net), Echo()
-        lab = _lab(net, (node, client), etcd, patroni, length)
+        lab = _lab(net, (node, client), cluster, patroni, length)
         try:
             yield lab
         finally:

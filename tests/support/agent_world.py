@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from hactl.agent.hands import Body, Hands
 from hactl.agent.holder import Holder
-from hactl.agent.loop import LeaseLoop, Machine, Me
+from hactl.agent.loop import LeaseLoop, Machine
 from hactl.agent.primary import PrimaryLook
+from hactl.agent.renewal import Me
 from hactl.ports import PortClosed, Reply
 from hactl.view.keys import Keys
 from tests.fakes.agent import Clocks, FakeActs, FakeLease, FakeNotes, FakeVip, Heard

@@ -198,9 +198,11 @@ def _etcd_argv(net: Loopback, name: str, names: tuple[str, ...]) -> list[str]:
 
 
 @contextlib.contextmanager
-def etcd_cluster(net: Loopback, names: tuple[str, ...] = VOTERS) -> Iterator[EtcdCluster]:
-    """etcd members with client and peer certificates demanded; started, with a leader."""
-    members = {n: Daemon(n, _etcd_argv(net, n, names), net.folder / f"etcd-{n}.log") for n in names}
+def etcd_cluster(
+    net: Loopback, names: tuple[str, ...] = VOTERS, more: tuple[str, ...] = ()
+) -> Iterator[EtcdCluster]:
+    """etcd members with client and peer certificates demanded; started, with a leader. `more`: options."""
+    members = {n: Daemon(n, [*_etcd_argv(net, n, names), *more], net.folder / f"etcd-{n}.log") for n in names}
     urls = {n: f"https://{net.address(n)}:{layout.PORT_ETCD_CLIENT}" for n in names}
     try:
         for member in members.values():

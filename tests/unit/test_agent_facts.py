@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hactl.adapters.processes import Process, UnitProcesses
 from hactl.agent.facts import Looks, gather
 from hactl.agent.looks import Look
-from hactl.agent.loop import Me, Told
+from hactl.agent.loop import Told
 from hactl.agent.node_looks import ENOUGH, PeerProbe, joining, keepalived_probe, postgres_gone
+from hactl.agent.renewal import Me
 from hactl.errors import Unreachable
 from hactl.units import Bytes, Lsn
 from hactl.view.control import AgentFacts, Mode, PeerLook, PostgresLocal

@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hactl.agent.lease import APPLY_WITHIN, Primary
-from hactl.agent.loop import GIVE_UP, LEAVING_FOR, Me, PlainLoop
+from hactl.agent.loop import GIVE_UP, LEAVING_FOR, PlainLoop
+from hactl.agent.renewal import FULL_FOR, Me
+from hactl.decide.limits import MARGIN
+from hactl.decide.vetoes import lease_gap
 from hactl.errors import StepFailed
+from hactl.view.parse.control import parse_look
 from tests.support.agent_world import KEYS, L, World
 
 
@@ -220,6 +224,45 @@ def test_a_node_without_a_database_hears_orders() -> None:
     assert world.hands._queues["order"].qsize() == 1
 
 
+def test_an_etcd_that_is_full_does_not_end_the_service(holder: World) -> None:
+    alive = holder.etcd.value(KEYS.alive("db1"))
+    holder.etcd.full = True
+    for _ in range(20):
+        holder.round()
+        assert holder.lease.passes()
+        assert holder.notes.may
+    assert holder.etcd.value(KEYS.alive("db1")) == alive, "nobody sees such a renewal,"
+    assert holder.etcd.value(KEYS.mode("db1")) is None, "so nobody may take its end for a proof"
+    assert len(holder.heard.named("etcd is full: the lease is renewed without a trace")) == 1
+
+
+def test_when_etcd_has_space_again_all_can_see_the_lease(holder: World) -> None:
+    holder.etcd.full = True
+    holder.round()
+    alive = holder.etcd.value(KEYS.alive("db1"))
+    holder.etcd.full = False
+    for _ in range(int(FULL_FOR / 0.5) + 2):
+        holder.round()
+    assert holder.etcd.value(KEYS.mode("db1")) == "leased"
+    assert holder.etcd.value(KEYS.alive("db1")) != alive
+    assert holder.heard.named("etcd takes writes again")
+
+
+def test_an_intent_or_another_leader_ends_a_lease_that_is_renewed_without_a_trace(holder: World) -> None:
+    holder.etcd.full = True
+    holder.round()
+    holder.fence()  # put by somebody whom a member with space left has heard
+    holder.round()
+    assert not holder.lease.passes()
+    assert not holder.notes.may
+    holder.etcd.delete(KEYS.fence("db1"))
+    holder.round()
+    assert holder.lease.passes()
+    holder.lead("db2")
+    holder.round()
+    assert not holder.lease.passes()
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Whatever happens in whatever order: nothing passes later than a lease after etcd last allowed it."""
 
@@ -227,7 +270,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.allowed = -1e9
-        self.frozen = False
+        self.renewal = (0, 0.0)
 
     def may(self) -> bool:
         return (
@@ -272,6 +315,14 @@ class AnyOrder(RuleBasedStateMachine):
     def etcd_comes(self) -> None:
         self.world.etcd.heal()
 
+    @rule()
+    def etcd_is_full(self) -> None:
+        self.world.etcd.full = True
+
+    @rule()
+    def etcd_has_space(self) -> None:
+        self.world.etcd.full = False
+
     @rule(slow=st.lists(st.sampled_from([0.01, 0.15, 0.4, 2.0]), max_size=3))
     def a_busy_kernel(self, slow: list[float]) -> None:
         self.world.lease.slow = slow
@@ -288,6 +339,17 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def keepalived_takes_the_address(self) -> None:
         self.world.vip.present = True
+
+    @invariant()
+    def where_the_end_of_the_last_renewal_seen_is_a_proof_nothing_outlives_it(self) -> None:
+        if not self.world.etcd.quorum():
+            return
+        dcs = parse_look(KEYS, self.world.etcd.client().ranges(KEYS.look(), within=1))
+        now, alive = self.world.clocks.boottime(), dcs.alive.get("db1")
+        if alive is not None and alive.mod_revision != self.renewal[0]:
+            self.renewal = (alive.mod_revision, now)
+        if not lease_gap(dcs, "db1") and self.world.lease.passes():
+            assert now <= self.renewal[1] + L + MARGIN
 
     @invariant()
     def nothing_outlives_what_allowed_it(self) -> None:

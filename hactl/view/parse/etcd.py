@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hactl.units import Bytes
-from hactl.view.model import EtcdMember, EtcdStatus
+from hactl.view.model import EtcdAlarm, EtcdMember, EtcdStatus
 from hactl.view.parse.fields import document, items, mapping, number, text, texts
 
 
@@ -22,6 +22,7 @@ def parse_status(body: bytes) -> EtcdStatus:
         leader_id="" if leader == "0" else leader,
         version=str(answer.get("version", "")),
         db_size=Bytes(number(answer.get("dbSize")) or 0),
+        db_used=Bytes(number(answer.get("dbSizeInUse")) or 0),
         errors=texts(answer.get("errors"), "status: errors"),
     )
 
@@ -39,4 +40,18 @@ def parse_members(body: bytes) -> tuple[EtcdMember, ...]:
     return tuple(
         EtcdMember(text(m.get("ID"), "member list: ID"), str(m.get("name", "")), bool(m.get("isLearner")))
         for m in items(answer["members"], "member list")
+    )
+
+
+def parse_alarms(body: bytes) -> tuple[EtcdAlarm, ...]:
+    """POST /v3/maintenance/alarm. The gateway leaves out what is empty, or zero: a kind that it names not.
+
+    Raises:
+        ValueError: not the answer of an etcd.
+
+    """
+    answer = mapping(document(body, "alarms"), "alarms")
+    return tuple(
+        EtcdAlarm(text(a.get("memberID"), "alarms: memberID"), str(a.get("alarm", "NONE")))
+        for a in items(answer.get("alarms"), "alarms")
     )
