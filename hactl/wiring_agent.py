@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hactl import layout
-from hactl.adapters import tcp
+from hactl.adapters import postgres_answer
 from hactl.adapters.agent_notes import AgentNotes
 from hactl.adapters.archive_door import ArchiveDoor
 from hactl.adapters.archive_known import KnownImage
@@ -23,6 +23,7 @@ from hactl.adapters.kernel import LeaseTable
 from hactl.adapters.ledger_files import newest_ledger
 from hactl.adapters.postgres_local import LocalPostgres
 from hactl.adapters.processes import Processes, boot_mark, disk, unit_states
+from hactl.adapters.replication_links import ReplicationLinks
 from hactl.adapters.rootacts import SudoActs
 from hactl.adapters.storage_eyes import StorageEyes
 from hactl.adapters.systemd_notify import SystemdNotify
@@ -39,7 +40,7 @@ CHECK_WITHIN = 25.0  # s: a whole end-to-end check, which has a shorter deadline
 
 @dataclass(frozen=True)
 class DatabaseParts:
-    """Only database nodes have these. `peers` ask whether the other one's PostgreSQL accepts, in time."""
+    """Only database nodes have these. `peers` ask whether the other one's PostgreSQL answers, in time."""
 
     table: LeaseTable
     vip: KernelVip
@@ -47,6 +48,7 @@ class DatabaseParts:
     canary: FsyncCanary
     patroni: HttpsClient
     peers: Mapping[str, Callable[..., Probe]]
+    links: Mapping[str, ReplicationLinks]
     ledger: Callable[[], Mapping[str, object]]
 
 
@@ -143,7 +145,12 @@ def _database(spec: ClusterSpec, site: Site, node: str, https: HttpsClient) -> D
         canary=FsyncCanary(Path(layout.CANARY)),
         patroni=https,
         peers={
-            name: functools.partial(tcp.accepts, str(other.address), layout.PORT_POSTGRES)
+            name: functools.partial(postgres_answer.answers, str(other.address), layout.PORT_POSTGRES)
+            for name, other in spec.databases.items()
+            if name != node
+        },
+        links={
+            name: ReplicationLinks(str(spec.nodes[node].address), str(other.address), layout.PORT_POSTGRES)
             for name, other in spec.databases.items()
             if name != node
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import threading
@@ -15,12 +16,14 @@ from hactl.agent.holder import Holder
 from hactl.agent.lease import Primary
 from hactl.agent.looks import Look
 from hactl.agent.loop import LeaseLoop, Machine, PlainLoop
+from hactl.agent.lost_standby import LostStandby
 from hactl.agent.primary import PrimaryLook
 from hactl.agent.renewal import Me
 from hactl.errors import Unreachable
 from hactl.layout import PORT_PATRONI
 from hactl.spec.model import ClusterSpec
-from hactl.view.model import Probe, State
+from hactl.view.control import PeerLook
+from hactl.view.model import Probe, State, Unknown
 from hactl.wiring_agent import AgentParts, DatabaseParts
 
 VIP_EVERY = 0.1  # s: one bind(2), and an incident waits to hear of it
@@ -89,14 +92,26 @@ def _database(me: Me, parts: AgentParts, own: DatabaseParts, publish: Relay) -> 
     loop.on_change(lambda: _look_again(looks, publish))
     wake.to(loop.wake)
     agent = _agent(me, parts, loop, hands, looks, publish)
+    standby = LostStandby(
+        {name: functools.partial(_last, look) for name, look in looks.peers.items()},
+        own.links,
+        lambda: (loop.told().lease_left or 0.0) > 0.0,
+        parts.clocks.monotonic,
+        parts.events.say,
+    )
 
     def start(stop: threading.Event) -> None:
         parts.notes.not_ready()
         parts.notes.take(within=TAKE_WITHIN)
         patroni.start(stop)
         agent.start(stop)
+        standby.start(stop)
 
     return Agent(loop, start)
+
+
+def _last(look: Look[PeerLook]) -> PeerLook | Unknown:
+    return look.seen().value
 
 
 def _look_again(looks: Looks, publish: Relay) -> None:
@@ -164,9 +179,9 @@ def _looks(
         canary=None if own is None else Look("canary", own.canary.write, 1.0, now),
         peers={
             name: Look(
-                f"peer-{name}", node_looks.PeerProbe(accepts).look, node_looks.PEER_EVERY, now, publish
+                f"peer-{name}", node_looks.PeerProbe(answers).look, node_looks.PEER_EVERY, now, publish
             )
-            for name, accepts in (own.peers if own else {}).items()
+            for name, answers in (own.peers if own else {}).items()
         },
         ledger=own.ledger if own else dict,
         joining=None

@@ -53,13 +53,13 @@ def joining(found: UnitProcesses) -> str:
 
 
 class PeerProbe:
-    """Consecutive misses of a TCP connection to the other database node's PostgreSQL."""
+    """How often in a row the other database node's PostgreSQL has not answered a new connection."""
 
-    def __init__(self, accepts: Callable[..., Probe]) -> None:
-        self._accepts = accepts
+    def __init__(self, answers: Callable[..., Probe]) -> None:
+        self._answers = answers
         self._misses = 0
 
     def look(self) -> PeerLook:
-        found = self._accepts(within=PEER_WITHIN)
+        found = self._answers(within=PEER_WITHIN)
         self._misses = 0 if found.ok else min(self._misses + 1, ENOUGH)
         return PeerLook(self._misses, found.why)

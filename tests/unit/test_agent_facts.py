@@ -159,7 +159,7 @@ def test_a_postgres_that_cannot_die_yet_is_there() -> None:
 
 def test_misses_are_counted_in_a_row_and_not_for_ever() -> None:
     answers = iter([Probe(State.FAILED, "no")] * 10 + [Probe(State.OK)])
-    peer = PeerProbe(lambda within: next(answers))  # noqa: ARG005 - as tcp.accepts
+    peer = PeerProbe(lambda within: next(answers))  # noqa: ARG005 - as postgres_answer.answers
     counts = [peer.look().misses for _ in range(11)]
     assert counts == [1, 2, 3, 4, 5, 6, 7, ENOUGH, ENOUGH, ENOUGH, 0]
 
