@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hactl.agent.archive_check import Checks
 from hactl.agent.archive_loop import ArchiveMachine, Keeper
-from hactl.agent.loop import Me
+from hactl.agent.renewal import Me
 from hactl.view.archive import Drain
 from hactl.view.parse.archive import parse_drain
 from hactl.wiring_agent import AgentParts, ArchiveParts

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "incident": ("hactl.cli.incident", "Incidents, phase by phase."),
     "journal": ("hactl.cli.journal", "What hactl announced, did and saw; verify that nobody changed it."),
     "lab": ("hactl.cli.lab", "The whole installation on one machine, with faults on purpose."),
+    "node": ("hactl.cli.node", "Look after single nodes: may one be stopped?"),
     "pki": ("hactl.cli.pki", "The cluster's certificates and secrets."),
     "plan": ("hactl.cli.plan", "What the controller would do now."),
     "spec": ("hactl.cli.spec", "Write, check and show the spec."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hactl.cli import archive_lint
+from hactl.cli import archive_drain, archive_lint, archive_list, archive_probe, archive_restart
 
 
 @click.group("archive")
@@ -12,4 +12,10 @@ def command() -> None:
     """Look after the archive nodes."""
 
 
+command.add_command(archive_drain.drain)
+command.add_command(archive_drain.undrain)
 command.add_command(archive_lint.command)
+command.add_command(archive_list.check)
+command.add_command(archive_list.listing)
+command.add_command(archive_probe.command)
+command.add_command(archive_restart.command)

@@ -1,0 +1,156 @@
+"""What an operator does by hand: keys in etcd that agents obey, and a record in the journal before."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hactl.errors import Refused, StepFailed, Unreachable
+from hactl.ports import Clock, EtcdKv
+from hactl.view.archive import Drain
+from hactl.view.control import Order
+from hactl.view.control_text import order_text
+from hactl.view.journal import Kind, Record, parse_record, sealed, text_of
+from hactl.view.keys import Keys
+from hactl.view.kv import Delete, Get, Put, absent, revision_is
+from hactl.view.parse.archive import drain_text
+
+WITHIN: Final = 3.0
+TRIES: Final = 5
+ORDER_LIVES: Final = (
+    75  # s, as the controller's: an agent that was away must not do later what was right once
+)
+POLL: Final = 0.2
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who asks: a person's account on a machine."""
+
+    kv: EtcdKv
+    keys: Keys
+    clock: Clock
+    who: str
+    machine: str
+
+
+def drain(operator: Operator, wanted: Drain, others: Sequence[str]) -> None:
+    """`others`: archive nodes that must not be drained too, unless the drain is forced.
+
+    Raises:
+        Refused: it is drained already, or another one is.
+        Unreachable: etcd does not answer.
+
+    """
+    keys = operator.keys
+    nodes = (wanted.node, *(() if wanted.force else others))
+    compares = tuple(absent(keys.archive_drain(node)) for node in nodes)
+    put = Put(keys.archive_drain(wanted.node), drain_text(wanted))
+    if not operator.kv.txn(compares, (put,), within=WITHIN).succeeded:
+        raise Refused(
+            f"{wanted.node}, or another archive node, is drained already", hint="hactl archive list"
+        )
+
+
+def undrain(operator: Operator, node: str) -> bool:
+    """Whether there was a drain. Raises Refused (it has just changed), Unreachable."""
+    key = operator.keys.archive_drain(node)
+    found = operator.kv.range(key, within=WITHIN).first
+    if found is None:
+        return False
+    if not operator.kv.txn((revision_is(key, found.mod_revision),), (Delete(key),), within=WITHIN).succeeded:
+        raise Refused(f"the drain of {node} has just changed", hint="hactl archive list")
+    return True
+
+
+def order(operator: Operator, wanted: Order, *, within: float) -> str:
+    """Have a node's agent do one of root's acts, and wait for its answer: what it said.
+
+    Raises:
+        Refused: another order is at work there, or the node is fenced.
+        StepFailed: it did not do it.
+        Unreachable: no answer in time.
+
+    """
+    keys, kv = operator.keys, operator.kv
+    lease = kv.grant(ORDER_LIVES, within=WITHIN)
+    key, done = keys.order(wanted.node), keys.done(wanted.node)
+    free = (absent(key), absent(keys.fence(wanted.node)))
+    if not kv.txn(free, (Put(key, order_text(wanted), lease), Delete(done)), within=WITHIN).succeeded:
+        kv.revoke(lease, within=WITHIN)
+        raise Refused(f"{wanted.node} has an order to do already, or is fenced", hint="try again in a minute")
+    try:
+        return _answer(operator, wanted, within)
+    finally:
+        kv.revoke(lease, within=WITHIN)
+
+
+def _answer(operator: Operator, wanted: Order, within: float) -> str:
+    end = operator.clock.monotonic() + within
+    while operator.clock.monotonic() < end:
+        found = operator.kv.range(operator.keys.done(wanted.node), within=WITHIN).first
+        said = _fields(found.value) if found else {}
+        if said.get("id") == wanted.id:
+            if said.get("ok") is not True:
+                raise StepFailed(f"{wanted.verb} {wanted.unit} on {wanted.node}: {said.get('said')}")
+            return str(said.get("said", ""))
+        time.sleep(POLL)
+    raise Unreachable(f"the agent of {wanted.node} does not answer", hint="hactl status")
+
+
+def _fields(text: str) -> Mapping[str, object]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def note(operator: Operator, action: str, data: Mapping[str, object]) -> int:
+    """What a person is about to do, in the journal. Raises Unreachable: it is not written.
+
+    The controller may write at the same moment: whoever comes second takes the next number.
+    """
+    for _ in range(TRIES):
+        newest = Get(operator.keys.journal_prefix, prefix=True, last=True, limit=1)
+        found = operator.kv.ranges((newest,), within=WITHIN).ranges[0]
+        if not found:
+            raise Unreachable("there is no journal yet: no controller was ever active", hint="hactl status")
+        try:
+            head = parse_record(found[0].value)
+        except ValueError as error:
+            raise Unreachable(f"the journal's last record cannot be read: {error}") from error
+        record = sealed(dataclasses.replace(_draft(operator, action, data), seq=head.seq + 1, prev=head.hash))
+        key, text = operator.keys.journal(record.seq), text_of(record)
+        if operator.kv.txn((absent(key),), (Put(key, text),), within=WITHIN).succeeded:
+            return record.seq
+    raise Unreachable("the journal is being written to all the time")
+
+
+def _draft(operator: Operator, action: str, data: Mapping[str, object]) -> Record:
+    clock = operator.clock
+    return Record(
+        seq=0, wall=now_text(clock.wall()), mono_ms=int(clock.monotonic() * 1000), boot="",
+        node=operator.machine, actor=operator.who, kind=Kind.EVENT, action=action, data=data,
+    )  # fmt: skip
+
+
+def now_text(wall: float) -> str:
+    return dt.datetime.fromtimestamp(wall, dt.UTC).isoformat(timespec="milliseconds")
+
+
+def wait_until(operator: Operator, true: Callable[[], bool], within: float) -> bool:
+    """Whether it came true in time; `true` may raise Unreachable for a moment."""
+    end = operator.clock.monotonic() + within
+    while operator.clock.monotonic() < end:
+        with contextlib.suppress(Unreachable):  # an election of etcd takes a second
+            if true():
+                return True
+        time.sleep(POLL)
+    return False

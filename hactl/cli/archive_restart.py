@@ -1,0 +1,85 @@
+"""`hactl archive restart`: Orthanc on one node, started again without a client noticing."""
+
+from __future__ import annotations
+
+import secrets
+
+import click
+
+from hactl.cli import archive_drain
+from hactl.cli import operator as by_hand
+from hactl.cli.context import Context
+from hactl.cli.output import emit
+from hactl.errors import Refused, StepFailed
+
+UNIT = "orthanc.service"
+ACT_WITHIN = 65.0  # s: the agent gives root's act 60
+READY_WITHIN = 90.0  # s: Orthanc waits for its index, and a failover may be under way
+
+
+@click.command("restart")
+@click.argument("node")
+@click.option("--force", is_flag=True, help="Also if no other node can take over meanwhile.")
+@by_hand.acting
+@click.pass_context
+def command(ctx: click.Context, node: str, force: bool, asked: by_hand.Asked) -> None:
+    """Drain NODE, start its Orthanc again, wait until it reaches its index, and let NODE in again.
+
+    A node that was drained before stays drained.
+    """
+    context = archive_drain.archive_context(ctx, node)
+    view = by_hand.look(context)
+    drained = bool(archive_drain.drained_by(view, node))
+    vetoes = [] if drained else archive_drain.refused_by(context, view, node, force=force)
+    steps = [
+        *(() if drained else (f"drain {node}",)),
+        f"restart {UNIT}",
+        *(() if drained else (f"undrain {node}",)),
+    ]
+    if asked.dry_run:
+        _say(context, node, steps, vetoes)
+        return
+    if vetoes:
+        raise Refused(f"Orthanc on {node} is not restarted", vetoes, hint="hactl archive list; --force")
+    by_hand.meant(f"Restart Orthanc on {node}?", yes=asked.yes)
+    _run(context, node, asked.reason, drained=drained, force=force)
+    _say(context, node, steps, [])
+
+
+def _run(context: Context, node: str, reason: str, *, drained: bool, force: bool) -> None:
+    """Raises StepFailed: it is left drained, unless it was not begun."""
+    from hactl.act import maintenance
+    from hactl.view.control import Order
+
+    who = by_hand.operator(context)
+    why = reason or "restart"
+    if not drained:
+        archive_drain.begin(context, who, node, reason=why, within=None, force=force)
+    maintenance.note(who, "archive-restart", {"node": node, "unit": UNIT, "reason": reason})
+    maintenance.order(who, Order(node, secrets.token_hex(4), "restart", UNIT), within=ACT_WITHIN)
+    if not maintenance.wait_until(who, lambda: _reaches_its_index(context, node), READY_WITHIN):
+        raise StepFailed(
+            f"Orthanc on {node} does not reach its index",
+            last_done=f"{UNIT} was restarted; {node} is drained",
+            hint=f"hactl archive check {node}",
+        )  # fmt: skip
+    if not drained:
+        maintenance.undrain(who, node)
+
+
+def _reaches_its_index(context: Context, node: str) -> bool:
+    from hactl.wiring import status_ports
+
+    return status_ports(context.spec, context.site).archives[node].index().ok
+
+
+def _say(context: Context, node: str, steps: list[str], vetoes: list[str]) -> None:
+    if context.output != "table":
+        emit(
+            {"version": 1, "cluster": context.spec.cluster, "node": node, "steps": steps, "vetoes": vetoes},
+            context.output,
+        )
+        return
+    click.echo(f"{node}: {', '.join(steps)}")
+    for veto in vetoes:
+        click.echo(f"  - {veto}")

@@ -1,0 +1,83 @@
+"""What commands have in common that change something by hand: who asks, and whether it is meant."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hactl.errors import Refused
+
+if TYPE_CHECKING:
+    from hactl.act.maintenance import Operator
+    from hactl.cli.context import Context
+    from hactl.decide.plan import Veto
+    from hactl.view.cluster import ClusterView
+
+
+def operator(context: Context) -> Operator:
+    from hactl.act.maintenance import Operator
+    from hactl.adapters.clock import SystemClock
+    from hactl.view.keys import Keys
+    from hactl.wiring import etcd_kv
+
+    kv = etcd_kv(context.spec, context.site)
+    who = f"operator {getpass.getuser()}"
+    return Operator(kv, Keys(context.spec.cluster), SystemClock(), who, socket.gethostname())
+
+
+def look(context: Context) -> ClusterView:
+    from hactl.observe.gather import gather
+    from hactl.wiring import status_ports
+
+    return gather(status_ports(context.spec, context.site))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`dry_run`: only say what would be done. `yes`: it is meant."""
+
+    reason: str
+    dry_run: bool
+    yes: bool
+
+
+def acting(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that changes something its options; it gets them as `asked`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, reason: str, dry_run: bool, yes: bool, **options: Any) -> None:
+        function(*args, asked=Asked(reason, dry_run, yes), **options)
+
+    found: Callable[..., None] = command
+    for option in (
+        click.option("--yes", is_flag=True, help="Do not ask whether it is meant."),
+        click.option("--dry-run", is_flag=True, help="Say what would be done, and what stands against it."),
+        click.option("--reason", default="", metavar="TEXT", help="Why; kept in the journal."),
+    ):
+        found = option(found)
+    return found
+
+
+def meant(question: str, *, yes: bool) -> None:
+    """Ask, unless it was said beforehand. Raises Refused: nobody is there to ask, or the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refused("nobody is here to be asked whether this is meant", hint="add --yes")
+    if not click.confirm(question):
+        raise Refused("nothing was done")
+
+
+def sentences(vetoes: tuple[Veto, ...]) -> list[str]:
+    return [f"{v.code}: {v.why}{f' [{v.evidence}]' if v.evidence else ''}" for v in vetoes]
+
+
+def vetoed(vetoes: tuple[Veto, ...]) -> list[dict[str, str]]:
+    return [{"code": v.code, "why": v.why, "evidence": v.evidence} for v in vetoes]
