@@ -18,7 +18,8 @@ from hactl.view.control import PostgresLocal
 
 WITHIN = 1.5
 _OPTIONS = "-c statement_timeout=1000 -c application_name=hactl-agent"
-# pg_stat_wal_receiver has a row while there is a receiver; a primary's timeline is in its WAL's file names.
+# pg_stat_wal_receiver has a row while there is a receiver. A primary's timeline is in its WAL's file names,
+# and so is where its WAL begins: looked up only while it matters, for there may be hundreds of files.
 _SQL = """
 select not pg_is_in_recovery(),
        (select sender_host from pg_stat_wal_receiver where status = 'streaming'),
@@ -26,7 +27,13 @@ select not pg_is_in_recovery(),
             else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end,
        case when pg_is_in_recovery() then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
             else pg_current_wal_lsn() end::text,
-       array(select slot_name::text from pg_replication_slots where wal_status = 'lost' order by 1)
+       array(select slot_name::text from pg_replication_slots where wal_status = 'lost' order by 1),
+       case when not pg_is_in_recovery()
+                 and not exists (select from pg_stat_replication where state = 'streaming') then
+           (select min(('x' || substr(name, 9, 8))::bit(32)::bigint * 4294967296
+                       + ('x' || substr(name, 17, 8))::bit(32)::bigint
+                         * pg_size_bytes(current_setting('wal_segment_size')))
+            from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$') end
 """
 
 
@@ -55,10 +62,11 @@ class LocalPostgres:
         except Unreachable:
             self.close()
             raise
-        writable, sender, timeline, lsn, lost = row
+        writable, sender, timeline, lsn, lost, oldest = row
         return PostgresLocal(
-            bool(writable), str(sender or ""), timeline, Lsn.parse(lsn) if lsn else None, tuple(lost)
-        )
+            bool(writable), str(sender or ""), timeline, Lsn.parse(lsn) if lsn else None, tuple(lost),
+            None if oldest is None else Lsn(int(oldest)),
+        )  # fmt: skip
 
     def close(self) -> None:
         if self._connection is not None:

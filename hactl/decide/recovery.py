@@ -37,7 +37,10 @@ _GRACE: Final[Mapping[str, float]] = {
     "creating replica": 600.0,
 }
 _USUAL_GRACE: Final = 120.0
+_NO_WAL_GRACE: Final = 10.0  # at one and the same position: what a member has itself it replays first
+_DAMAGED_GRACE: Final = 20.0
 _JOINING_GRACE: Final = 6 * 3600.0
+_DATA_UNDER_WAY: Final = frozenset({"running", "creating replica"})  # or there is nothing yet
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,15 @@ class _Look:
 
 
 @dataclass(frozen=True)
+class _Trouble:
+    """How something looks that is not well, and how long it may. `hopeless`: only a copy helps."""
+
+    what: str
+    grace: float
+    hopeless: bool = False
+
+
+@dataclass(frozen=True)
 class _Due:
     """A trouble that has lasted long enough. `rung` empty: nothing is left to try."""
 
@@ -76,7 +88,7 @@ def decide_recovery(
     """At most one act for each node."""
     look = _Look(spec, cluster, dcs, memory.pulses.after(dcs, now), now)
     found = {**_units(look), **_members(look)}
-    seen = {key: again(memory.seen.get(key), what, now) for key, (what, _) in found.items()}
+    seen = {key: again(memory.seen.get(key), trouble.what, now) for key, trouble in found.items()}
     steps: dict[str, Step] = {}
     vetoes: list[Veto] = []
     alarms: list[str] = []
@@ -91,20 +103,20 @@ def decide_recovery(
     return Plan(tuple(steps.values()), tuple(vetoes), alarms=tuple(alarms)), RecoveryMemory(look.pulses, seen)
 
 
-def _units(look: _Look) -> dict[tuple[str, str], tuple[str, float]]:
-    """Units that do not run, as their node's agent sees it, and how long they may."""
+def _units(look: _Look) -> dict[tuple[str, str], _Trouble]:
+    """Units that do not run, as their node's agent sees it."""
     found = {}
     for node in look.spec.nodes:
         facts = look.agent(node)
         for unit, state in facts.units.items() if facts else ():
             if state in _DOWN and unit.endswith(".service") and unit not in _NOT_HERE:
                 grace = _PATRONI_GRACE if unit == PATRONI else _UNIT_GRACE
-                found[node, unit] = (f"{unit} is {state}", grace)
+                found[node, unit] = _Trouble(f"{unit} is {state}", grace)
     return found
 
 
-def _members(look: _Look) -> dict[tuple[str, str], tuple[str, float]]:
-    """Database members that answer and do not follow the primary, and how long they may not."""
+def _members(look: _Look) -> dict[tuple[str, str], _Trouble]:
+    """Database members that answer and do not follow the primary."""
     leader = look.dcs.patroni.leader
     if leader is None:
         return {}
@@ -113,12 +125,11 @@ def _members(look: _Look) -> dict[tuple[str, str], tuple[str, float]]:
         itself = _itself(look.cluster, node)
         if node == leader.node or itself is None or itself.role is DbRole.PRIMARY:
             continue
-        what, grace = _trouble(look, itself, leader.node), _GRACE.get(itself.state, _USUAL_GRACE)
-        facts = look.agent(node)
-        if what and facts and facts.joining:
-            what, grace = f"{what}; {facts.joining} is at work", _JOINING_GRACE
-        if what:
-            found[node, ""] = (what, grace)
+        trouble, facts = _trouble(look, itself, leader.node), look.agent(node)
+        if trouble and facts and facts.joining:
+            trouble = _Trouble(f"{trouble.what}; {facts.joining} is at work", _JOINING_GRACE)
+        if trouble:
+            found[node, ""] = trouble
     return found
 
 
@@ -127,32 +138,52 @@ def _itself(cluster: ClusterView, node: str) -> PatroniSelf | None:
     return None if seen is None or isinstance(seen.itself, Unknown) else seen.itself
 
 
-def _trouble(look: _Look, itself: PatroniSelf, leader: str) -> str:
+def _trouble(look: _Look, itself: PatroniSelf, leader: str) -> _Trouble | None:
+    grace = _GRACE.get(itself.state, _USUAL_GRACE)
+    if not itself.identified and itself.state not in _DATA_UNDER_WAY:
+        return _Trouble("its data are damaged: they have no system identifier", _DAMAGED_GRACE, hopeless=True)
     if itself.state != "running":
-        return f"its PostgreSQL is: {itself.state}"
+        return _Trouble(f"its PostgreSQL is: {itself.state}", grace, _slot_lost(look, itself.name))
     if itself.replication_state != "streaming":
-        return "it does not stream"
+        if _wal_gone(look, itself, leader):
+            what = f"the primary has thrown away the WAL that it needs from {itself.lsn} on"
+            return _Trouble(what, _NO_WAL_GRACE, hopeless=True)
+        return _Trouble("it does not stream", grace)
     primary = _itself(look.cluster, leader)
     if primary is None or None in (primary.timeline, itself.timeline) or primary.timeline == itself.timeline:
-        return ""
-    return f"it is on timeline {itself.timeline}, the primary on {primary.timeline}"
+        return None
+    return _Trouble(f"it is on timeline {itself.timeline}, the primary on {primary.timeline}", grace)
+
+
+def _wal_gone(look: _Look, itself: PatroniSelf, leader: str) -> bool:
+    """Its slot is lost; or there is none from the time when it was away, as after hours, and the WAL is gone.
+
+    A member that has WAL from elsewhere says so: `in archive recovery`.
+    """
+    facts = look.agent(leader)
+    if _slot_lost(look, itself.name):
+        return True
+    if itself.replication_state or facts is None or isinstance(facts.postgres, Unknown):
+        return False
+    oldest = facts.postgres.oldest
+    return oldest is not None and itself.lsn is not None and itself.lsn < oldest
 
 
 def _due(
-    look: _Look, found: Mapping[tuple[str, str], tuple[str, float]], seen: Mapping[tuple[str, str], Seen]
+    look: _Look, found: Mapping[tuple[str, str], _Trouble], seen: Mapping[tuple[str, str], Seen]
 ) -> Iterator[_Due]:
-    for (node, unit), (_, grace) in found.items():
-        trouble = seen[node, unit]
-        if trouble.lasts >= grace:
-            yield _Due(node, unit, trouble, _rung(look, node, unit))
+    for (node, unit), trouble in found.items():
+        since = seen[node, unit]
+        if since.lasts >= trouble.grace:
+            yield _Due(node, unit, since, _rung(look, node, unit, hopeless=trouble.hopeless))
 
 
-def _rung(look: _Look, node: str, unit: str) -> str:
-    """The lowest rung that still has budget; a member whose WAL is gone at the primary starts at the top."""
+def _rung(look: _Look, node: str, unit: str, *, hopeless: bool) -> str:
+    """The lowest rung that still has budget; a member that no restart can help starts at the top."""
     if unit:
         rungs: tuple[str, ...] = (f"restart:{unit}",)
     else:
-        rungs = (REINIT,) if _slot_lost(look, node) else (REJOIN, REINIT)
+        rungs = (REINIT,) if hopeless else (REJOIN, REINIT)
     return next((r for r in rungs if not used_up(look.dcs, node, r)), "")
 
 

@@ -119,7 +119,8 @@ class PeerLook:
 class PostgresLocal:
     """The agent's own look over a connection that it keeps open. `writable`: not in recovery.
 
-    `lost_slots`: replication slots whose WAL is gone (pg_replication_slots.wal_status is lost).
+    `lost_slots`: replication slots whose WAL is gone (pg_replication_slots.wal_status is lost). `oldest`:
+    where the oldest WAL begins that a primary still has; looked up only while nobody streams from it.
     """
 
     writable: bool | Unknown
@@ -127,6 +128,7 @@ class PostgresLocal:
     timeline: int | None = None
     lsn: Lsn | None = None
     lost_slots: tuple[str, ...] = ()
+    oldest: Lsn | None = None
 
 
 NOT_LOOKED = Unknown("not looked yet")

@@ -57,7 +57,8 @@ class PatroniSelf:
 
     `lsn` is written (primary) or the further of received and replayed (standby). `streams_to` are the
     standbys that stream from it. `state` is Patroni's word: running, starting, stopped, ... `replayed_at`:
-    when (Unix time, the primary's clock) the last commit was made that a standby has replayed.
+    when (Unix time, the primary's clock) the last commit was made that a standby has replayed. Not
+    `identified`: Patroni finds no system identifier in the data folder, as it does wherever data are whole.
     """
 
     name: str
@@ -73,6 +74,7 @@ class PatroniSelf:
     replayed_at: float | None = None
     patroni_version: str = ""
     server_version: int | None = None
+    identified: bool = True
 
     @property
     def serves_writes(self) -> bool:

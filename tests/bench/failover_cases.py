@@ -57,6 +57,7 @@ CASES: Final = {
         Case("freeze", "primary's host frozen", _fault("freeze")),
         Case("crash", "postmaster killed", _fault("crash-postgres")),
         Case("freeze-postgres", "postmaster frozen", _fault("freeze-postgres"), limit=45),
+        Case("stall-disk", "primary's data disk stalled", _fault("stall-disk"), limit=45),
         Case("switchover", "switchover", switch_over, stall=True),
         Case(
             "standby-loss", "standby's host loses power", lambda lab, _, s: lab.power_off(s), "standby", True
@@ -80,6 +81,7 @@ BUDGETS: Final = {
     ("freeze", "no-bmc"): (4.0, 5.5),
     ("crash", "bmc"): (2.0, 3.0),
     ("freeze-postgres", "bmc"): (8.0, 8.0),
+    ("stall-disk", "bmc"): (8.0, 8.0),
     ("switchover", "bmc"): (1.2, 2.0),
     ("standby-loss", "bmc"): (2.5, 2.5),
 }

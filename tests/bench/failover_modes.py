@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hactl import layout
 from hactl.errors import HactlError, Unreachable
-from hactl.lab import faults, faults_process
+from hactl.lab import faults, faults_disk, faults_process
 from hactl.lab.lab import Lab
 from tests.bench.failover_cases import PATRONICTL, Variant
 from tests.support import control
@@ -69,6 +69,7 @@ class Modes:
 
     def _heal_machines(self) -> None:
         """Not `faults.heal`: that would start a stopped hactl."""
+        faults_disk.release_all(self.lab)
         self.lab.heal()
 
     def ready(self, within: float = READY_WITHIN) -> None:

@@ -14,6 +14,7 @@ from hactl.drill.checker import Judgment, Row, judge
 from hactl.drill.history import Event, Mark, Outcome, Write
 from hactl.drill.session import Session
 from hactl.errors import HactlError, Unreachable
+from hactl.lab import faults_disk
 from hactl.lab.faults_process import thaw_postgres
 from hactl.lab.lab import Lab
 from hactl.lab.machine import Power
@@ -96,6 +97,7 @@ class Run:
         return session.heal(victim, lambda: self._mend(victim)).begin
 
     def _mend(self, victim: str) -> None:
+        faults_disk.release(self.lab, victim)
         if self.lab.machine(victim).power() is Power.OFF:
             self.lab.power_on(victim, wait=False)
         self.lab.heal()

@@ -13,6 +13,7 @@ import pytest
 
 from hactl.adapters.postgres_local import WITHIN, LocalPostgres
 from hactl.errors import Unreachable
+from hactl.units import Lsn
 from tests.support import loopback_postgres
 from tests.support.loopback_postgres import Server
 from tests.support.servers import wait_until
@@ -38,20 +39,23 @@ def test_a_primary(look: LocalPostgres) -> None:
     found = look.look()
     assert (found.writable, found.streaming_from, found.timeline, found.lost_slots) == (True, "", 1, ())
     assert found.lsn is not None
+    assert found.oldest is not None, "nobody streams from it: how far back does its WAL go?"
+    assert found.oldest <= found.lsn < Lsn(found.oldest.value + 16 * 2**20), "one segment is all it has"
     assert look.look().lsn is not None, "over the same connection"
 
 
-def test_a_standby_says_from_whom_it_streams(one: Server) -> None:
+def test_a_standby_says_from_whom_it_streams(one: Server, look: LocalPostgres) -> None:
     two = one.clone("two")
     two.start()
-    look = LocalPostgres(two.conninfo)
+    other = LocalPostgres(two.conninfo)
     try:
-        wait_until("it streams", lambda: look.look().streaming_from == "127.0.0.1", 20)
-        found = look.look()
-        assert (found.writable, found.timeline) == (False, 1)
+        wait_until("it streams", lambda: other.look().streaming_from == "127.0.0.1", 20)
+        found = other.look()
+        assert (found.writable, found.timeline, found.oldest) == (False, 1, None)
         assert found.lsn is not None
+        assert look.look().oldest is None, "somebody streams from it: nobody asks"
     finally:
-        look.close()
+        other.close()
         two.stop()
 
 

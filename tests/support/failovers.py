@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hactl.lab import faults_disk
 from hactl.lab.machine import Power
 from tests.support import control
 from tests.support.labs import Site, clean
@@ -31,6 +32,17 @@ class Failover:
         return control.after(self.incident, self.fault)
 
 
+@dataclass(frozen=True)
+class TakenOver:
+    """A primary that was broken and has come back as the standby; `outage` in seconds, `fault` monotonic."""
+
+    victim: str
+    other: str
+    outage: float
+    fault: float
+    status: dict[str, Any]
+
+
 def fail_over(
     site: Site,
     name: str,
@@ -39,6 +51,20 @@ def fail_over(
     limit: float,
     meanwhile: Callable[[], object] = int,
 ) -> Failover:
+    """As `take_over`, and hactl has opened an incident for it and closed it."""
+    done = take_over(site, name, act, limit=limit, meanwhile=meanwhile)
+    found = incident(site, done.fault)
+    return Failover(done.victim, done.other, done.outage, done.fault, found, done.status)
+
+
+def take_over(
+    site: Site,
+    name: str,
+    act: Callable[[str], object],
+    *,
+    limit: float,
+    meanwhile: Callable[[], object] = int,
+) -> TakenOver:
     """`act` breaks the primary; it is mended by itself or as `faults.heal` would, and must come back alone.
 
     `meanwhile` is called right after the fault. The checker's verdict must be clean.
@@ -60,12 +86,12 @@ def fail_over(
     assert after["database"]["primary"] == after["database"]["vip"]["holder"] == other
     rejoined = {m["name"]: m for m in after["database"]["members"]}[victim]
     assert (rejoined["role"], rejoined["sync"]) == ("standby", True)
-    found = incident(site, fault.begin)
-    return Failover(victim, other, verdict.outage.recovery, fault.begin, found, after)
+    return TakenOver(victim, other, verdict.outage.recovery, fault.begin, after)
 
 
 def mend(site: Site, node: str) -> None:
-    """Nobody logs in and repairs anything: power, cables and clock are given back."""
+    """Nobody logs in and repairs anything: disk, power, cables and clock are given back."""
+    faults_disk.release_all(site.lab)
     if site.lab.machine(node).power() is Power.OFF:
         site.power_on(node)
     site.lab.heal()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hactl.decide.lastcopy import may_be_replaced, may_join
 from hactl.decide.plan import GiveOrder, Plan, Reinitialize
 from hactl.decide.recovery import RecoveryMemory, decide_recovery
+from hactl.units import Lsn
 from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs, PeerLook, PostgresLocal
 from hactl.view.incident import Phase
@@ -39,6 +40,10 @@ NEWER = patroni_says("db2", standby("db2", timeline=4, replication_state="", syn
 REJOINED = budget("db2", "rejoin", 2)
 COPIED = budget("db2", "reinit", 2)
 SLOT_LOST = postgres_of("db1", lost_slots=("db2",))
+WAL_GONE = postgres_of("db1", oldest=Lsn(0x4000000))  # the standby is at 0/3000000
+WAL_THERE = postgres_of("db1", oldest=Lsn(0x2000000))
+DAMAGED = patroni_says("db2", standby("db2", state="stopped", timeline=None, lsn=None, identified=False))
+FROM_ARCHIVE = patroni_says("db2", standby("db2", sync=False, replication_state="in archive recovery"))
 NOBODY_SYNC = sync()
 
 Looks = tuple[list[Plan], RecoveryMemory]
@@ -82,7 +87,15 @@ ROWS = [
     ),
     pytest.param([COPYING], [NOBODY_SYNC], 620, [REJOIN], id="a copy that nobody makes"),
     pytest.param([CANNOT_START], [NOBODY_SYNC, REJOINED], 30, [COPY], id="after two tries it is copied anew"),
-    pytest.param([NOT_STREAMING], [NOBODY_SYNC, SLOT_LOST], 60, [COPY], id="a lost slot: no restart helps"),
+    pytest.param([NOT_STREAMING], [NOBODY_SYNC, SLOT_LOST], 12, [COPY], id="a lost slot: no restart helps"),
+    pytest.param([NOT_STREAMING], [NOBODY_SYNC, WAL_GONE], 12, [COPY], id="away for hours: its WAL is gone"),
+    pytest.param([NOT_STREAMING], [NOBODY_SYNC, WAL_GONE], 9, [], id="not at the first look"),
+    pytest.param([NOT_STREAMING], [NOBODY_SYNC, WAL_THERE], 44, [], id="its WAL is there: Patroni's 45 s"),
+    pytest.param([FROM_ARCHIVE], [NOBODY_SYNC, WAL_GONE], 44, [], id="it has WAL from an archive"),
+    pytest.param([DAMAGED], [NOBODY_SYNC], 18, [], id="a damaged data folder has 20 s"),
+    pytest.param([DAMAGED], [NOBODY_SYNC], 30, [COPY], id="then it is copied anew: no restart helps"),
+    pytest.param([DAMAGED], [led_by(None)], 90, [], id="a damaged folder, and nobody leads: hands off"),
+    pytest.param([DAMAGED], [NOBODY_SYNC, full("db2", 0.95)], 90, [], id="no copy onto a full disk"),
     pytest.param([CANNOT_START], [NOBODY_SYNC, REJOINED, COPIED], 300, [], id="no budget left: a stop"),
     pytest.param([CANNOT_START], [REJOINED], 60, [], id="a standby named in /sync is never copied anew"),
     pytest.param([NEWER], [NOBODY_SYNC, REJOINED], 90, [], id="nor one with a newer timeline"),
@@ -159,6 +172,17 @@ def test_tries_come_after_longer_and_longer_pauses() -> None:
     plans = looks(after(CANNOT_START), after_keys(NOBODY_SYNC), 300)
     at = [second for second, plan in enumerate(plans) if plan.steps]
     assert at == [20, 50, 110, 230]  # 30 s, 60 s, 120 s; etcd's budget would have stopped it after the second
+
+
+def test_who_still_replays_what_it_has_is_not_copied_anew() -> None:
+    """Its position moves: it may yet come to what the primary has."""
+    memory, found = RecoveryMemory(), []
+    for second in range(44):
+        moving = standby("db2", sync=False, replication_state="", lsn=Lsn(0x3000000 + second))
+        dcs = at_second(after_keys(NOBODY_SYNC, WAL_GONE), second)
+        plan, memory = decide_recovery(SPEC, after(patroni_says("db2", moving)), dcs, memory, float(second))
+        found += acts([plan])
+    assert found == []
 
 
 def test_a_server_that_fails_to_start_again_and_again_adds_up() -> None:

@@ -44,6 +44,7 @@ def _postgres(found: PostgresLocal | Unknown) -> dict[str, object]:
     return {
         "writable": writable, "from": found.streaming_from, "timeline": found.timeline,
         "lsn": None if found.lsn is None else found.lsn.value, "lost_slots": list(found.lost_slots),
+        "oldest": None if found.oldest is None else found.oldest.value,
     }  # fmt: skip
 
 
@@ -90,13 +91,14 @@ def _read_postgres(found: Json) -> PostgresLocal | Unknown:
     if "writable" not in found:
         return Unknown(str(found.get("unknown", "not told")))
     told = found["writable"]
-    lsn = number(found.get("lsn"))
+    lsn, oldest = number(found.get("lsn")), number(found.get("oldest"))
     return PostgresLocal(
         writable=told if isinstance(told, bool) else Unknown(_why(told)),
         streaming_from=str(found.get("from") or ""),
         timeline=number(found.get("timeline")),
         lsn=None if lsn is None else Lsn(lsn),
         lost_slots=texts(found.get("lost_slots"), "facts: lost slots"),
+        oldest=None if oldest is None else Lsn(oldest),
     )
 
 

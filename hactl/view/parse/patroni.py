@@ -42,6 +42,7 @@ def parse_itself(body: bytes) -> PatroniSelf:
         replayed_at=_moment(xlog.get("replayed_timestamp")),
         patroni_version=str(about.get("version", "")),
         server_version=number(answer.get("server_version")),
+        identified=bool(answer.get("database_system_identifier")),
     )
 
 
