@@ -19,6 +19,7 @@ WHEELHOUSE: Final = PurePosixPath("/opt/hactl-wheels")
 PATRONI_CONFIG: Final = PurePosixPath("/etc/patroni/hactl.yml")
 ETCD_CONFIG: Final = PurePosixPath("/etc/etcd/hactl.yml")
 ETCD_DATA: Final = PurePosixPath("/var/lib/etcd/hactl")
+ETCD_QUOTA: Final = 2 * 1024**3  # bytes of a member's database, as by default; at it no write is taken
 KEEPALIVED_CONFIG: Final = PurePosixPath("/etc/keepalived/keepalived.conf")
 NFT_RULES: Final = ETC / "rules.nft"
 ORTHANC_CONFIG: Final = PurePosixPath("/etc/orthanc-hactl/orthanc.json")

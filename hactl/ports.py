@@ -15,6 +15,7 @@ from hactl.view.control import Dcs
 from hactl.view.kv import Compare, Get, Op, RangeReply, RangesReply, TxnReply
 from hactl.view.model import (
     CertView,
+    EtcdAlarm,
     EtcdMember,
     EtcdStatus,
     NodeFacts,
@@ -154,6 +155,26 @@ class EtcdKv(Protocol):
 
     def move_leader(self, to_member_id: str, *, within: float) -> None:
         """Hand leadership to this member. Raises Unreachable: no leader, or it did not go there."""
+
+
+class EtcdCare(Protocol):
+    """What keeps etcd's members in shape. Each raises Unreachable, within its time."""
+
+    def range(
+        self, key: str, *, within: float, prefix: bool = False, serializable: bool = False
+    ) -> RangeReply: ...
+
+    def status(self, endpoint: str, *, within: float) -> EtcdStatus: ...
+
+    def move_leader(self, to_member_id: str, *, within: float) -> None: ...
+
+    def compact(self, revision: int, *, within: float) -> None: ...
+
+    def defragment(self, endpoint: str, *, within: float) -> None: ...
+
+    def alarms(self, *, within: float) -> tuple[EtcdAlarm, ...]: ...
+
+    def disarm(self, alarm: EtcdAlarm, *, within: float) -> None: ...
 
 
 class Journal(Protocol):

@@ -8,8 +8,9 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from hactl.agent import build_archive, node_looks, primary
+from hactl.agent import build_archive, certificates, node_looks, primary
 from hactl.agent.facts import Looks, Publisher
 from hactl.agent.hands import Body, Hands
 from hactl.agent.holder import Holder
@@ -20,7 +21,7 @@ from hactl.agent.lost_standby import LostStandby
 from hactl.agent.primary import PrimaryLook
 from hactl.agent.renewal import Me
 from hactl.errors import Unreachable
-from hactl.layout import PORT_PATRONI
+from hactl.layout import PKI, PORT_PATRONI
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import PeerLook
 from hactl.view.model import Probe, State, Unknown
@@ -184,6 +185,7 @@ def _looks(
             for name, answers in (own.peers if own else {}).items()
         },
         ledger=own.ledger if own else dict,
+        certificates=Look("certificates", certificates.EndingSoon(Path(PKI), now), certificates.EVERY, now),
         joining=None
         if own is None
         else Look("joining", lambda: node_looks.joining(parts.processes.of(PATRONI_UNIT)), 1.0, now),

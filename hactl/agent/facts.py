@@ -44,6 +44,7 @@ class Looks:
     peers: Mapping[str, Look[PeerLook]] = field(default_factory=dict)
     ledger: Callable[[], Mapping[str, object]] = dict
     joining: Look[str] | None = None
+    certificates: Look[dict[str, int]] | None = None
 
     def start(self, stop: threading.Event) -> None:
         single = (
@@ -54,7 +55,7 @@ class Looks:
             self.keepalived,
             self.canary,
         )
-        every: tuple[Look[Any] | None, ...] = (*single, self.joining, *self.peers.values())
+        every: tuple[Look[Any] | None, ...] = (*single, self.joining, self.certificates, *self.peers.values())
         for look in every:
             if look is not None:
                 look.start(stop)
@@ -82,7 +83,7 @@ def gather(me: Me, seq: int, looks: Looks, told: Told, boottime: float) -> Agent
         disks=() if isinstance(disks, Unknown) else disks,
         units={} if isinstance(units, Unknown) else units,
         boottime=boottime, thawed=told.thawed, ledger=looks.ledger(),
-        joining=_joining(looks.joining),
+        joining=_joining(looks.joining), certificates=_certificates(looks.certificates),
     )  # fmt: skip
 
 
@@ -96,6 +97,11 @@ def _postgres(look: Look[PostgresLocal] | None) -> PostgresLocal | Unknown:
 def _joining(look: Look[str] | None) -> str:
     found = "" if look is None else look.seen().value
     return "" if isinstance(found, Unknown) else found
+
+
+def _certificates(look: Look[dict[str, int]] | None) -> dict[str, int]:
+    found: dict[str, int] | Unknown = {} if look is None else look.seen().value
+    return {} if isinstance(found, Unknown) else found
 
 
 def _probe(look: Look[Probe] | None) -> Probe:

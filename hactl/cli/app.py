@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deploy": ("hactl.cli.deploy", "Bring every node to what the spec says."),
     "doctor": ("hactl.cli.doctor", "Check every precondition; say why it matters and what to do."),
     "dsn": ("hactl.cli.dsn", "Print the connection string an application should use."),
+    "etcd": ("hactl.cli.etcd", "What etcd's members say of themselves; give unused space back."),
     "failover": ("hactl.cli.failover", "Why the controller would fail over now, or not."),
     "history": ("hactl.cli.history", "What happened, and how long it took."),
     "incident": ("hactl.cli.incident", "Incidents, phase by phase."),

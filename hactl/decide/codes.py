@@ -90,8 +90,15 @@ _ALL = (
     Code("ETCD_MEMBERS_DIFFER", _W, "etcd's members are not the voters of the spec",
          "A forgotten member counts for the majority and never votes; a missing one cannot.",
          "hactl deploy"),
+    Code("ETCD_NOSPACE", _E, "etcd has used up its quota and takes no writes",
+         "The primary serves on, but nobody could take over from it, nothing is recorded, and no agent can "
+         "report. Whatever wrote so much has to be found.",
+         "hactl etcd mend"),
+    Code("ETCD_DB_LARGE", _W, "an etcd member's database has grown to 60 % of its quota",
+         "At 100 % etcd takes no writes from anybody, and no failover is possible. Usually it is some MB.",
+         "hactl etcd mend"),
     Code("ETCD_ALARM", _W, "an etcd member reports an error",
-         "Most often its quota is used up (NOSPACE): it then refuses all writes, and the primary stops.",
+         "Its database may be damaged (CORRUPT), or it cannot do its part.",
          "ssh hactl@{node} logs etcd.service 50"),
     Code("ETCD_LEADER_ON_PRIMARY", _I, "etcd's leader is on the primary's node",
          "When both are lost together, the new etcd leader grants every lease its full time again: the "

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from hactl.decide import health_archive, health_control, health_database, health_etcd
+from hactl.decide import health_archive, health_certificates, health_control, health_database, health_etcd
 from hactl.decide.codes import Finding, Severity, finding
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
@@ -59,6 +59,7 @@ CHECKS: tuple[Check, ...] = (
     *health_etcd.CHECKS,
     *health_archive.CHECKS,
     *health_control.CHECKS,
+    *health_certificates.CHECKS,
 )
 
 

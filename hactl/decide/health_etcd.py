@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hactl import layout
 from hactl.decide.codes import Finding, finding
 from hactl.spec.model import ClusterSpec
+from hactl.units import Bytes
 from hactl.view import derive
 from hactl.view.cluster import ClusterView
 from hactl.view.model import Unknown
+
+NOSPACE = "NOSPACE"
+LARGE = 0.6  # of the quota
 
 
 def quorum(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
@@ -39,9 +44,22 @@ def members_match(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
 
 def alarms(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     for name, status in derive.etcd_answers(view).items():
-        errors = [e for e in status.errors if "no leader" not in e]
+        errors = [e for e in status.errors if "no leader" not in e and NOSPACE not in e]
         if errors:
             yield finding("ETCD_ALARM", name, "; ".join(errors))
+
+
+def space(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    """The alarm is one for all members, and stands until somebody takes it back."""
+    answers = derive.etcd_answers(view)
+    sizes = ", ".join(f"{status.db_size} on {name}" for name, status in answers.items())
+    if any(NOSPACE in error for status in answers.values() for error in status.errors):
+        yield finding("ETCD_NOSPACE", "etcd", f"its alarm {NOSPACE} stands; {sizes}")
+        return
+    for name, status in answers.items():
+        if status.db_size.value >= LARGE * layout.ETCD_QUOTA:
+            used = f"{status.db_size}, of which {status.db_used} are in use"
+            yield finding("ETCD_DB_LARGE", name, f"{used}; the quota is {Bytes(layout.ETCD_QUOTA)}")
 
 
 def leader_place(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
@@ -50,4 +68,4 @@ def leader_place(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
         yield finding("ETCD_LEADER_ON_PRIMARY", primary)
 
 
-CHECKS = (quorum, members_answer, members_match, alarms, leader_place)
+CHECKS = (quorum, members_answer, members_match, space, alarms, leader_place)

@@ -12,7 +12,6 @@ from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec
 
 UNIT = "etcd.service"
-_GIB = 1024**3
 
 
 def render(spec: ClusterSpec, _secrets: RenderSecrets) -> tuple[RenderedFile, ...]:
@@ -43,7 +42,7 @@ def configuration(spec: ClusterSpec, node: str) -> dict[str, Any]:
         "enable-v2": False,
         "auto-compaction-mode": "periodic",
         "auto-compaction-retention": "1h",
-        "quota-backend-bytes": 2 * _GIB,
+        "quota-backend-bytes": layout.ETCD_QUOTA,
         "client-transport-security": _tls("etcd-server"),
         "peer-transport-security": _tls("etcd-peer"),
         "logger": "zap",

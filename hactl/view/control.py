@@ -140,7 +140,7 @@ class AgentFacts:
     """What a node's agent last published. `lease_left` in seconds; None: this node holds no lease.
 
     `joining`: the program that Patroni runs to make this node a standby again; empty: none.
-    `archive`: of an archive node only.
+    `certificates`: by use, when those end (Unix time) that will soon. `archive`: of an archive node only.
     """
 
     node: str
@@ -161,6 +161,7 @@ class AgentFacts:
     thawed: int = 0
     ledger: Mapping[str, object] = field(default_factory=dict)
     joining: str = ""
+    certificates: Mapping[str, int] = field(default_factory=dict)
     archive: ArchiveFacts | None = None
 
 

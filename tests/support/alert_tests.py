@@ -55,6 +55,15 @@ CASES: dict[str, Case] = {
         {'hactl_certificate_end_timestamp_seconds{use="patroni",controller="db1"}': ("2000000", "1000000")},
         {"use": "patroni", "controller": "db1"},
     ),
+    "HACTL_CERTIFICATE_ENDS_NOW": Case(
+        {'hactl_certificate_end_timestamp_seconds{use="patroni",controller="db1"}': ("2000000", "200000")},
+        {"use": "patroni", "controller": "db1"},
+    ),
+    "HACTL_ETCD_FILLS": Case(
+        {'etcd_mvcc_db_total_size_in_bytes{job="etcd",node="db1"}': ("1000", "7000"),
+         'etcd_server_quota_backend_bytes{job="etcd",node="db1"}': ("10000", "10000")},
+        {"node": "db1"},
+    ),
     "HACTL_JOURNAL_BEHIND": Case(
         {'hactl_journal_head{controller="wit1"}': ("100", "900"),
          'hactl_journal_head{controller="db1"}': ("100", "100")},

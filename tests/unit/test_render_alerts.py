@@ -18,8 +18,9 @@ from tests.support.pki import sample_spec
 from tests.support.rendered import files_of
 
 # What rules and dashboard name that is not hactl's own.
-FOREIGN = {"up", "alertmanager_notifications_failed_total", "process_resident_memory_bytes"}
-_NAME = re.compile(r"\b(?:hactl|process|alertmanager)_[a-z_]+\b|\bup\b")
+ETCD = {"etcd_mvcc_db_total_size_in_bytes", "etcd_server_quota_backend_bytes"}
+FOREIGN = {*ETCD, "up", "alertmanager_notifications_failed_total", "process_resident_memory_bytes"}
+_NAME = re.compile(r"\b(?:hactl|process|alertmanager|etcd)_[a-z_]+\b|\bup\b")
 
 
 def names_in(expr: str) -> set[str]:

@@ -24,6 +24,7 @@ def facts_text(facts: AgentFacts) -> str:
             "peers": {n: {"misses": p.misses, "why": p.why} for n, p in facts.peers.items()},
             "disks": [{"path": d.path, "free": d.free.value, "total": d.total.value} for d in facts.disks],
             "ledger": dict(facts.ledger), "joining": facts.joining,
+            **({"certificates": dict(facts.certificates)} if facts.certificates else {}),
             **({} if facts.archive is None else {"archive": facts_object(facts.archive)}),
         },
         separators=(",", ":"),
@@ -72,9 +73,15 @@ def parse_agent_facts(value: str) -> AgentFacts:
         thawed=number(found.get("thawed")) or 0,
         ledger=mapping(found.get("ledger") or {}, "facts: ledger"),
         joining=str(found.get("joining") or ""),
+        certificates=_ends(mapping(found.get("certificates") or {}, "facts: certificates")),
         archive=read_facts(found.get("archive")),
         **{name: _read_probe(found.get(name)) for name in _PROBES},
     )
+
+
+def _ends(found: Json) -> dict[str, int]:
+    ends = {use: number(end) for use, end in found.items()}
+    return {use: end for use, end in ends.items() if end is not None}
 
 
 def _float(value: object) -> float | None:
