@@ -117,14 +117,14 @@ def hands_off(dcs: Dcs, node: str, once: Phase = Phase.FIRST_COMMIT, *, led_for:
     if dcs.paused or dcs.patroni.paused:
         who = "hactl" if dcs.paused else "Patroni"
         return Veto("PAUSED", f"{who} is paused")
-    if dcs.incident is not None and led_for < CLOSE and not _reached(dcs, once):
+    if dcs.incident is not None and led_for < CLOSE and not reached(dcs, once):
         return Veto("INCIDENT_OPEN", "an incident is open", dcs.incident[:80])
     if node in dcs.fences:
         return Veto("FENCED", f"{node} is fenced", f"epoch {dcs.fences[node].epoch}")
     return None
 
 
-def _reached(dcs: Dcs, phase: Phase) -> bool:
+def reached(dcs: Dcs, phase: Phase) -> bool:
     """First commit: the service is back, and the incident waits for a standby, which is our work.
 
     Promoted: somebody leads, and the incident waits for what a dead or frozen unit may keep from serving.

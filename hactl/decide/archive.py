@@ -1,0 +1,123 @@
+"""The archive nodes: the state each is in, and what is done about it. Pure; docs/archive-health.md."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hactl.decide import archive_ladder as ladder
+from hactl.decide.archive_ladder import GIVEN_UP, Scene, Trouble
+from hactl.decide.archive_node import Around, NodeLook, next_state
+from hactl.decide.archive_sql import Sql
+from hactl.decide.pacing import Pulses, Seen, again
+from hactl.decide.plan import GiveOrder, Plan, Step, Veto, alarm
+from hactl.spec.model import ClusterSpec
+from hactl.view.archive import ArchiveMark, ArchiveState
+from hactl.view.archive_levels import Sights
+from hactl.view.control import Dcs
+
+
+@dataclass(frozen=True)
+class ArchiveMemory:
+    """`seen`: each node's trouble. `acted`: when it was last ordered to start anew. `marks`: as decided last.
+
+    All of it may be lost, as with the controller: what must not be repeated is counted in etcd.
+    """
+
+    pulses: Pulses = field(default_factory=Pulses)
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+    acted: Mapping[str, float] = field(default_factory=dict)
+    marks: Mapping[str, ArchiveMark] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ArchiveDecision:
+    """`marks`: each node's state now. `looks`: what it rests on."""
+
+    plan: Plan
+    memory: ArchiveMemory
+    marks: Mapping[str, ArchiveMark]
+    looks: Mapping[str, NodeLook]
+
+
+def decide_archive(
+    spec: ClusterSpec, sights: Mapping[str, Sights], dcs: Dcs, sql: Sql, memory: ArchiveMemory, now: float
+) -> ArchiveDecision:
+    """At most one act for each call: the next one is decided when this one's effect is seen."""
+    pulses = memory.pulses.after(dcs, now)
+    scene = Scene(_looks(spec, sights, dcs, sql, pulses, now), dcs, pulses, memory.acted, now)
+    round_ = _Round(scene, memory)
+    for node, look in scene.looks.items():
+        round_.node(node, look)
+    acted = {n: at for n, at in memory.acted.items() if now - at < ladder.STARTS} | round_.acted
+    plan = Plan(tuple(round_.steps[:1]), tuple(round_.vetoes), alarms=tuple(round_.alarms))
+    kept = ArchiveMemory(pulses, round_.seen, acted, round_.marks)
+    return ArchiveDecision(plan, kept, round_.marks, scene.looks)
+
+
+def _looks(
+    spec: ClusterSpec, sights: Mapping[str, Sights], dcs: Dcs, sql: Sql, pulses: Pulses, now: float
+) -> dict[str, NodeLook]:
+    vip = str(spec.vips.archive.address.ip)
+    return {
+        node: NodeLook.of(
+            node, sights.get(node, {}), pulses.fresh(dcs, node, now), dcs.drains.get(node),
+            Around(vip, sql, now),
+        )
+        for node in spec.archives
+    }  # fmt: skip
+
+
+@dataclass
+class _Round:
+    """Built by one call, never kept."""
+
+    scene: Scene
+    memory: ArchiveMemory
+    steps: list[Step] = field(default_factory=list)
+    vetoes: list[Veto] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    seen: dict[str, Seen] = field(default_factory=dict)
+    acted: dict[str, float] = field(default_factory=dict)
+    marks: dict[str, ArchiveMark] = field(default_factory=dict)
+
+    def node(self, node: str, look: NodeLook) -> None:
+        before = self.memory.marks.get(node) or self.scene.dcs.archive_states.get(node)
+        state, why = next_state(before.state if before else None, look, starting=self.scene.returning(node))
+        found = ladder.trouble(look, self.scene.now)
+        rung = before.rung if before else ""
+        if step := ladder.back(self.scene, look):
+            self.steps.append(step)
+        elif found is not None:
+            rung = self._mend(found, rung)
+        self.marks[node] = ArchiveMark(state, why, "" if state is ArchiveState.HEALTHY else rung)
+
+    def _mend(self, found: Trouble, last: str) -> str:
+        """The rung that was tried last, this one included."""
+        scene, node = self.scene, found.node
+        seen = self.seen[node] = again(self.memory.seen.get(node), found.kind, scene.now)
+        if found.kind == "storage":
+            found = dataclasses.replace(found, lasts=seen.lasts)
+        rung = ladder.next_rung(scene, found)
+        vetoes = ladder.against(scene, found, rung)
+        self.vetoes += vetoes
+        if vetoes or seen.waits(scene.now):
+            return last
+        if not rung:
+            return self._give_up(found, last)
+        if self.steps:  # one act at a time; this one is decided anew
+            return last
+        step = ladder.step(scene, found, rung, seen)
+        self.steps.append(step)
+        self.seen[node] = seen.tried(scene.now)
+        if isinstance(step.action, GiveOrder):
+            self.acted[node] = scene.now
+        return rung
+
+    def _give_up(self, found: Trouble, last: str) -> str:
+        """Nothing is left to try. A lost storage is a finding of its own: nothing was tried."""
+        if found.kind == "storage":
+            return last
+        self.alarms.append(alarm("ARCHIVE_GIVEN_UP", found.node, found.what))
+        return GIVEN_UP
