@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hactl import layout
+from hactl.pki.expired import FOLDER, NAMES
 from hactl.pki.files import read_private
 from hactl.pki.store import Store
 from hactl.pki.uses import OPS, certificates
@@ -40,11 +41,13 @@ def files(spec: ClusterSpec, store: Store) -> Iterator[RenderedFile]:
         yield RenderedFile(
             node=node, path=str(layout.PKI / "ca.crt"), content=store.ca.read_text(), component="pki"
         )
-    for node in spec.archives:
+    for node in spec.nodes:
+        serves = node in spec.archives
         yield RenderedFile(
             node=node, path=str(layout.DICOM_CA), content=store.dicom_ca.read_text(), component="pki",
-            unit="orthanc.service", on_change="restart",
+            unit="orthanc.service" if serves else None, on_change="restart" if serves else "none",
         )  # fmt: skip
+    yield from _expired(spec, store)
     for wanted in certificates(spec):
         if wanted.node == OPS:
             continue
@@ -64,3 +67,16 @@ def files(spec: ClusterSpec, store: Store) -> Iterator[RenderedFile]:
             node=wanted.node, path=f"{place}.key", content=read_private(key).decode(), component="pki",
             mode=wanted.mode, owner=wanted.owner, group=wanted.group, secret=True,
         )  # fmt: skip
+
+
+def _expired(spec: ClusterSpec, store: Store) -> Iterator[RenderedFile]:
+    """What the daily TLS check on the witness shows; where there is none it says so."""
+    for name in NAMES.values():
+        path = store.state / FOLDER / name
+        if path.exists():
+            content = read_private(path).decode()
+            for node in spec.witnesses:
+                yield RenderedFile(
+                    node=node, path=str(layout.PKI / name), content=content, component="pki", mode="0600",
+                    owner="hactl", group="hactl", secret=True,
+                )  # fmt: skip

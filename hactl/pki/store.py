@@ -1,7 +1,7 @@
 """The state folder: keys, certificates and passwords are written and read here and nowhere else.
 
 <state>/  0700      ca/  certs/<node>/<use>.crt|.key  modalities/<name>/<name>.crt|.key
-                    secrets.json  pgpass  ssh/id_ed25519(.pub)  known_hosts
+                    secrets.json  pgpass  ssh/id_ed25519(.pub)  known_hosts  tls-check/*.pem
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography import x509
 
 from hactl.errors import Refused, UsageError
-from hactl.pki import ca, due, files, known_hosts, secrets
+from hactl.pki import ca, due, expired, files, known_hosts, secrets
 from hactl.pki.authority import AuthorityFiles, Phase
 from hactl.pki.ca import LEAF_LIFE, Authority
 from hactl.pki.due import CertInfo, State
@@ -143,6 +143,7 @@ class Store:
             made += self._init_authority(spec, DICOM_CA, "the CA for DICOM")
             made += ensure_secrets(self.secrets_file, self.pgpass, spec)
             made += ensure_ssh(self.ssh_key, spec.cluster)
+            made += expired.ensure(self.state, self._authorities)
             late = self._judged(spec, timedelta(0))
             return (*made, *self._issue((w, i) for w, i in late if not i.fine))
 
@@ -226,6 +227,7 @@ class Store:
                 return issued
             if step == "switch":
                 authority.switch()
+                tuple(expired.ensure(self.state, self._authorities))
                 return self._reissue(spec, kind, lambda info: not info.fine)
             self._check_all_new(spec, kind)
             issued = self._reissue(spec, kind, lambda info: info.use in REREAD_TRUST_WITH_OWN)
@@ -275,7 +277,7 @@ class Store:
             yield
             return
         with files.locked(self.state):
-            files.sweep(self.state, "ca", "certs", "modalities", "ssh")
+            files.sweep(self.state, "ca", "certs", "modalities", "ssh", expired.FOLDER)
             self._modalities.settle()
             for leftover in (self.state / "certs").glob("*/*.key.next"):
                 self._pair(leftover.parent.name, leftover.name.removesuffix(".key.next")).settle()

@@ -23,6 +23,8 @@ from typing import Any
 
 from hactl import layout
 from hactl.pki import ca
+from hactl.pki.expired import NAMES
+from hactl.pki.expired import pem as expired
 from hactl.pki.uses import CA_KINDS, CertSpec, certificates, modality
 from hactl.render import archive_checks, nginx, orthanc, prometheus
 from hactl.render.secrets import RenderSecrets
@@ -163,6 +165,8 @@ def _issue(pair: ArchivePair) -> None:
         pki.mkdir(parents=True)
         for kind, authority in authorities.items():
             (pki / _BUNDLES[kind.use]).write_bytes(ca.certificate_pem([authority.certificate]))
+        for kind, authority in authorities.items():
+            (pki / NAMES[kind]).write_bytes(expired(authority))
         mine = [c for c in certificates(spec) if c.node == node]
         for wanted in (*mine, *guests):
             _issue_one(pki, authorities[wanted.ca], _local(wanted, pair, place), now)

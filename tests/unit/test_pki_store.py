@@ -58,6 +58,8 @@ def test_the_folder_looks_as_the_others_expect(tmp_path: Path, clock: Clock) -> 
         "ca/ca.crt",
         "ca/ca.key",
         "ca/dicom.crt",
+        "tls-check/expired.pem",
+        "tls-check/dicom-expired.pem",
         "ca/dicom.key",
         "secrets.json",
         "pgpass",
@@ -173,17 +175,19 @@ def test_a_state_of_before_gains_the_dicom_ca_and_nothing_else(tmp_path: Path, c
     before = snapshot(store.state)
     found = {(i.node, i.use): i.state for i in store.show(spec) if not i.fine}
     new = {("arc1", "orthanc"), ("arc2", "orthanc"), ("ops", "ops-dicom")}
+    new |= {(node, "dicom") for node in spec.nodes}
     assert found == {("-", "dicom-ca"): State.MISSING, **dict.fromkeys(new, State.OLD_CA)}
     with pytest.raises(Refused, match="no hactl DICOM CA") as caught:
         store.renew(spec)
     assert caught.value.hint == "hactl pki init"
     made = store.init(spec)
     assert made[0].path == store.dicom_ca
-    assert {(m.path.parent.name, m.path.stem) for m in made[1:]} == new
+    assert made[1].path.name == "dicom-expired.pem"
+    assert {(m.path.parent.name, m.path.stem) for m in made[2:]} == new
     after = snapshot(store.state)
     changed = {name for name, content in after.items() if before.get(name) != content}
     pairs = {f"certs/{node}/{use}.{half}" for node, use in new for half in ("crt", "key")}
-    assert changed == {"ca/dicom.crt", "ca/dicom.key", *pairs}
+    assert changed == {"ca/dicom.crt", "ca/dicom.key", "tls-check/dicom-expired.pem", *pairs}
     assert {i.state for i in store.show(spec)} == {State.OK}
     assert store.init(spec) == ()
 

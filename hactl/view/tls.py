@@ -1,0 +1,68 @@
+"""What a server's port was offered, and what it made of it. Pure data."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Speaks(enum.StrEnum):
+    """What is spoken on a port, after or before TLS."""
+
+    DICOM = "dicom"
+    ARCHIVE = "https"  # nginx before an archive: who shows no certificate needs a password
+    POSTGRES = "postgres"  # asks first whether TLS is wanted
+    PATRONI = "patroni"
+    ETCD = "etcd"
+    METRICS = "metrics"
+
+
+class Offer(enum.StrEnum):
+    """One way to call. Those named after a version offer only that one, with a good certificate."""
+
+    PLAIN = "plain"
+    NO_CERTIFICATE = "no-certificate"
+    FOREIGN_CA = "foreign-ca"
+    EXPIRED = "expired"
+    TLS_1_0 = "tls1.0"
+    TLS_1_1 = "tls1.1"
+    TLS_1_2 = "tls1.2"
+    TLS_1_3 = "tls1.3"
+    WRONG_CALLED = "wrong-called-aet"
+    WRONG_CALLING = "wrong-calling-aet"
+
+
+class Outcome(enum.StrEnum):
+    """`served`: it answered what only who may call gets; `refused`: it said or showed that it will not.
+
+    `unknown`: no connection, no answer in time, or this side cannot make the offer.
+    """
+
+    SERVED = "served"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """`name` is the node's, or the virtual IP's: `archive-vip`."""
+
+    name: str
+    speaks: Speaks
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.speaks}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """`detail`: what was seen; `tls`, `cipher`: what was agreed on; `certificate`: whose, until when."""
+
+    offer: Offer
+    outcome: Outcome
+    detail: str = ""
+    tls: str = ""
+    cipher: str = ""
+    certificate: str = ""
