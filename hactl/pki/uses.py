@@ -89,6 +89,9 @@ USES: Final = (
     Use("orthanc", _ARCHIVE, "{node}", server=True, client=True, owner="orthanc", rsa=True, ca=DICOM_CA),
     Use("nginx", _ARCHIVE, "{node}", server=True, client=False, owner="root"),
     Use("hactl", frozenset(Role), "hactl-{node}", server=False, client=True, owner="hactl"),
+    # For hactl's own checks by DICOM: controllers' C-ECHO, and each archive node's check of itself, which is
+    # called back for C-MOVE. What its bearer may do is Orthanc's list of AE titles to say: little.
+    Use("dicom", frozenset(Role), "hactl-{node}", server=True, client=True, owner="hactl", ca=DICOM_CA),
     Use("metrics", _VOTERS, "{node}", server=True, client=False, owner="hactl"),
     Use("prometheus", _WITNESS, "prometheus", server=False, client=True, owner="prometheus"),
     # A second one: the client is known by its CN, the server by the node's names.

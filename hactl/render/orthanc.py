@@ -15,6 +15,7 @@ from hactl.render import engine
 from hactl.render.patroni import PARAMETERS
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
+from hactl.spec.aets import echo_aets
 from hactl.spec.model import ClusterSpec, Modality
 
 ADMIN: Final = "hactl_admin"
@@ -25,6 +26,9 @@ PLUGINS: Final = "/usr/share/orthanc/plugins"
 # The AE title of the checks that an archive node makes on itself. No modality of a spec has a capital key.
 PROBE_NAME: Final = "HACTL-PROBE"
 PROBE_AET: Final = "HACTLPROBE"
+
+ECHO_NAME: Final = "HACTL-ECHO"  # of the controllers, by node
+_DENIED: Final = ("Store", "Find", "FindWorklist", "Get", "Move", "StorageCommitment")
 
 RETRIES: Final = 60  # of 1 s each: longer than any failover, so that calls wait instead of failing
 MAX_INDEX_CONNECTIONS: Final = 12
@@ -158,6 +162,11 @@ def _modalities(spec: ClusterSpec) -> dict[str, Any]:
     known = {name: _modality(m) for name, m in spec.archive.modalities.items()}
     if PROBE_AET not in {m.aet for m in spec.archive.modalities.values()}:
         known[PROBE_NAME] = {"AET": PROBE_AET, "Host": "127.0.0.1", "Port": 11112, "UseDicomTls": True}
+    for node, aet in echo_aets(spec).items():
+        known[f"{ECHO_NAME}-{node}"] = {
+            "AET": aet, "Host": str(spec.nodes[node].address), "Port": 11112, "UseDicomTls": True,
+            "AllowEcho": True, **{f"Allow{verb}": False for verb in _DENIED},
+        }  # fmt: skip
     return known
 
 

@@ -27,6 +27,7 @@ ARC2 = LOOPBACK | {"arc2", "192.0.2.22", "192.0.2.101"}
         ("db1", "rewind", "rewind", set(), False, True, "postgres"),
         ("db1", "hactl", "hactl-db1", set(), False, True, "hactl"),
         ("db1", "metrics", "db1", DB1, True, False, "hactl"),
+        ("wit1", "dicom", "hactl-wit1", WIT1, True, True, "hactl"),
         ("wit1", "metrics", "wit1", WIT1, True, False, "hactl"),
         ("wit1", "etcd-peer", "wit1", WIT1, True, True, "etcd"),
         ("wit1", "prometheus", "prometheus", set(), False, True, "prometheus"),
@@ -55,13 +56,14 @@ def test_which_node_has_which() -> None:
     by_node: dict[str, set[str]] = {}
     for c in certificates(sample_spec()):
         by_node.setdefault(c.node, set()).add(c.use)
-    database = {"etcd-peer", "etcd-server", "patroni", "postgres", "replicator", "rewind", "hactl", "metrics"}
+    voter = {"etcd-peer", "etcd-server", "hactl", "dicom", "metrics"}
+    database = {*voter, "patroni", "postgres", "replicator", "rewind"}
     assert by_node == {
         "db1": database,
         "db2": database,
-        "wit1": {"etcd-peer", "etcd-server", "hactl", "metrics", "prometheus", "prometheus-web"},
-        "arc1": {"orthanc", "nginx", "hactl"},
-        "arc2": {"orthanc", "nginx", "hactl"},
+        "wit1": {*voter, "prometheus", "prometheus-web"},
+        "arc1": {"orthanc", "nginx", "hactl", "dicom"},
+        "arc2": {"orthanc", "nginx", "hactl", "dicom"},
         "ops": {"ops", "ops-dicom"},
     }
 
@@ -99,6 +101,7 @@ def test_only_what_speaks_dicom_is_signed_by_the_dicom_ca() -> None:
     found = certificates(sample_spec())
     assert {(c.node, c.use) for c in found if c.ca is DICOM_CA} == {
         ("arc1", "orthanc"), ("arc2", "orthanc"), ("ops", "ops-dicom"),
+        *((node, "dicom") for node in ("db1", "db2", "wit1", "arc1", "arc2")),
     }  # fmt: skip
 
 

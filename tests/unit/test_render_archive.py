@@ -109,6 +109,9 @@ def test_modalities_come_from_the_spec() -> None:
     modalities = config(sample())["DicomModalities"]
     assert modalities["ops"] == {"AET": "HACTL", "Host": "192.0.2.2", "Port": 11112, "UseDicomTls": True}
     assert modalities["HACTL-PROBE"]["Host"] == "127.0.0.1"
+    echo = modalities["HACTL-ECHO-wit1"]
+    assert (echo["AET"], echo["Host"]) == ("HACTLECHO3", "192.0.2.13")
+    assert {k for k, v in echo.items() if v is True} == {"UseDicomTls", "AllowEcho"}
 
 
 def test_a_modality_may_take_the_probe_title() -> None:
