@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hactl.errors import UsageError
-from hactl.lab import faults_disk, faults_network, faults_process
+from hactl.lab import faults_disk, faults_network, faults_process, faults_storage
 from hactl.lab.faults_process import PROGRAMS
 from hactl.lab.lab import Lab
 
@@ -61,6 +61,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "thaw": Fault(Lab.thaw, None),  # let them go on
     "crash-postgres": Fault(Lab.crash_postgres, None),  # kill the postmaster
     "stall-disk": Fault(faults_disk.stall, faults_disk.release),  # PostgreSQL's: what is written waits
+    "unmount-storage": Fault(faults_storage.unmount, faults_storage.mount),
+    "swap-storage": Fault(faults_storage.swap, faults_storage.mount),  # our marker, none of our images
     "freeze-postgres": Fault(faults_process.freeze_postgres, faults_process.thaw_postgres),
     **dict(_of_programs()),
     "stop-hactl": Fault(
@@ -105,5 +107,6 @@ def heal(lab: Lab) -> list[str]:
     undone = [f"{name} undone" for name in faults_network.heal(lab)]
     stalled = faults_disk.release_all(lab)  # before anything is asked of a machine that may wait for its disk
     done = undone + stalled + lab.heal() + faults_disk.empty_all(lab)
+    faults_storage.heal(lab)
     faults_process.heal(lab)
     return done

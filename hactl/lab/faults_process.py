@@ -21,6 +21,7 @@ PROGRAMS: Final = {
     "keepalived": "keepalived.service",
     "agent": "hactl-agent.service",
     "controller": "hactl-controller.service",
+    "orthanc": "orthanc.service",
 }
 # PostgreSQL lives in Patroni's cgroup and must not share its fate.
 _ONE_PROCESS: Final = frozenset({"patroni.service"})

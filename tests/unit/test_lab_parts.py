@@ -63,7 +63,7 @@ def test_what_is_a_mending_itself_is_not_undone(fake: FakeLab) -> None:
 
 def test_every_fault_of_the_interface_is_there() -> None:
     whole = {"power-off", "power-on", "isolate", "join", "freeze", "thaw"}
-    programs = {"patroni", "etcd", "keepalived", "agent", "controller"}
+    programs = {"patroni", "etcd", "keepalived", "agent", "controller", "orthanc"}
     parts = {f"{how}-{p}" for how in ("kill", "lose", "freeze") for p in programs}
     assert set(FAULTS) == {
         *whole,
@@ -72,6 +72,8 @@ def test_every_fault_of_the_interface_is_there() -> None:
         "freeze-postgres",
         "stall-disk",
         "stop-hactl",
+        "swap-storage",
+        "unmount-storage",
     }
     assert set(FAULTS_WITH) == {"cut", "one-way", "loss", "fill-disk"}
 
