@@ -55,6 +55,9 @@ def may_drain(spec: ClusterSpec, view: ClusterView, node: str) -> Answer:
     vetoes = list(_takers(spec, view, dcs, node))
     if (drain := dcs.drains.get(node)) is not None:
         vetoes.append(Veto("ALREADY_DRAINED", f"{node} is drained by {drain.by}", drain.why))
+    facts = dcs.facts.get(node)
+    if facts is None or facts.archive is None:
+        vetoes.append(Veto("AGENT_SILENT", f"the agent of {node} does not report: nobody would obey"))
     if dcs.paused:
         vetoes.append(Veto("PAUSED", "somebody paused hactl, or deploys"))
     return Answer(tuple(vetoes))

@@ -98,6 +98,10 @@ def test_all_reasons_are_given_at_once() -> None:
     assert codes(ok_to_stop(SPEC, view, "arc1")) == ["INCIDENT_OPEN", "NO_OTHER_ARCHIVE"]
 
 
+def test_without_its_agent_nobody_would_obey() -> None:
+    assert codes(may_drain(SPEC, sees(arc1=reported("arc1", archive=None)), "arc1")) == ["AGENT_SILENT"]
+
+
 def test_without_etcd_nobody_knows() -> None:
     view = dataclasses.replace(sees(), control=Unknown("no quorum"))
     assert codes(may_drain(SPEC, view, "arc1")) == codes(ok_to_stop(SPEC, view, "arc1")) == ["ETCD_UNKNOWN"]
