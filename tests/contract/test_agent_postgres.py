@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from hactl.adapters.postgres_local import WITHIN, LocalPostgres
 from hactl.errors import Unreachable
 from hactl.units import Lsn
-from tests.support import loopback_postgres
-from tests.support.loopback_postgres import Server
+from tests.support.leftovers import scratch
+from tests.support.loopback_postgres import Server, primary
+from tests.support.ports import free_port
 from tests.support.servers import wait_until
 
 
 @pytest.fixture(scope="module")
 def one() -> Iterator[Server]:
-    folder = Path(tempfile.mkdtemp(prefix="hactl-test-"))
-    folder.chmod(0o755)
-    with loopback_postgres.primary(folder / "pg") as server:
+    with scratch() as folder, primary(folder / "pg") as server:
         yield server
-    folder.rmdir()
 
 
 @pytest.fixture
@@ -82,6 +78,6 @@ def test_a_frozen_postgresql_costs_a_second_and_a_half_and_the_next_look_connect
 
 
 def test_none_there(one: Server) -> None:
-    look = LocalPostgres({**one.conninfo, "port": str(loopback_postgres.free_port())})
+    look = LocalPostgres({**one.conninfo, "port": str(free_port())})
     with pytest.raises(Unreachable, match="refused"):
         look.look()

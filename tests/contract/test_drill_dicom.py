@@ -15,7 +15,7 @@ from hactl.drill.dicom_net import Archive
 from hactl.drill.dicomweb import Account, Web
 from hactl.errors import Refused, StepFailed, Unreachable
 from tests.support.loopback_orthanc import PASSWORD, USER, Orthanc, orthanc
-from tests.support.loopback_postgres import free_port
+from tests.support.ports import free_port
 from tests.support.tls import TestCa
 
 # pynetdicom leaves the socket of a failed association to the garbage collector.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from hactl.drill.link import Link
 from hactl.drill.workload import Load, Target, Workload, prepare
 from hactl.drill.writewatch import WriteWatch
 from hactl.errors import Unreachable
+from tests.support.leftovers import scratch
 from tests.support.loopback_postgres import Server, primary
 
 LOAD = Load(writers=3, rate=50, probe_every=0.1, within=1.0)
@@ -23,11 +23,8 @@ LOAD = Load(writers=3, rate=50, probe_every=0.1, within=1.0)
 
 @pytest.fixture
 def one() -> Iterator[Server]:
-    # Not tmp_path: the server's own account may not enter it.
-    with tempfile.TemporaryDirectory(prefix="hactl-pg-") as folder:
-        Path(folder).chmod(0o755)
-        with primary(Path(folder) / "servers") as server:
-            yield server
+    with scratch() as folder, primary(folder / "servers") as server:
+        yield server
 
 
 @pytest.fixture

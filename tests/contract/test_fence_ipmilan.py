@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import pytest
 
 from hactl.adapters.fence_agent import FOLDER, FenceAgent
 from hactl.errors import StepFailed, Unreachable
+from tests.support.ports import free_network
 
 BMC = """
 import sys
@@ -35,7 +35,7 @@ class Bmc:
     def __init__(self, folder: Path, power: int) -> None:
         if not (FOLDER / "fence_ipmilan").exists():
             pytest.fail("fence_ipmilan is missing: apt-get install fence-agents ipmitool")
-        self.address, self.port = f"127.0.{secrets.randbelow(250)}.{1 + secrets.randbelow(250)}", 9623
+        self.address, self.port = f"{free_network()}.1", 9623
         (folder / "password").write_text("pass-word")
         self.process = subprocess.Popen(
             [sys.executable, "-c", BMC, self.address, str(self.port), str(power)],

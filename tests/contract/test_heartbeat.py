@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from hactl.adapters.heartbeat import NoBeat, VipHeartbeat
+from tests.support.leftovers import scratch
 from tests.support.loopback_postgres import Server, primary
 
 TABLE = "create table heartbeat (id integer primary key, at timestamptz not null, by text not null)"
@@ -19,12 +18,9 @@ TABLE = "create table heartbeat (id integer primary key, at timestamptz not null
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    # Not tmp_path: the server's own account may not enter it.
-    with tempfile.TemporaryDirectory(prefix="hactl-pg-") as folder:
-        Path(folder).chmod(0o755)
-        with primary(Path(folder) / "servers") as one:
-            one.sql(TABLE)
-            yield one
+    with scratch() as folder, primary(folder / "servers") as one:
+        one.sql(TABLE)
+        yield one
 
 
 def _heart(server: Server, row: int = 1, by: str = "wit1") -> VipHeartbeat:

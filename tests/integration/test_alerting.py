@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import http.server
 import json
-import socket
 import subprocess
 import threading
 import time
@@ -25,6 +24,7 @@ from hactl.metrics.snapshot import Board
 from hactl.render import alertmanager, alerts, dashboard
 from tests.support import alert_tests
 from tests.support.pki import sample_spec
+from tests.support.ports import free_port
 from tests.support.servers import Daemon, program, wait_until
 from tests.support.smtp import mail_server
 from tests.support.snapshots import snapshot
@@ -114,12 +114,6 @@ def exporting(board: Board) -> Iterator[int]:
         yield exporter.start(Listener(HERE, 0))[0]
     finally:
         exporter.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind((HERE, 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager

@@ -8,14 +8,15 @@ import pytest
 
 from hactl.adapters.command import run
 from hactl.lab import glance, netns
+from tests.support import leftovers
 
 pytestmark = pytest.mark.lab
-NAME = "hactl-glance-test"
 
 
 @pytest.fixture
 def namespace() -> Iterator[str]:
-    run(["ip", "netns", "add", NAME], within=10)
+    name = leftovers.name("glance")
+    run(["ip", "netns", "add", name], within=10)
     lines = [
         "link set lo up",
         "link add br0 type bridge",
@@ -25,10 +26,10 @@ def namespace() -> Iterator[str]:
         "link set p39 master br0",
     ]
     try:
-        run(["ip", "-n", NAME, "-batch", "-"], within=20, stdin="\n".join(lines) + "\n")
-        yield NAME
+        run(["ip", "-n", name, "-batch", "-"], within=20, stdin="\n".join(lines) + "\n")
+        yield name
     finally:
-        run(["ip", "netns", "delete", NAME], within=10)
+        run(["ip", "netns", "delete", name], within=10)
 
 
 def test_addresses_and_ports_of_a_bridge(namespace: str) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hactl.adapters.command import run
+from tests.support import leftovers
 from tests.support.specs import SAMPLE
 
 pytestmark = pytest.mark.lab
@@ -43,10 +42,8 @@ os.setgroups([]); os.setgid(65534); os.setuid(65534)
 @pytest.fixture
 def lab() -> Iterator[Path]:
     """A folder that every account may look into, which pytest's own are not."""
-    name = f"hactl-test-{os.getpid()}"
-    with tempfile.TemporaryDirectory(prefix="hactl-test-", dir="/run") as made:
-        folder = Path(made)
-        folder.chmod(0o755)
+    name = leftovers.name("ops")
+    with leftovers.scratch("/run") as folder:
         shutil.copy(SAMPLE, folder / "cluster.yaml")
         (folder / "cluster.yaml").chmod(0o644)
         (folder / "lab.json").write_text(json.dumps({"ops_netns": name}), encoding="utf-8")

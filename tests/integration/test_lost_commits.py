@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hactl.render.roles import _REWIND_FUNCTIONS
-from tests.support.loopback_postgres import Server, primary
+from tests.support.leftovers import scratch
+from tests.support.loopback_postgres import Server, ended, primary
 from tests.support.postgres_programs import Programs, install
 
 ROWS = 7
@@ -20,17 +19,14 @@ ROWS = 7
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Not pytest's own: postgres has to get through to it."""
-    made = Path(tempfile.mkdtemp(prefix="hactl-ledger-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with scratch() as made:
+        yield made
 
 
-@pytest.fixture
-def pair(folder: Path) -> Iterator[tuple[Server, Server]]:
-    """A primary with a streaming standby, and accounts as a node has them."""
-    with primary(folder / "servers") as one:
+@pytest.fixture(scope="module")
+def model() -> Iterator[tuple[Server, Server]]:
+    """A primary with a standby, and accounts as a node has them; both are stopped, and stay so."""
+    with scratch() as folder, primary(folder / "servers") as one:
         one.configure(wal_log_hints="on", hot_standby="on", wal_keep_size="64MB", autovacuum="off")
         one.stop("fast")
         one.start()
@@ -39,6 +35,17 @@ def pair(folder: Path) -> Iterator[tuple[Server, Server]]:
         for function in _REWIND_FUNCTIONS:
             one.sql(f"grant execute on function {function} to rewind")
         two = one.clone("two")
+        one.stop("fast")
+        yield one, two
+
+
+@pytest.fixture
+def pair(folder: Path, model: tuple[Server, Server]) -> Iterator[tuple[Server, Server]]:
+    """A copy of the model's that runs: the standby streams."""
+    with ended(folder / "servers") as servers:
+        one, two = (server.copy(servers) for server in model)
+        two.follow(one)
+        one.start()
         two.start()
         yield one, two
 

@@ -8,7 +8,6 @@ import shutil
 import socket
 import ssl
 import struct
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,10 @@ from cryptography import x509
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's name for a class
 
 from hactl.pki.store import Store
-from tests.support.loopback_postgres import Server, free_port, primary
+from tests.support.leftovers import scratch
+from tests.support.loopback_postgres import Server, primary
 from tests.support.pki import client_context, initialised, sample_spec
+from tests.support.ports import free_port
 from tests.support.servers import Daemon, program, wait_until
 
 SPEC = sample_spec()
@@ -86,8 +87,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def database(store: Store) -> Iterator[Database]:
     with contextlib.ExitStack() as stack:
-        base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hactl-pki-pg-")))
-        base.chmod(0o755)  # postgres must get to its own folder below
+        base = stack.enter_context(scratch())
         server = stack.enter_context(primary(base / "data"))
         for role, verifier in store.secrets().scram.items():
             server.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{verifier}'")

@@ -16,7 +16,6 @@ import http.server
 import json
 import os
 import pickle
-import secrets
 import signal
 import socket
 import ssl
@@ -38,6 +37,7 @@ from hactl.render import keepalived, lease
 from hactl.spec.model import ClusterSpec
 from hactl.view.keys import Keys
 from hactl.view.kv import Delete, Get, Put
+from tests.support import leftovers
 from tests.support.rendered import secrets as render_secrets
 from tests.support.servers import Daemon, EtcdCluster, Loopback, etcd_cluster, loopback, program, wait_until
 
@@ -56,8 +56,7 @@ def namespaces() -> Iterator[tuple[str, str]]:
     if os.geteuid() != 0:
         raise AssertionError("network namespaces need root: run this test with sudo")
     program("nft", "nftables")
-    tag = secrets.token_hex(3)
-    node, client = f"hactl-t-{tag}-node", f"hactl-t-{tag}-cli"
+    node, client = leftovers.name("node"), leftovers.name("client")
     try:
         for name in (node, client):
             ip("netns", "add", name)

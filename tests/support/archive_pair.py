@@ -10,11 +10,9 @@ import contextlib
 import dataclasses
 import os
 import re
-import secrets
 import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,7 +28,9 @@ from hactl.render import archive_checks, nginx, orthanc, prometheus
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec
-from tests.support import specs
+from tests.support import loopback_postgres, postmaster, specs
+from tests.support.leftovers import scratch
+from tests.support.ports import free_network, free_port
 from tests.support.servers import Daemon, program, wait_until
 
 HTTPS = 10443  # no test needs root for a port
@@ -42,12 +42,6 @@ SECRETS = RenderSecrets(
 
 def sample() -> ClusterSpec:
     return specs.sample()
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def account(name: str) -> dict[str, Any]:
@@ -134,8 +128,11 @@ class ArchivePair:
         self.daemons[name].start()
 
     def stop(self) -> None:
+        """Nothing of it is needed any more. nginx and its workers have one process group."""
         for name in reversed(self.daemons):
-            self.daemons[name].stop()
+            if name == "postgres":
+                postmaster.end(self.folder / "pg" / "data")
+            self.daemons[name].kill()
 
 
 def _nginx_user() -> str:
@@ -194,12 +191,7 @@ def _postgres(pair: ArchivePair) -> Daemon:
     program(str(pg_bin / "postgres"), "postgresql-15")
     home, options = pair.folder / "pg", account("postgres")
     home.mkdir()
-    if options:
-        shutil.chown(home, "postgres", "postgres")
-    subprocess.run(
-        [str(pg_bin / "initdb"), "-D", str(home / "data"), "-A", "trust", "-U", "postgres", "--no-sync"],
-        check=True, capture_output=True, timeout=60, cwd="/", **options,
-    )  # fmt: skip
+    loopback_postgres.blank(loopback_postgres.owned(home) / "data")
     pki = pair.places["arc1"].folder / "pki"
     hba = "local all all trust\nhostssl all all 127.0.0.0/8 scram-sha-256\n"
     (home / "data" / "pg_hba.conf").write_text(hba)
@@ -258,9 +250,12 @@ def _wait_listening(pair: ArchivePair, daemon: str, address: str, port: int) -> 
 @contextlib.contextmanager
 def archive_pair() -> Iterator[ArchivePair]:
     """arc1 (which also has the archive VIP's address) and arc2, both up, on one index and one storage."""
-    folder = Path(tempfile.mkdtemp(prefix="hactl-archive-"))
-    folder.chmod(0o755)
-    prefix = f"127.{16 + secrets.randbelow(230)}.{1 + secrets.randbelow(250)}"
+    with scratch() as folder:
+        yield from _archive_pair(folder)
+
+
+def _archive_pair(folder: Path) -> Iterator[ArchivePair]:
+    prefix = free_network()
     places = {f"arc{n}": Place(folder / f"arc{n}", f"{prefix}.2{n}") for n in (1, 2)}
     pair = ArchivePair(folder, prefix, free_port(), places)
     try:
@@ -281,7 +276,6 @@ def archive_pair() -> Iterator[ArchivePair]:
         yield pair
     finally:
         pair.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _storage(pair: ArchivePair) -> None:

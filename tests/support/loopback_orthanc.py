@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.loopback_postgres import free_port
+from tests.support.ports import free_port
 from tests.support.tls import TestCa
 
 ORTHANC = Path("/usr/sbin/Orthanc")

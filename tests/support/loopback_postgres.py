@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import pwd
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,14 +19,44 @@ import pytest
 from hactl.adapters.command import run
 from hactl.drill.checker import Row
 from hactl.drill.link import Link
+from tests.support import postmaster
+from tests.support.leftovers import scratch
+from tests.support.ports import free_port
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+def as_postgres(folder: Path, *argv: str) -> str:
+    """What it printed, run in this folder."""
+    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    return run([*prefix, *argv], within=60, cwd=folder).out
+
+
+def owned(folder: Path) -> Path:
+    """Given to the account that servers run as; PostgreSQL refuses root."""
+    if os.geteuid() == 0:
+        account = pwd.getpwnam("postgres")
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    return folder
+
+
+@functools.cache
+def _blank() -> Path:
+    """Data as initdb makes them, once a process: it takes a second or two. Who needs some gets a copy."""
+    if not (BIN / "initdb").exists():
+        pytest.fail(f"PostgreSQL 15 is missing ({BIN}/initdb): apt-get install postgresql-15")
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    folder = owned(stack.enter_context(scratch()))
+    as_postgres(
+        folder, f"{BIN}/initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync"
+    )
+    return folder / "data"
+
+
+def blank(data: Path) -> None:
+    """Makes `data`, in a folder that belongs to postgres: everybody is let in, nothing is configured."""
+    as_postgres(data.parent, "cp", "-a", str(_blank()), str(data))
 
 
 @dataclass
@@ -36,8 +67,7 @@ class Server:
     port: int
 
     def as_postgres(self, *argv: str) -> str:
-        prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        return run([*prefix, *argv], within=60, cwd=self.data.parent).out
+        return as_postgres(self.data.parent, *argv)
 
     def start(self) -> None:
         self.as_postgres(f"{BIN}/pg_ctl", "-D", str(self.data), "-l", f"{self.data}.log", "-w", "start")
@@ -87,9 +117,20 @@ class Server:
             "-D", str(other.data), "-R", "-X", "stream", "-c", "fast",
         )  # fmt: skip
         other.configure(port=str(other.port), hactl__node=name)
-        with (other.data / "postgresql.auto.conf").open("a") as out:
-            source = f"host=127.0.0.1 port={self.port} user=postgres application_name={name}"
+        other.follow(self)
+        return other
+
+    def follow(self, other: Server) -> None:
+        """Streams from it from the next start on, if it starts as a standby."""
+        source = f"host=127.0.0.1 port={other.port} user=postgres application_name={self.data.name}"
+        with (self.data / "postgresql.auto.conf").open("a") as out:
             out.write(f"primary_conninfo = '{source}'\n")
+
+    def copy(self, folder: Path) -> Server:
+        """Of a server that is stopped: the same data in another folder of postgres's, with its own port."""
+        as_postgres(folder, "cp", "-a", str(self.data), str(folder))
+        other = Server(folder / self.data.name, free_port())
+        other.configure(port=str(other.port))
         return other
 
 
@@ -105,26 +146,27 @@ def _working_folders() -> set[Path]:
 @contextlib.contextmanager
 def primary(folder: Path) -> Iterator[Server]:
     """A new server named one; it and its clones are stopped at the end."""
-    if not (BIN / "initdb").exists():
-        pytest.fail(f"PostgreSQL 15 is missing ({BIN}/initdb): apt-get install postgresql-15")
-    folder.mkdir(parents=True, exist_ok=True)
-    if os.geteuid() == 0:
-        account = pwd.getpwnam("postgres")
-        os.chown(folder, account.pw_uid, account.pw_gid)
-    server = Server(folder / "one", free_port())
-    server.as_postgres(f"{BIN}/initdb", "-D", str(server.data), "-A", "trust", "-U", "postgres", "--no-sync")
-    server.configure(
-        port=str(server.port),
-        listen_addresses="127.0.0.1",
-        unix_socket_directories="",
-        hactl__node="one",
-        fsync="off",
-    )
-    try:
+    with ended(folder):
+        server = Server(folder / "one", free_port())
+        blank(server.data)
+        server.configure(
+            port=str(server.port),
+            listen_addresses="127.0.0.1",
+            unix_socket_directories="",
+            hactl__node="one",
+            fsync="off",
+        )
         server.start()
         yield server
+
+
+@contextlib.contextmanager
+def ended(folder: Path) -> Iterator[Path]:
+    """The folder, postgres's own. Whatever server runs in it afterwards is ended, and its data go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield owned(folder)
     finally:
         for pid_file in folder.glob("*/postmaster.pid"):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid_file.read_text().split()[0]), signal.SIGQUIT)
+            postmaster.end(pid_file.parent)
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets as random
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +22,7 @@ from hactl.pki.store import Store
 from hactl.pki.uses import certificates
 from hactl.render.all import render
 from hactl.render.targets import RenderedFile
+from tests.support import leftovers
 from tests.support.rendered import install, sample
 
 # $1 the node's folder, $2 the network namespace, $3 the account; then the command.
@@ -173,16 +172,14 @@ def require_root() -> None:
 def mini_installation() -> Iterator[Mini]:
     """Namespaces and files of every node; nothing runs yet. Afterwards nothing of it is left."""
     require_root()
-    folder = Path(tempfile.mkdtemp(prefix="hactl-mini-"))
-    folder.chmod(0o755)
-    store = Store(folder / "state")
-    store.init(sample())
-    mini = Mini(folder, f"hactl{random.token_hex(3)}", render(sample(), render_secrets(store)))
-    try:
-        _network(mini)
-        for node in sample().nodes:
-            _node(mini, store, node)
-        yield mini
-    finally:
-        mini.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with leftovers.scratch() as folder:
+        store = Store(folder / "state")
+        store.init(sample())
+        mini = Mini(folder, leftovers.name("mini"), render(sample(), render_secrets(store)))
+        try:
+            _network(mini)
+            for node in sample().nodes:
+                _node(mini, store, node)
+            yield mini
+        finally:
+            mini.stop()

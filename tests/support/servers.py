@@ -14,7 +14,6 @@ import contextlib
 import http.client
 import json
 import os
-import secrets
 import shutil
 import signal
 import ssl
@@ -35,6 +34,9 @@ from hactl.adapters.http import HttpsClient
 from hactl.site import Site
 from hactl.spec.load import load
 from hactl.spec.model import ClusterSpec
+from tests.support import postmaster
+from tests.support.leftovers import scratch
+from tests.support.ports import free_network
 from tests.support.tls import Issued, TestCa
 
 _HOSTS = {"db1": 11, "db2": 12, "wit1": 13, "arc1": 21, "arc2": 22}
@@ -43,12 +45,13 @@ VOTERS = ("db1", "db2", "wit1")
 
 
 def wait_until(what: str, ok: Callable[[], bool], within: float) -> None:
-    """Ask every 0.1 s until `ok`; a test that waits in vain fails with what it waited for."""
-    end = time.monotonic() + within
+    """Ask until `ok`, soon at first, then each 0.1 s; in vain, the test fails with what it waited for."""
+    end, pause = time.monotonic() + within, 0.02
     while not ok():
         if time.monotonic() > end:
             raise AssertionError(f"{what}: not within {within:g} s")
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.1)
 
 
 def program(path: str, package: str) -> str:
@@ -112,15 +115,10 @@ class Loopback:
 
 @contextlib.contextmanager
 def loopback() -> Iterator[Loopback]:
-    folder = Path(tempfile.mkdtemp(prefix="hactl-test-"))
-    folder.chmod(0o755)  # postgres must get to its own folder below
-    prefix = f"127.{16 + secrets.randbelow(230)}.{1 + secrets.randbelow(250)}"
-    net = Loopback(folder, prefix, TestCa(folder))
-    net.owned(net.cert.key)
-    try:
+    with scratch() as folder:
+        net = Loopback(folder, free_network(), TestCa(folder))
+        net.owned(net.cert.key)
         yield net
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass
@@ -221,6 +219,15 @@ def put_key(http: HttpsClient, endpoint: str, key: str, value: str) -> None:
     assert reply.status == 200, reply
 
 
+def release_leader(net: Loopback, endpoint: str) -> None:
+    """Takes Patroni's leader key away, as hactl's controller does: nobody waits for its 20 s to pass."""
+    site = net.site()
+    key = base64.b64encode(f"{layout.ETCD_NAMESPACE}/demo/leader".encode()).decode()
+    body, url = json.dumps({"key": key}).encode(), f"{endpoint}/v3/kv/deleterange"
+    reply = HttpsClient(site.ca, site.cert, site.key).send("POST", url, body=body, within=5)
+    assert json.loads(reply.body).get("deleted") == "1", reply
+
+
 @dataclass
 class PatroniPair:
     net: Loopback
@@ -284,8 +291,9 @@ class PatroniPair:
             process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        for node in self.members:
-            self.kill(node)
+        for node, member in self.members.items():
+            member.kill()
+            postmaster.end(self.net.folder / f"data-{node}")
 
     def psql(self, node: str, sql: str) -> str:
         done = subprocess.run(
