@@ -7,13 +7,20 @@ from collections.abc import Iterator, Mapping
 from hactl.decide.codes import Finding, finding
 from hactl.decide.health import Verdict, judge, nothing_answers, verdict
 from hactl.decide.health_control import MIN_FREE
+from hactl.decide.health_tls import never_checked
 from hactl.spec.model import ClusterSpec, Role
 from hactl.view.cluster import ClusterView
 from hactl.view.model import CertState, NodeFacts, Unknown
 
 MAX_SKEW = 1.0  # seconds; etcd's own warning level
 _NOT_RUNNING = frozenset({"inactive", "failed", "not-found", "unknown"})
-_RESTS = {("hactl-open.service", "inactive")}  # its timer starts it, for a moment
+# Started by a timer, an operator or the controller, and ended by themselves.
+_RESTS = {
+    (unit, "inactive")
+    for unit in (
+        "hactl-open.service", "hactl-scrub.service", "hactl-reconcile.service", "hactl-reconcile-dry.service",
+    )
+}  # fmt: skip
 _COMPARED = {
     "postgresql-15": Role.DATABASE,
     "patroni": Role.DATABASE,
@@ -34,6 +41,7 @@ def examine(spec: ClusterSpec, view: ClusterView, wanted_config: Mapping[str, ob
         *health.findings,
         *vips_once(spec, view),
         *facts_known(view),
+        *never_checked(spec, view),
         *units(view),
         *clocks(view),
         *disks(view),

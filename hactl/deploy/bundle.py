@@ -11,6 +11,7 @@ from hactl import layout
 from hactl.deploy.credentials import ON_NEW_CA
 from hactl.render.archive_guard import REDEPLOYED_COMPONENTS
 from hactl.render.control import AGENT, CONTROLLER
+from hactl.render.integrity import MANIFEST as FOLLOWER
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec, Role
 
@@ -29,6 +30,7 @@ COMPONENTS = (
     "prometheus",
     "alertmanager",
     "controller",
+    "integrity",
     FINAL,
 )
 Folder = tuple[str, str, str]  # path, mode, owner (its group has the same name, unless OWNER:GROUP)
@@ -67,6 +69,7 @@ HAS_ROLE: dict[str, frozenset[Role]] = {
 ALSO: dict[str, dict[str, str]] = {
     "patroni.service": {str(layout.PATRONI_VENV): "restart"},
     AGENT: {**_OWN, str(layout.SPEC): "restart"},
+    FOLLOWER: {**_OWN, str(layout.SPEC): "restart"},
     CONTROLLER: {
         **_OWN,
         str(layout.SPEC): "reload",

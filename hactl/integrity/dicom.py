@@ -35,8 +35,8 @@ def look(path: Path) -> Image:
 
 def _short(found: Any) -> Iterator[str]:
     """Elements with fewer bytes than they say: pydicom takes a file that ends in one for whole."""
-    for tag in found:
-        element = found.get_item(tag.tag)
+    for tag in list(found.keys()):
+        element = found.get_item(tag)  # as it was read: iterating would convert it, and its length is gone
         length, value = getattr(element, "length", None), getattr(element, "value", None)
         if (
             isinstance(length, int)
@@ -44,7 +44,7 @@ def _short(found: Any) -> Iterator[str]:
             and isinstance(value, bytes)
             and len(value) < length
         ):
-            yield f"it ends in the midst of {tag.tag}"
+            yield f"it ends in the midst of {tag}"
 
 
 def public_id(found: Any) -> str:

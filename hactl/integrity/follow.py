@@ -69,6 +69,7 @@ class Follower:
             int(notes.get("at", 0)), int(notes.get("timeline", 0)), int(notes.get("live_from", -1))
         )
         self._watched = self._anchored = -1e9
+        self._objects = parts.manifest.objects()
 
     def once(self) -> bool:
         """One look. True: there is more to do at once. Raises Unreachable, Refused, StepFailed, Stopped."""
@@ -100,6 +101,7 @@ class Follower:
         state = self.state
         notes = {"at": str(state.at), "timeline": str(state.timeline), "live_from": str(state.live_from)}
         self._p.manifest.append(records, notes)
+        self._objects += sum(record.kind in {INGEST, LATER} for record in records)
 
     def _hash(self, rows: Sequence[Row], now: Position) -> list[Record]:
         """The records of what is as the index says; the rest becomes a mark."""
@@ -177,7 +179,7 @@ class Follower:
         """For the agent: how far it is."""
         head = self._p.manifest.head()
         return {
-            "objects": self._p.manifest.objects(), "segment": head.number if head else 0,
+            "objects": self._objects, "segment": head.number if head else 0,
             "chain": head.chain if head else chain.START, "behind": self.state.behind,
             "timeline": self.state.timeline,
         }  # fmt: skip

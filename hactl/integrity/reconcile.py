@@ -23,6 +23,7 @@ from hactl.integrity.storage import FOLDERS, Storage
 
 GRACE: Final = 90.0  # s: Orthanc waits 60 s for its database; until then a file's row may still come
 PROVE_AGAIN: Final = 500  # images stored again between two looks whether the storage is still the right one
+SUSPICIOUS: Final = 1000  # files without a row
 _RETRY: Final = 3
 
 
@@ -77,8 +78,10 @@ class Result:
 
 
 class Reconcile:
-    def __init__(self, parts: ReconcileParts, run: str, *, dry: bool) -> None:
-        self._p, self.result = parts, Result(run, dry)
+    """`force`: also when so much has no row that this may be another archive's index."""
+
+    def __init__(self, parts: ReconcileParts, run: str, *, dry: bool, force: bool = False) -> None:
+        self._p, self.result, self._force = parts, Result(run, dry), force
         self._orphans: list[Stored] = []
 
     def run(self) -> Result:
@@ -91,11 +94,21 @@ class Reconcile:
         self.result.rows = self._p.plan.totals()[0]
         for first in FOLDERS:
             self._missing(first)
+        self._believable()
         self._orphaned(story)
         self._p.plan.drop()
         if self._p.index.position().timeline != position.timeline:
             raise Unreachable("the database failed over in the meantime: compare again")
         return self.result
+
+    def _believable(self) -> None:
+        """An index that was restored from an old backup, or is another one, is no loss of a few seconds."""
+        lost, files = len(self._orphans), self.result.files
+        if lost > SUSPICIOUS and lost * 2 > files and not self._force and not self.result.dry:
+            raise Refused(
+                f"{lost} of {files} files have no row: is this the right index?",
+                hint="hactl archive reconcile start --dry-run; then on the node: reconcile run --force",
+            )
 
     def _missing(self, first: str) -> None:
         """One pass over both sides; rows without file are looked at again at once, orphans later."""
@@ -185,7 +198,11 @@ class Reconcile:
             return
         try:
             did = self._store_again(file, md5)
-        except (Refused, Unreachable, StepFailed) as error:
+        except Refused as error:
+            self.result.fates[Fate.LOST] -= 1
+            self._left(Fate.BROKEN, file, str(error))
+            return
+        except (Unreachable, StepFailed) as error:
             self.result.failed += 1
             self.result.note(Fate.LOST, file.uuid, why, f"not stored again: {error}")
             return
@@ -207,7 +224,9 @@ class Reconcile:
         if self.result.dry:
             return "would be kept aside"
         try:
-            return f"the file is kept as {self._p.hand.aside(uuid)}"
+            kept = self._p.hand.aside(uuid)
+            self._p.marks.mend(place(uuid), self.result.run, f"kept as {kept}")
+            return f"the file is kept as {kept}"  # noqa: TRY300 - the two belong together
         except (StepFailed, Unreachable) as error:
             return f"the file stays where it is: {error}"
 

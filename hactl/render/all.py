@@ -12,6 +12,7 @@ from hactl.render import (
     control,
     etcd,
     hactl,
+    integrity,
     keepalived,
     lease,
     nginx,
@@ -39,6 +40,7 @@ RENDERERS: tuple[Renderer, ...] = (
     archive_checks.render,
     orthanc.render,
     nginx.render,
+    integrity.render,
     prometheus.render,
     alertmanager.render,
 )

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from hactl import layout
-from hactl.render import acts, control
+from hactl.render import acts, control, integrity
 from hactl.render.engine import Quoted, header, text, yaml_document
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
@@ -20,9 +20,22 @@ COMMAND: Final = PurePosixPath("/usr/local/bin/hactl")  # on everybody's PATH: h
 OWNER: Final = control.OWNER
 
 
+# What the dispatcher may start and stop on an archive node, and how it is asked for it.
+INTEGRITY_VERBS: Final = {
+    "scrub-start": ("start", integrity.SCRUB),
+    "scrub-stop": ("stop", integrity.SCRUB),
+    "reconcile-start": ("start", integrity.RECONCILE),
+    "reconcile-dry": ("start", integrity.RECONCILE_DRY),
+}
+INTEGRITY_UNITS: Final = (
+    integrity.SCRUB, integrity.SCRUB_TIMER, integrity.RECONCILE, integrity.RECONCILE_DRY,
+    integrity.HAND_SOCKET,
+)  # fmt: skip
+
+
 def units(spec: ClusterSpec, node: str) -> tuple[str, ...]:
     """The units of hactl's making on a node: what the dispatcher reports on and may restart."""
-    return (*acts.units(spec, node), *control.units(spec, node))
+    return (*acts.units(spec, node), *control.units(spec, node), *integrity.units(spec, node))
 
 
 def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:
@@ -71,8 +84,15 @@ def _facts(spec: ClusterSpec, node: str) -> dict[str, Any]:
     if node in spec.archives:
         disks.add(spec.archive.storage)
     also = (control.OPEN_TIMER, control.OPEN_SERVICE) if node in spec.databases else ()
+    archive = node in spec.archives
+    if archive:
+        also = (*also, *INTEGRITY_UNITS)
     return {
         "node": node,
+        "archive": archive,
+        "integrity": layout.INTEGRITY,
+        "integrity_verbs": INTEGRITY_VERBS,
+        "integrity_units": [*integrity.units(spec, node), *INTEGRITY_UNITS],
         "units": [*units(spec, node), *also, "hactl-rules.service"],
         "restartable": list(units(spec, node)),
         "disks": sorted(disks),
@@ -97,6 +117,7 @@ def _operations(spec: ClusterSpec, node: str, secrets: RenderSecrets, head: Quot
             user=user,
             read_files=READ_FILES,
             units=units(spec, node),
+            integrity_verbs=INTEGRITY_VERBS.values() if node in spec.archives else (),
             owner=OWNER,
             act=layout.ACT,
             sentences=acts.sentences(spec, node),

@@ -7,7 +7,7 @@ from typing import Literal
 
 Component = Literal[
     "base", "pki", "hactl", "etcd", "postgres", "agent", "keepalived", "orthanc", "nginx", "prometheus",
-    "alertmanager", "controller",
+    "alertmanager", "controller", "integrity",
 ]  # fmt: skip
 OnChange = Literal["restart", "reload", "none"]
 

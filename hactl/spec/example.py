@@ -40,6 +40,9 @@ archive:
   storage: /srv/images          # shared storage, mounted on each archive node
   modalities:
     ct1: {aet: CT1, address: 192.0.2.51, port: 104, tls: true}
+  # All images are read through again and again for damage: how often, how fast (MB/s), and not while the
+  # machine has other work. `copies`: folders laid out as the storage, from which damage is mended.
+  scrub: {every: week, rate: 50, load: 1.0, readers: 2, copies: []}
 
 # How a lost primary is kept from serving. `lease`: how long it may serve at most when it is cut off.
 # A fence agent switches the machine off; its password stands in a file that only root may read.

@@ -21,11 +21,14 @@ from hactl.spec.types import (
     Flag,
     Interface,
     InterfaceAddress,
+    LoadCeiling,
     LoginName,
+    Megabytes,
     Name,
     Network,
     ParameterValue,
     Port,
+    Readers,
     RouterId,
     Smarthost,
     SqlName,
@@ -115,6 +118,31 @@ class Modality(Model):
     tls: Flag = Field(default=True, description="Whether it listens with TLS.")
 
 
+class Scrub(Model):
+    """How the images are read through again and again, to find what has decayed or was changed."""
+
+    every: Literal["day", "week", "month", "never"] = Field(
+        default="week",
+        description="How often each archive node reads all images; the nodes take turns in their days.",
+    )
+    rate: Megabytes = Field(
+        default=50, description="How much is read at most, in MB a second, on each node; 0: no limit."
+    )
+    load: LoadCeiling = Field(
+        default=1.0,
+        description="It pauses while more of others' processes than so many a processor run or wait for the "
+        "disk (the load average of a minute); 0: it never pauses.",
+    )
+    readers: Readers = Field(
+        default=2, description="How many images are read at once; more only where the disks allow it."
+    )
+    copies: tuple[AbsolutePath, ...] = Field(
+        default=(),
+        description="Folders with copies of the storage, laid out as it is and mounted on the archive nodes; "
+        "a damaged image is put back from there.",
+    )
+
+
 class Archive(Model):
     """The archive nodes."""
 
@@ -128,6 +156,7 @@ class Archive(Model):
         default_factory=dict,
         description="Who may send, find and fetch, by a name of your choice; all others are refused.",
     )
+    scrub: Scrub = Field(default_factory=Scrub, description="How images are read through for damage.")
 
 
 class FenceAgent(Model):

@@ -125,6 +125,9 @@ LoginName = Annotated[
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 RouterId = Annotated[int, Field(ge=1, le=255, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
+Megabytes = Annotated[int, Field(ge=0, le=100_000, strict=True)]
+LoadCeiling = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+Readers = Annotated[int, Field(ge=1, le=64, strict=True)]
 
 
 def _only_text(value: object) -> object:

@@ -48,6 +48,11 @@ class Keys:
     def paused(self) -> str:
         return f"{self.own}paused"
 
+    @property
+    def tls_check(self) -> str:
+        """What the witness's daily check of all TLS ports came to."""
+        return f"{self.own}tls-check"
+
     def alive(self, node: str) -> str:
         return f"{self.own}alive/{node}"
 
@@ -81,6 +86,24 @@ class Keys:
 
     def archive_state(self, node: str) -> str:
         return f"{self.own}archive/{node}/state"
+
+    def manifest(self, node: str) -> str:
+        """What the node's manifest of image digests had come to: its anchor."""
+        return f"{self.manifests}{node}"
+
+    @property
+    def manifests(self) -> str:
+        return f"{self.own}manifest/"
+
+    @property
+    def reconciled(self) -> str:
+        """Up to which timeline of the database storage and index were compared."""
+        return f"{self.own}reconciled"
+
+    @property
+    def history(self) -> str:
+        """Patroni's: where each timeline ended."""
+        return f"{self.patroni}history"
 
     def standby(self, node: str) -> str:
         return f"{self.own}standby/{node}"

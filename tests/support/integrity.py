@@ -6,13 +6,13 @@ import hashlib
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 import uuid as uuids
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hactl import layout
 from hactl.integrity.chain import Anchor
@@ -109,14 +109,15 @@ def hand_script(folder: Path, storage: Path) -> Path:
     return script
 
 
-def real_hand(script: Path) -> Hand:
-    """Each connection has a process of its own, as with the socket unit; under this test's account."""
+def real_hand(script: Path, account: dict[str, Any] | None = None) -> Hand:
+    """Each connection has a process of its own, as with the socket unit. `account`: for Popen."""
 
     def connect() -> socket.socket:
         here, there = socket.socketpair()
         here.settimeout(20)
         with there:
-            process = subprocess.Popen([sys.executable, "-I", str(script)], stdin=there, stdout=there)
+            argv = ["/usr/bin/python3", "-I", str(script)]
+            process = subprocess.Popen(argv, stdin=there, stdout=there, cwd="/", **(account or {}))
         threading.Thread(target=process.wait, daemon=True).start()
         return here
 

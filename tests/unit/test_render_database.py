@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hactl import layout
-from hactl.render import base, control, etcd, hactl, keepalived, patroni, postgres, roles
+from hactl.render import base, control, etcd, hactl, integrity, keepalived, patroni, postgres, roles
 from hactl.render.all import render
 from hactl.spec import rules_database
 from tests.support.rendered import content, files_of, rendered, sample, secrets
@@ -278,4 +278,5 @@ def test_the_spec_s_copy_reads_back_as_the_spec() -> None:
 def test_every_unit_s_file_belongs_to_the_node_s_units() -> None:
     for node in SPEC.nodes:
         units = {*hactl.units(SPEC, node), base.UNIT, hactl.SSH_UNIT, control.OPEN_TIMER, postgres.KEPT_TIMER}
+        units |= {integrity.SCRUB_TIMER, integrity.HAND_SOCKET}
         assert {f.unit for f in files_of(node) if f.unit} <= units
