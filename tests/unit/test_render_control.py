@@ -58,7 +58,7 @@ def test_the_controller_has_no_power_at_all() -> None:
 
 def test_a_frozen_agent_is_killed_inside_of_the_shortest_lease() -> None:
     agent = options(content("db1", AGENT))
-    assert (agent["WatchdogSec"], agent["WatchdogSignal"]) == (["2"], ["SIGKILL"])
+    assert (agent["WatchdogSec"], agent["WatchdogSignal"]) == (["1500ms"], ["SIGKILL"])
 
 
 def test_only_a_database_node_has_a_lease_to_open() -> None:
