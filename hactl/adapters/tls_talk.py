@@ -48,6 +48,7 @@ _PATHS: Final[Mapping[Speaks, str]] = {
     Speaks.ARCHIVE: "/tools/now",
     Speaks.PATRONI: "/liveness",
     Speaks.ETCD: "/health",
+    Speaks.ETCD_PEER: "/version",
     Speaks.METRICS: "/metrics",
 }
 # 495, 496: nginx's own for a certificate that is wrong, or missing.
@@ -117,7 +118,9 @@ def _postgres(answer: bytes) -> Answer:
 
 _CONTEXT, _VERIFICATION, _IMPLICIT = "1.2.840.10008.3.1.1.1", "1.2.840.10008.1.1", "1.2.840.10008.1.2"
 _CLASS: Final = "1.2.826.0.1.3680043.9.3811.3"  # pynetdicom's, which the drills use as well
-_REASONS: Final = {(1, 3): "calling AE title not recognized", (1, 7): "called AE title not recognized"}
+_CALLING, _CALLED = (1, 3), (1, 7)  # source and reason of an A-ASSOCIATE-RJ
+_REASONS: Final = {_CALLING: "calling AE title not recognized", _CALLED: "called AE title not recognized"}
+_WANTED: Final = {Offer.WRONG_CALLED: _CALLED, Offer.WRONG_CALLING: _CALLING}
 ABORT: Final = b"\x07\x00\x00\x00\x00\x04\x00\x00\x00\x00"
 
 
@@ -143,9 +146,11 @@ def _dicom(offer: Offer) -> Callable[[bytes], Answer]:
         if kind == 2:
             return _SERVED, "association accepted"
         if kind == 3 and len(answer) >= 10:
-            reason = _REASONS.get((answer[8], answer[9]), f"source {answer[8]}, reason {answer[9]}")
-            # Whoever is told so has got through TLS.
-            return (_REFUSED if titled else _SERVED), f"association rejected: {reason}"
+            reason = (answer[8], answer[9])
+            said = f"association rejected: {_REASONS.get(reason, f'source {reason[0]}, reason {reason[1]}')}"
+            if titled:
+                return (_REFUSED if reason == _WANTED[offer] else _UNKNOWN), said
+            return _SERVED, said  # whoever is told so has got through TLS
         no = _UNKNOWN if titled else _REFUSED
         return no, "aborted" if kind == 7 else "no DICOM"
 

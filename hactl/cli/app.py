@@ -18,7 +18,7 @@ from hactl.errors import HactlError, Unreachable
 # command -> (module, one line of help). Start-up time is a budget: help must not import what it lists.
 COMMANDS: dict[str, tuple[str, str]] = {
     "agent": ("hactl.cli.agent", "What runs on every node: fencing lease, orders, facts."),
-    "archive": ("hactl.cli.archive", "The archive nodes: is each set up well?"),
+    "archive": ("hactl.cli.archive", "The archive nodes: state, drain, restart; are the images whole?"),
     "config": (
         "hactl.cli.config",
         "Render the configuration files of all nodes; compare with what is there.",
@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("hactl.cli.plan", "What the controller would do now."),
     "spec": ("hactl.cli.spec", "Write, check and show the spec."),
     "status": ("hactl.cli.status", "The whole on one screen: verdict and reasons first."),
+    "tls": ("hactl.cli.tls", "What the ports refuse, tried out: old TLS, strangers, no certificate."),
     "version": ("hactl.cli.version", "Print the version."),
 }
 

@@ -128,6 +128,17 @@ _ALL = (
     Code("TLS_UNTRUSTED", _W, "certificates of a node and of this machine do not match",
          "What runs there answers, but one side belongs to another CA or has expired: nothing can be read.",
          "hactl pki show; then hactl deploy"),
+    Code("TLS_WEAK", _W, "a port accepts what it must refuse",
+         "Unencrypted calls, strangers' certificates or broken TLS versions: who sits on the network can "
+         "read or change images on the way, or get in.",
+         "hactl tls check; then hactl deploy"),
+    Code("TLS_CHECK_OVERDUE", _W, "for two days nobody has proven what the ports refuse",
+         "The daily check did not run, or a port did not answer it. A hole that an update or a hand opened "
+         "would not be seen.",
+         "hactl tls check; systemctl start hactl-tls-check.service, on the witness"),
+    Code("TLS_NOT_CHECKED", _I, "what the ports refuse has not been checked yet",
+         "The witness does it some minutes after the first deployment, and then once a day.",
+         "hactl tls check"),
     Code("SOURCE_UNKNOWN", _W, "something could not be looked at",
          "It may be well or not; hactl does not guess.",
          "hactl -v doctor"),

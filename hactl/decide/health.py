@@ -6,7 +6,14 @@ import enum
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from hactl.decide import health_archive, health_certificates, health_control, health_database, health_etcd
+from hactl.decide import (
+    health_archive,
+    health_certificates,
+    health_control,
+    health_database,
+    health_etcd,
+    health_tls,
+)
 from hactl.decide.codes import Finding, Severity, finding
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
@@ -60,6 +67,7 @@ CHECKS: tuple[Check, ...] = (
     *health_archive.CHECKS,
     *health_control.CHECKS,
     *health_certificates.CHECKS,
+    *health_tls.CHECKS,
 )
 
 

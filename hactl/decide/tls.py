@@ -54,7 +54,7 @@ def expected(speaks: Speaks, offer: Offer) -> Expected:
 def endpoints(spec: ClusterSpec, *, inside: bool) -> tuple[Endpoint, ...]:
     """Every port with TLS that nodes and clients use. `inside`: as seen from a voter.
 
-    Elsewhere the packet filter lets nobody reach PostgreSQL but through the virtual IP.
+    Elsewhere the packet filter lets nobody reach PostgreSQL but through the virtual IP, nor etcd's peers.
     """
     return tuple(_endpoints(spec, inside=inside))
 
@@ -71,6 +71,8 @@ def _endpoints(spec: ClusterSpec, *, inside: bool) -> Iterator[Endpoint]:
         yield Endpoint(name, Speaks.PATRONI, str(node.address), layout.PORT_PATRONI)
     for name, node in spec.voters.items():
         yield Endpoint(name, Speaks.ETCD, str(node.address), layout.PORT_ETCD_CLIENT)
+        if inside:
+            yield Endpoint(name, Speaks.ETCD_PEER, str(node.address), layout.PORT_ETCD_PEER)
         yield Endpoint(name, Speaks.METRICS, str(node.address), layout.PORT_METRICS)
 
 

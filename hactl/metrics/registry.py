@@ -101,6 +101,12 @@ _ALL: Final = (
     Metric("hactl_archive_level", _G, ("node", "level"),
            "1: ok, 0: failed, by level: L0 ports, L1 protocol, L2 index, L3 storage, L4 end to end."),
     Metric("hactl_archive_serves", _G, ("node",), "1: the archive node can serve, 0: it cannot."),
+    # TLS
+    Metric("hactl_tls_check_timestamp_seconds", _G, (), "When the last daily TLS check ended, in Unix time."),
+    Metric("hactl_tls_check_unproven_since_seconds", _G, (),
+           "Since when some port has not been proven to refuse what it must, in Unix time."),
+    Metric("hactl_tls_check_endpoints", _G, ("result",),
+           "Ports by what the last TLS check came to: ok, weak (accepts what it must refuse), unproven."),
 )  # fmt: skip
 
 METRICS: Final = {metric.name: metric for metric in _ALL}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from hactl.metrics.seen import Row, Seen
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import AgentFacts, Dcs, Heartbeat, Mode
+from hactl.view.tls import TlsCheck
 
 
 def samples(spec: ClusterSpec, seen: Seen) -> Iterator[Row]:
@@ -15,6 +16,7 @@ def samples(spec: ClusterSpec, seen: Seen) -> Iterator[Row]:
     if seen.dcs is not None:
         yield from _leases(spec, seen.dcs)
         yield from _agents(spec, seen.dcs)
+        yield from _tls_check(seen.dcs.tls_check)
         yield "hactl_failovers_recent", (), seen.dcs.recent_failovers
         for (node, rung), used in seen.dcs.budget.items():
             yield "hactl_recovery_budget_used", (node, rung), used
@@ -24,6 +26,17 @@ def _heartbeat(heartbeat: Heartbeat) -> Iterator[Row]:
     yield "hactl_heartbeat_misses", (), heartbeat.misses
     if heartbeat.took is not None:
         yield "hactl_heartbeat_seconds", (), heartbeat.took
+
+
+def _tls_check(found: TlsCheck | None) -> Iterator[Row]:
+    if found is None:
+        return
+    yield "hactl_tls_check_timestamp_seconds", (), found.at
+    yield "hactl_tls_check_unproven_since_seconds", (), found.oldest
+    results = {"weak": found.weak_count, "unproven": found.unproven_count}
+    results["ok"] = found.endpoints - sum(results.values())
+    for result, count in results.items():
+        yield "hactl_tls_check_endpoints", (result,), count
 
 
 def _leases(spec: ClusterSpec, dcs: Dcs) -> Iterator[Row]:

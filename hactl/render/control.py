@@ -16,6 +16,8 @@ AGENT: Final = "hactl-agent.service"
 CONTROLLER: Final = "hactl-controller.service"
 OPEN_SERVICE: Final = "hactl-open.service"
 OPEN_TIMER: Final = "hactl-open.timer"
+TLS_SERVICE: Final = "hactl-tls-check.service"
+TLS_TIMER: Final = "hactl-tls-check.timer"
 ALERTMANAGER: Final = "prometheus-alertmanager.service"
 OWNER: Final = "hactl"  # the services' account; that for SSH is the spec's and may have another name
 ALERTMANAGER_DATA: Final = "/var/lib/prometheus/alertmanager"  # Debian's package makes it
@@ -35,6 +37,7 @@ def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:
         yield from _controller(spec, node, secrets)
     for node in spec.witnesses:
         yield _alertmanager(spec, node)
+        yield from _tls_check(spec, node)
 
 
 def _values(spec: ClusterSpec, node: str) -> dict[str, Any]:
@@ -67,6 +70,13 @@ def _unit(node: str, name: str, content: str, restarts: str) -> RenderedFile:
         node=node, path=str(layout.SYSTEMD / name), content=content, component="agent",
         on_change="restart", unit=restarts,
     )  # fmt: skip
+
+
+def _tls_check(spec: ClusterSpec, node: str) -> Iterator[RenderedFile]:
+    """The daily proof that every port refuses what it must; the timer stands for both."""
+    values = {**_values(spec, node), "service": TLS_SERVICE}
+    yield _unit(node, TLS_SERVICE, engine.text("controller/hactl-tls-check.service.j2", **values), TLS_TIMER)
+    yield _unit(node, TLS_TIMER, engine.text("controller/hactl-tls-check.timer.j2", **values), TLS_TIMER)
 
 
 def _controller(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> Iterator[RenderedFile]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hactl.units import Lsn
 from hactl.view.archive import ArchiveFacts, ArchiveMark, Drain
 from hactl.view.model import DbRole, Disk, Probe, State, Unknown
+from hactl.view.tls import TlsCheck
 
 
 class Mode(enum.StrEnum):
@@ -195,6 +196,7 @@ class Dcs:
     drains: Mapping[str, Drain] = field(default_factory=dict)
     archive_states: Mapping[str, ArchiveMark] = field(default_factory=dict)
     paused: bool = False
+    tls_check: TlsCheck | None = None
     problems: tuple[str, ...] = ()
 
 

@@ -14,6 +14,7 @@ class Speaks(enum.StrEnum):
     POSTGRES = "postgres"  # asks first whether TLS is wanted
     PATRONI = "patroni"
     ETCD = "etcd"
+    ETCD_PEER = "etcd-peer"
     METRICS = "metrics"
 
 
@@ -66,3 +67,24 @@ class Seen:
     tls: str = ""
     cipher: str = ""
     certificate: str = ""
+
+
+@dataclass(frozen=True)
+class TlsCheck:
+    """What the last daily check came to, as its key in etcd says. Times are Unix times.
+
+    `weak` and `unproven` are sentences, a few of `weak_count` and `unproven_count`, each with the node's (or
+    virtual IP's) name before the first blank. `oldest`: since when something has not been proven; `at` where
+    all is. `seq`, `hash`: the last record of the evidence, which stands on `node`.
+    """
+
+    at: float
+    node: str
+    endpoints: int
+    weak: tuple[str, ...] = ()
+    weak_count: int = 0
+    unproven: tuple[str, ...] = ()
+    unproven_count: int = 0
+    oldest: float = 0.0
+    seq: int = 0
+    hash: str = ""

@@ -34,6 +34,7 @@ from hactl.view.model import (
     Unknown,
     VipView,
 )
+from hactl.view.tls import TlsCheck
 
 Change = Callable[[ClusterView], ClusterView]
 LOST = Unknown("no connection within 1 s")
@@ -90,6 +91,7 @@ def look(leader: str | None = "db1", sync_standbys: tuple[str, ...] = ("db2",), 
         100, patroni, modes={"db1": Mode.LEASED, "db2": Mode.LEASED},
         facts={n: agent(n) for n in ("db1", "db2", "wit1", "arc1", "arc2")},
         active="wit1", standing_by=("db1", "db2"),
+        tls_check=TlsCheck(1_799_990_000.0, "wit1", 20, oldest=1_799_990_000.0),
     )  # fmt: skip
     return dataclasses.replace(base, **changes)
 

@@ -28,6 +28,7 @@ from hactl.view.parse.agent_facts import parse_agent_facts
 from hactl.view.parse.archive import parse_drain, parse_mark
 from hactl.view.parse.fields import Json, document, lsn, mapping, number, text
 from hactl.view.parse.patroni import ROLES
+from hactl.view.parse.tls import parse_tls_check
 
 T = TypeVar("T")
 
@@ -157,6 +158,7 @@ def _single(own: Mapping[str, Pair], problems: list[str]) -> dict[str, Any]:
         "epoch": _read(own.get("epoch"), _decimal, 0, problems),
         "recent_failovers": sum(k.startswith("recent/failover/") for k in own),
         "budget": _budget(own),
+        "tls_check": _read(own.get("tls-check"), parse_tls_check, None, problems),
         # Whatever it says: somebody wants hands off.
         "paused": "paused" in own,
     }
