@@ -13,7 +13,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.postgres_programs import Programs, install
-from tests.support.servers import Loopback, PatroniPair, etcd_cluster, loopback, patroni_pair, wait_until
+from tests.support.servers import (
+    EtcdCluster,
+    Loopback,
+    PatroniPair,
+    etcd_cluster,
+    loopback,
+    patroni_pair,
+    release_leader,
+    wait_until,
+)
 
 LOST = 5
 
@@ -21,6 +30,7 @@ LOST = 5
 @dataclass
 class Installation:
     net: Loopback
+    etcd: EtcdCluster
     pair: PatroniPair
     programs: Programs
 
@@ -43,7 +53,7 @@ def installation() -> Iterator[Installation]:
     with contextlib.ExitStack() as stack:
         net = stack.enter_context(loopback())
         net.owned(net.folder)  # as /var/lib/postgresql/15: the data folder can be renamed there
-        stack.enter_context(etcd_cluster(net))
+        etcd = stack.enter_context(etcd_cluster(net))
         programs = install(net.folder, net.folder / "data-db1")
         stack.callback(shutil.rmtree, programs.ledger, ignore_errors=True)
         pair = stack.enter_context(
@@ -57,7 +67,7 @@ def installation() -> Iterator[Installation]:
             )
         )
         pair.wait_streaming()
-        yield Installation(net, pair, programs)
+        yield Installation(net, etcd, pair, programs)
 
 
 def test_a_former_primary_rejoins_with_a_ledger_and_can_be_copied_anew(installation: Installation) -> None:
@@ -67,6 +77,7 @@ def test_a_former_primary_rejoins_with_a_ledger_and_can_be_copied_anew(installat
     survivor = installation.other(lost)
     pair.psql(lost, "create table t (n integer)")
     with pair.frozen(lost):
+        release_leader(installation.net, installation.etcd.endpoints["wit1"])
         wait_until("the other one is primary", lambda: _writable(pair, survivor), 45)
         for _ in range(LOST):
             pair.psql(lost, "set synchronous_commit = local; insert into t values (1)")
