@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -69,6 +70,16 @@ def can(made: Mapping[bool, Caller]) -> dict[str, bool]:
     return {str(o): all(isinstance(c.contexts[o], ssl.SSLContext) for c in made.values()) for o in OLD}
 
 
+def _offered(caller: Caller, endpoint: Endpoint, offers: Sequence[Offer]) -> dict[Offer, Seen]:
+    """Where no connection comes about there is no second try: a dead host costs one wait, not ten."""
+    found: dict[Offer, Seen] = {}
+    lost: Seen | None = None
+    for offer in offers:
+        found[offer] = dataclasses.replace(lost, offer=offer) if lost else caller.call(endpoint, offer)
+        lost = lost or (None if found[offer].reached else found[offer])
+    return found
+
+
 def run(
     made: Mapping[bool, Caller],
     offers: Mapping[Endpoint, Sequence[Offer]],
@@ -78,10 +89,12 @@ def run(
 
     def ask(endpoint: Endpoint) -> list[Seen]:
         caller = made[endpoint.speaks is Speaks.DICOM]
-        found = [caller.call(endpoint, offer) for offer in offers[endpoint]]
-        if any(s.outcome is Outcome.UNKNOWN for s in found):
+        found = _offered(caller, endpoint, offers[endpoint])
+        open_ = [o for o, s in found.items() if s.outcome is Outcome.UNKNOWN]
+        if open_:
             sleep(AGAIN_AFTER)
-        return [caller.call(endpoint, s.offer) if s.outcome is Outcome.UNKNOWN else s for s in found]
+            found |= _offered(caller, endpoint, open_)
+        return list(found.values())
 
     with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="tls-check") as pool:
         return dict(zip(offers, pool.map(ask, offers), strict=True))

@@ -135,7 +135,7 @@ class Caller:
         try:
             raw = socket.create_connection((endpoint.host, endpoint.port), self.within)
         except OSError as error:
-            return Seen(offer, Outcome.UNKNOWN, f"no connection: {_why(error)}")
+            return Seen(offer, Outcome.UNKNOWN, f"no connection: {_why(error)}", reached=False)
         with raw:
             return self._talk(raw, endpoint, offer, tls)
 

@@ -59,7 +59,10 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Seen:
-    """`detail`: what was seen; `tls`, `cipher`: what was agreed on; `certificate`: whose, until when."""
+    """`detail`: what was seen; `tls`, `cipher`: what was agreed on; `certificate`: whose, until when.
+
+    Not `reached`: not even a connection came about.
+    """
 
     offer: Offer
     outcome: Outcome
@@ -67,6 +70,7 @@ class Seen:
     tls: str = ""
     cipher: str = ""
     certificate: str = ""
+    reached: bool = True
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,17 @@ from hactl.adapters.tls_matrix import Files
 from hactl.adapters.tls_offer import Pair
 from hactl.decide import tls
 from hactl.decide.tls import Verdict
+from hactl.metrics.exporter import Exporter
+from hactl.metrics.instruments import Instruments
+from hactl.metrics.server import Listener
+from hactl.metrics.snapshot import Board
+from hactl.metrics.tls import ServerTls
 from hactl.view.tls import Endpoint, Offer, Outcome, Speaks
 from tests.support.archive_pair import HTTPS, ArchivePair, archive_pair, listens
 from tests.support.servers import wait_until
 from tests.support.tls import TestCa
 from tests.support.tls_check import checked, pair
+from tests.support.views import demo_spec
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +187,18 @@ def test_a_server_with_anothers_certificate_is_not_proven(ca: TestCa, tmp_path: 
     assert "certificate" in rows["any metrics tls1.3"].seen.detail
     assert rows["any metrics tls1.3"].verdict is Verdict.UNPROVEN
     assert rows["any metrics tls1.0"].verdict is Verdict.WEAK
+
+
+def test_the_controllers_metrics(ca: TestCa, tmp_path: Path) -> None:
+    server = ca.issue("node", ["127.0.0.1"])
+    exporter = Exporter(Board({"fast": 5.0}), Instruments(), demo_spec())
+    try:
+        tls = ServerTls(ca.crt, server.cert, server.key)
+        [port] = exporter.start(Listener("127.0.0.1", 0, tls))
+        rows = checked(of(ca), [Endpoint("wit1", Speaks.METRICS, "127.0.0.1", port)], tmp_path / "own")
+    finally:
+        exporter.stop()
+    assert not_ok(rows) == {}
 
 
 def test_a_frozen_server_is_unknown_and_in_time(ca: TestCa, tmp_path: Path) -> None:
