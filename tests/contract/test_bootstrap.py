@@ -75,15 +75,17 @@ def test_without_the_lab_the_rest_runs_and_what_did_not_is_said_last(
     unit, others, *_, said, why = done.stdout.splitlines()
     assert done.returncode == code
     assert unit.endswith(" tests/unit tests/golden -m not lab")
-    assert others.startswith("pytest -m not lab ")
+    assert others.endswith(" tests/contract tests/integration -m not lab")
     assert said.startswith("NOT RUN: tests/acceptance")
     assert why == "- no root"
 
 
-@pytest.mark.parametrize("failing", ["tests/unit", "tests/acceptance"])
+@pytest.mark.parametrize("failing", ["tests/unit", "tests/integration", "tests/acceptance"])
 def test_with_the_lab_everything_runs_and_its_failure_is_the_exit_code(tmp_path: Path, failing: str) -> None:
     fakes = f'lab_lacks() {{ :; }}\nin_venv() {{ echo "$*"; case $* in *{failing}*) return 4 ;; esac; }}'
     done = shell(tmp_path, f"{fakes}\nrun_tests")
     assert done.returncode == 4
     assert failing in done.stdout
     assert "not lab" not in done.stdout
+    # One run shows all mistakes; only broken units are a reason to stop.
+    assert ("tests/acceptance" in done.stdout) is (failing != "tests/unit")
