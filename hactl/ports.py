@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hactl.errors import Unreachable
+from hactl.view.archive_levels import Answer, Route
 from hactl.view.control import Dcs
 from hactl.view.kv import Compare, Get, Op, RangeReply, RangesReply, TxnReply
 from hactl.view.model import (
@@ -211,6 +212,22 @@ class Archive(Protocol):
         """L2: Orthanc reads from the database."""
 
     def version(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something that an archive node is asked again and again. `ask` ends within the time it is given.
+
+    For one thread at a time, together with all others of its line (see ArchiveLines).
+    """
+
+    route: Route
+    within: float
+    ask: Callable[[float], Answer]
+
+
+# Of one node: an answer that is ok to one question of a line speaks for all that follow it in this line.
+ArchiveLines = tuple[tuple[Question, ...], ...]
 
 
 class Vip(Protocol):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as File
 
 from hactl import layout
+from hactl.adapters.archive_routes import OwnFiles, orthanc_lines
+from hactl.adapters.dicom_echo import DicomEcho, Titles
 from hactl.adapters.etcd_kv import EtcdKvClient
 from hactl.adapters.fence_agent import FOLDER, FenceAgent
 from hactl.adapters.heartbeat import VipHeartbeat
 from hactl.adapters.http import HttpsClient
+from hactl.adapters.http_keep import KeepAlive
 from hactl.adapters.prober import TlsProber
-from hactl.ports import Ports
+from hactl.ports import ArchiveLines, Ports
 from hactl.site import Site
+from hactl.spec.aets import echo_aets
 from hactl.spec.dsn import identity
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import Path
@@ -29,6 +34,7 @@ class ControllerPorts:
     heart: VipHeartbeat
     devices: Mapping[str, FenceAgent]
     around: Ports
+    archives: Mapping[str, ArchiveLines]
 
 
 def controller_ports(
@@ -42,8 +48,23 @@ def controller_ports(
         devices={
             n: FenceAgent(a.agent, a.options, folder=fence_agents) for n, a in spec.fencing.agents.items()
         },
-        around=status_ports(spec, site),
+        # The archive has threads of its own: nobody else may ask what hangs there.
+        around=dataclasses.replace(status_ports(spec, site), archives={}),
+        archives=archive_lines(spec, site, me),
     )
+
+
+def archive_lines(spec: ClusterSpec, site: Site, me: str) -> dict[str, ArchiveLines]:
+    """How a controller on node `me` asks each archive node."""
+    pki, aet = site.key.parent, echo_aets(spec).get(me)
+    https = OwnFiles(site.ca, site.cert, site.key)
+    dicom = OwnFiles(pki / layout.DICOM_CA.name, pki / "dicom.crt", pki / "dicom.key")
+    found = {}
+    for node, archive in spec.archives.items():
+        address, titles = str(archive.address), Titles(aet or "", spec.archive.aet)
+        echo = DicomEcho(dicom.context, address, layout.PORT_DICOM_TLS, titles) if aet else None
+        found[node] = orthanc_lines(KeepAlive(f"https://{address}:{layout.PORT_HTTPS}", https), echo, address)
+    return found
 
 
 def heartbeat_conninfo(spec: ClusterSpec, site: Site) -> dict[str, str]:

@@ -57,6 +57,36 @@ class KeepAlive:
         finally:
             self._give_back(tls, keep=keep)
 
+    def get(self, path: str, *, by: float) -> Reply:
+        """One question, which changes nothing. A kept connection that has just died is replaced once.
+
+        Raises:
+            Silent, PortClosed, Untrusted, Unreachable: no answer by then (time.monotonic), or no proper one.
+
+        """
+        kept = self._take()
+        if kept is not None:
+            try:
+                return self._got(kept, path, by)
+            except MaybeDone:
+                if time.monotonic() >= by:
+                    raise
+        return self._got(self.connect(by), path, by)
+
+    def _got(self, tls: ssl.SSLSocket, path: str, by: float) -> Reply:
+        keep = False
+        try:
+            try:
+                with _spoken(self.what):
+                    _left(tls, by)
+                    tls.sendall(f"GET {path} HTTP/1.1\r\nHost: {self.what}\r\n\r\n".encode())
+            except Unreachable as error:
+                raise MaybeDone(error.message) from error
+            reply, keep = self._answer(tls, by)
+            return reply
+        finally:
+            self._give_back(tls, keep=keep)
+
     def connect(self, by: float) -> ssl.SSLSocket:
         """A new connection. Raises Silent, PortClosed, Untrusted, Unreachable."""
         context = self._files.context()

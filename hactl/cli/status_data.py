@@ -9,9 +9,9 @@ import datetime as dt
 from typing import Any
 
 from hactl.cli import status_control
+from hactl.decide.archive_shown import shown
 from hactl.decide.codes import Finding
 from hactl.decide.health import Verdict
-from hactl.decide.health_archive import can_serve
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
 from hactl.view.cluster import ClusterView
@@ -19,7 +19,6 @@ from hactl.view.model import LEVELS, ArchiveView, Probe, State, Unknown
 
 VERSION = 1
 _ANSWER = {State.OK: True, State.FAILED: False, State.UNKNOWN: None}
-_SERVES = {True: "ok", False: "failed", None: "unknown"}
 
 
 def document(spec: ClusterSpec, view: ClusterView, verdict: Verdict) -> dict[str, Any]:
@@ -104,18 +103,20 @@ def _vip(view: ClusterView, name: str) -> dict[str, Any]:
 def _archive(view: ClusterView) -> dict[str, Any]:
     return {
         "vip": _vip(view, "archive"),
-        "nodes": [_archive_node(name, archive) for name, archive in view.archives.items()],
+        "nodes": [_archive_node(view, name, archive) for name, archive in view.archives.items()],
     }
 
 
-def _archive_node(name: str, archive: ArchiveView) -> dict[str, Any]:
+def _archive_node(view: ClusterView, name: str, archive: ArchiveView) -> dict[str, Any]:
+    mark = shown(view, name)
     probes = {level: archive.level(level) for level in LEVELS}
     return {
         "name": name,
-        "state": _SERVES[can_serve(archive)],
+        "state": str(mark.state) if mark else "unknown",
         "version": archive.version if isinstance(archive.version, str) else None,
         "levels": {level: probe.state.value for level, probe in probes.items()},
         "why": {level: probe.why for level, probe in probes.items() if probe.why and not probe.ok},
+        "because": mark.why if mark else "",
     }
 
 

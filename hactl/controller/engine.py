@@ -11,6 +11,8 @@ from typing import Final
 from hactl.act.hands import Hands
 from hactl.act.hour import HourLeases
 from hactl.adapters.events import EventLog
+from hactl.controller.archive import ArchiveLoop
+from hactl.controller.archive_probes import Prober
 from hactl.controller.beat import Beats
 from hactl.controller.election import Election
 from hactl.controller.fast import FastLoop
@@ -81,6 +83,11 @@ class Engine:
             self._fences.prepare,
             journal.begin,
         )
+        measure = common.instruments.archive
+        self._prober = Prober(ports.archives, common.clock, measure, self.holding)
+        self._archive = ArchiveLoop(
+            spec, samples, self._prober, hands, common.clock, common.log, common.instruments
+        )
         self._around = Surroundings(ports.around, samples, common.clock)
         self._tick = Tick(
             spec,
@@ -92,6 +99,7 @@ class Engine:
             common.instruments,
             common.board,
             totals=common.tally.read,
+            archives=self._archive.seen,
         )
         self._haste = Haste(samples, common.clock)
 
@@ -115,6 +123,8 @@ class Engine:
         self._spawn("fast", lambda: self._fast.run(stop, lambda: beat("fast")))
         self._spawn("view", lambda: self._around.run(self.holding, stop, lambda: beat("view")))
         self._spawn("tick", lambda: self._tick.run(stop, lambda: beat("tick")))
+        self._prober.start(stop)
+        self._spawn("archive", lambda: self._archive.run(stop, lambda: beat("archive")))
         beats = Beats(self._ports.heart, self.samples, common.clock, common.instruments)
         self._spawn("heartbeat", lambda: beats.run(self.holding, self._haste, stop))
         pace = self._pace(PROBE, PROBE_STANDING_BY)
@@ -130,7 +140,7 @@ class Engine:
         self._mirror.wanted.set()
         self._journal.written.set()
         deadline = self._common.clock.monotonic() + within
-        acting = [t for t in self._threads if t.name in {"fast", "tick"}]
+        acting = [t for t in self._threads if t.name in {"fast", "tick", "archive"}]
         for thread in acting:
             thread.join(max(0.0, deadline - self._common.clock.monotonic()))
         self._fences.call_all_off()

@@ -20,7 +20,7 @@ from hactl.view.control_text import controller_text
 from hactl.wiring_controller import ControllerPorts
 
 # How old each loop's last sign may be; the service's own watchdog ends a process that says nothing.
-LIMITS: Final = {"look": 5.0, "fast": 10.0, "tick": 15.0, "view": 30.0, "election": 8.0}
+LIMITS: Final = {"look": 5.0, "fast": 10.0, "tick": 15.0, "view": 30.0, "archive": 15.0, "election": 8.0}
 STOP_WITHIN: Final = 6.0
 NOTIFY: Final = 1.0
 

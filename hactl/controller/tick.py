@@ -19,10 +19,11 @@ from hactl.decide.control import ControlMemory, decide_control
 from hactl.decide.grey import GreyMemory, decide_grey
 from hactl.decide.health import judge
 from hactl.decide.plan import GiveOrder, Plan
+from hactl.decide.reconcile import ReconcileMemory, decide_reconcile
 from hactl.decide.recovery import RecoveryMemory, decide_recovery
 from hactl.errors import Unreachable
 from hactl.metrics.instruments import Instruments
-from hactl.metrics.snapshot import Board, Snapshot, Totals
+from hactl.metrics.snapshot import ArchivesSeen, Board, Snapshot, Totals
 from hactl.observe.gather import gather
 from hactl.ports import Clock, Ports
 from hactl.spec.model import ClusterSpec
@@ -35,6 +36,7 @@ from hactl.view.model import Unknown
 EVERY: Final = 1.0
 VIEW_EVERY: Final = 2.0
 VIEW_OLD: Final = 6.0  # an older view decides nothing
+_NONE_SEEN: Final = ArchivesSeen()
 
 
 class Surroundings:
@@ -91,6 +93,7 @@ class Memories:
     control: ControlMemory = field(default_factory=ControlMemory)
     grey: GreyMemory = field(default_factory=GreyMemory)
     recovery: RecoveryMemory = field(default_factory=RecoveryMemory)
+    reconcile: ReconcileMemory = field(default_factory=ReconcileMemory)
 
 
 @dataclass
@@ -105,6 +108,7 @@ class Tick:
     board: Board
     memories: Memories = field(default_factory=Memories)
     totals: Callable[[], tuple[Totals | None, int | None, Incident | None]] = lambda: (None, None, None)
+    archives: Callable[[], ArchivesSeen] = ArchivesSeen
 
     def once(self) -> None:
         began = self.clock.monotonic()
@@ -134,6 +138,8 @@ class Tick:
         if isinstance(control.dcs, Dcs):
             recovery, m.recovery = decide_recovery(self.spec, cluster, control.dcs, m.recovery, now)
             self._act("recovery", _without(recovery, busy))
+            compare, m.reconcile = decide_reconcile(self.spec, control.dcs, m.reconcile, now)
+            self._act("reconcile", _without(compare, busy))
         place, m.control = decide_control(self.spec, control, m.control, now)
         self._act("control", place)
         with contextlib.suppress(Unreachable):  # whoever needs one then asks for it
@@ -147,7 +153,8 @@ class Tick:
 
     def _publish(self, control: ControlView, seen: tuple[ClusterView, float] | None, now: float) -> None:
         dcs = control.dcs if isinstance(control.dcs, Dcs) else None
-        view = _joined(seen[0], control) if seen else None
+        archives = self.archives()
+        view = _joined(seen[0], control, archives) if seen else None
         totals, head, last = self.totals()
         self.board.publish(
             Snapshot(
@@ -162,6 +169,7 @@ class Tick:
                 journal_head=head,
                 incident=_incident(dcs),
                 last_failover=last,
+                archive_breakers=archives.breakers,
             )
         )
 
@@ -176,9 +184,10 @@ class Tick:
         return findings
 
 
-def _joined(view: ClusterView, control: ControlView) -> ClusterView:
-    """With hactl's own keys, which are fresher than the slow look."""
-    return dataclasses.replace(view, control=control.dcs, heartbeat=control.heartbeat)
+def _joined(view: ClusterView, control: ControlView, archives: ArchivesSeen = _NONE_SEEN) -> ClusterView:
+    """With hactl's own keys, which are fresher than the slow look, and with what the archive's loop sees."""
+    nodes = {**view.archives, **archives.views}
+    return dataclasses.replace(view, control=control.dcs, heartbeat=control.heartbeat, archives=nodes)
 
 
 def _without(plan: Plan, busy: set[str]) -> Plan:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hactl.decide import archive_ladder as ladder
-from hactl.decide.archive_ladder import GIVEN_UP, Scene, Trouble
+from hactl.decide.archive_ladder import Scene, Trouble
 from hactl.decide.archive_node import Around, NodeLook, next_state
 from hactl.decide.archive_sql import Sql
 from hactl.decide.pacing import Pulses, Seen, again
 from hactl.decide.plan import GiveOrder, Plan, Step, Veto, alarm
 from hactl.spec.model import ClusterSpec
-from hactl.view.archive import ArchiveMark, ArchiveState
+from hactl.view.archive import GIVEN_UP, ArchiveMark, ArchiveState
 from hactl.view.archive_levels import Sights
 from hactl.view.control import Dcs
 

@@ -26,7 +26,6 @@ RESTARTS: Final = 2  # of one unit within an hour; the third one is left for a u
 STEADY: Final = 30.0  # seconds that a drained node must serve before it is let in again
 STARTS: Final = 20.0  # seconds that a node may take to serve after it was ordered to start
 MOST_TAKERS: Final = 3  # named in a drain
-GIVEN_UP: Final = "given up"
 _DOWN: Final = frozenset({"failed", "inactive"})
 
 

@@ -20,11 +20,16 @@ class Instruments:
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)  # process_*: CPU, memory and file descriptors, from /proc
         self._probes = _histogram("hactl_probe_duration_seconds", _PROBE_BUCKETS, self.registry)
+        self._archive = _histogram("hactl_archive_probe_seconds", _PROBE_BUCKETS, self.registry)
         self._ticks = _histogram("hactl_tick_duration_seconds", _TICK_BUCKETS, self.registry)
 
     def probe(self, path: str, node: str, seconds: float) -> None:
         """A probe has answered or given up after `seconds`."""
         self._probes.labels(path=path, node=node).observe(seconds)
+
+    def archive(self, level: str, seconds: float) -> None:
+        """An archive node has answered on a route of this level, or been given up after `seconds`."""
+        self._archive.labels(level=level).observe(seconds)
 
     def tick(self, loop: str, seconds: float) -> None:
         """One turn of a loop took `seconds`."""

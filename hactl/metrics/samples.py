@@ -34,7 +34,7 @@ def samples(spec: ClusterSpec, snapshot: Snapshot | None, now: float) -> Iterato
     rows = [_process(snapshot, seen)]
     if seen.active:
         rows += [_verdict(snapshot, seen), _failover(snapshot), samples_control.samples(spec, seen)]
-        rows += [samples_cluster.samples(spec, seen)]
+        rows += [samples_cluster.samples(spec, seen), _breakers(snapshot)]
     for part in rows:
         yield from (Sample(*row) for row in part)
 
@@ -47,6 +47,11 @@ def _process(snapshot: Snapshot, seen: Seen) -> Iterator[Row]:
         yield "hactl_journal_head", (), snapshot.journal_head
     if snapshot.totals is not None:
         yield from _totals(snapshot.totals)
+
+
+def _breakers(snapshot: Snapshot) -> Iterator[Row]:
+    for node, count in snapshot.archive_breakers.items():
+        yield "hactl_archive_probe_breaker_open", (node,), count
 
 
 def _totals(totals: Totals) -> Iterator[Row]:

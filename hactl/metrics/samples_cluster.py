@@ -8,7 +8,9 @@ from hactl.decide.health_archive import can_serve
 from hactl.metrics.seen import Row, Seen
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
+from hactl.view.archive import ArchiveState
 from hactl.view.cluster import ClusterView
+from hactl.view.control import Dcs
 from hactl.view.derive import Member
 from hactl.view.model import DbRole, Probe, State, Unknown
 
@@ -16,6 +18,8 @@ from hactl.view.model import DbRole, Probe, State, Unknown
 def samples(spec: ClusterSpec, seen: Seen) -> Iterator[Row]:
     yield from _paused(seen)
     yield from _vips(spec, seen)
+    if seen.dcs is not None:
+        yield from _archive_states(seen.dcs)
     if seen.view is not None:
         yield from _nodes(seen.view)
         yield from _database(seen.view)
@@ -96,6 +100,12 @@ def _etcd(view: ClusterView) -> Iterator[Row]:
     quorum = derive.etcd_quorum(view)
     if quorum is not None:
         yield "hactl_etcd_quorum", (), float(quorum)
+
+
+def _archive_states(dcs: Dcs) -> Iterator[Row]:
+    for node, mark in dcs.archive_states.items():
+        for state in ArchiveState:
+            yield "hactl_archive_state", (node, state.value), float(mark.state is state)
 
 
 def _archive(view: ClusterView) -> Iterator[Row]:

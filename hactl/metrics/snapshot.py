@@ -11,6 +11,7 @@ from hactl.decide.codes import Finding
 from hactl.view.cluster import ClusterView
 from hactl.view.control import ControlView
 from hactl.view.incident import Incident
+from hactl.view.model import ArchiveView
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,14 @@ class Totals:
     failovers: Mapping[str, int] = field(default_factory=dict)
     fences: Mapping[str, int] = field(default_factory=dict)
     recovery: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ArchivesSeen:
+    """The archive's own loop: levels by node, and how many ways to ask it each node makes us leave alone."""
+
+    views: Mapping[str, ArchiveView] = field(default_factory=dict)
+    breakers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class Snapshot:
     journal_head: int | None = None
     incident: Incident | None = None
     last_failover: Incident | None = None
+    archive_breakers: Mapping[str, int] = field(default_factory=dict)
 
 
 class Board:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from hactl.observe.race import Pending, Race
 from hactl.ports import Archive, Etcd, Patroni, Ports
+from hactl.view.archive_levels import end_to_end_level, storage_level
 from hactl.view.cluster import ClusterView, EtcdView
-from hactl.view.control import Dcs
+from hactl.view.control import AgentFacts, Dcs
 from hactl.view.model import (
     NOT_ASKED,
     ArchiveView,
@@ -26,8 +27,6 @@ from hactl.view.model import (
 
 # The whole of one look. Adapters give up earlier and say why; this holds when an adapter does not.
 WITHIN = 2.0
-_LATER = Probe(State.UNKNOWN, "an end-to-end check, which this version does not have yet")
-_AGENTS = Probe(State.UNKNOWN, "measured by the node's agent, which does not report")
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,10 @@ class _ArchiveAsked:
     levels: Mapping[str, Pending[Probe]]
     version: Pending[str]
 
-    def view(self, storage: Probe) -> ArchiveView:
+    def view(self, facts: AgentFacts | None) -> ArchiveView:
         levels = {name: _probe(pending) for name, pending in self.levels.items()}
-        return ArchiveView({**levels, "L3": storage, "L4": _LATER}, self.version.value)
+        agents = {"L3": storage_level(facts), "L4": end_to_end_level(facts)}
+        return ArchiveView({**levels, **agents}, self.version.value)
 
 
 def _probe(pending: Pending[Probe]) -> Probe:
@@ -98,9 +98,8 @@ def _newest(etcd: Mapping[str, EtcdView]) -> Dcs | Unknown:
     return max(looks, key=lambda look: look.revision) if looks else (whys or [NOT_ASKED])[-1]
 
 
-def _storage(control: Dcs | Unknown, node: str) -> Probe:
-    facts = None if isinstance(control, Unknown) else control.facts.get(node)
-    return facts.storage if facts else _AGENTS
+def _facts(control: Dcs | Unknown, node: str) -> AgentFacts | None:
+    return None if isinstance(control, Unknown) else control.facts.get(node)
 
 
 def gather(ports: Ports, *, within: float = WITHIN) -> ClusterView:
@@ -126,7 +125,7 @@ def gather(ports: Ports, *, within: float = WITHIN) -> ClusterView:
         patroni={n: p.view() for n, p in patroni.items()},
         etcd=members,
         control=control,
-        archives={n: p.view(_storage(control, n)) for n, p in archives.items()},
+        archives={n: p.view(_facts(control, n)) for n, p in archives.items()},
         vips={n: VipView(ports.vips[n].address, p.value) for n, p in vips.items()},
         facts={n: p.value for n, p in facts.items()},
         certificates=certificates.value if certificates else (),

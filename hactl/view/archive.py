@@ -11,6 +11,7 @@ from hactl.view.model import Probe, State, Unknown
 
 # The steps of an end-to-end check, in their order; each one's seconds are in EndToEnd.took.
 STEPS: Final = ("store", "find", "retrieve", "wado", "qido", "delete")
+GIVEN_UP: Final = "given up"  # a rung: every other one was tried in vain
 NOT_RUN: Final = Unknown("no end-to-end check has run yet")
 _NOT_LOOKED: Final = Probe(State.UNKNOWN, "not looked yet")
 

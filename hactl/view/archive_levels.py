@@ -10,6 +10,7 @@ from hactl.view.control import AgentFacts
 from hactl.view.model import Probe, State, Unknown
 
 CHECK_OLD: Final = 300.0  # seconds; there is an end-to-end check each minute
+FAILS_OVER: Final = "not asked while the database fails over"
 NO_AGENT: Final = Probe(State.UNKNOWN, "measured by the node's agent, which does not report")
 
 

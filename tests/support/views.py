@@ -14,8 +14,10 @@ from typing import Any
 from hactl.spec.load import load
 from hactl.spec.model import ClusterSpec
 from hactl.units import Bytes, Lsn
+from hactl.view.archive import ArchiveMark, ArchiveState
 from hactl.view.cluster import ClusterView, EtcdView
 from hactl.view.control import AgentFacts, Dcs, Leader, Mode, PatroniKeys
+from hactl.view.integrity import IntegrityFacts
 from hactl.view.model import (
     ArchiveView,
     CertState,
@@ -80,6 +82,9 @@ def agent(node: str, **changes: Any) -> AgentFacts:
         node, "boot", 1, mode=Mode.LEASED if lease else None, lease_left=lease, vips=vips,
         disks=(Disk("/", Bytes.mib(500), Bytes.mib(1000)),), units={"keepalived.service": "active"},
     )  # fmt: skip
+    if node.startswith("arc"):
+        images = IntegrityFacts(objects=10, follows=1.0, scrub="done", scrubbed=3600.0, reconcile="done")
+        base = dataclasses.replace(base, integrity=images)
     return dataclasses.replace(base, **changes)
 
 
@@ -91,6 +96,7 @@ def look(leader: str | None = "db1", sync_standbys: tuple[str, ...] = ("db2",), 
         100, patroni, modes={"db1": Mode.LEASED, "db2": Mode.LEASED},
         facts={n: agent(n) for n in ("db1", "db2", "wit1", "arc1", "arc2")},
         active="wit1", standing_by=("db1", "db2"),
+        archive_states={n: ArchiveMark(ArchiveState.HEALTHY) for n in ("arc1", "arc2")},
         tls_check=TlsCheck(1_799_990_000.0, "wit1", 20, oldest=1_799_990_000.0),
     )  # fmt: skip
     return dataclasses.replace(base, **changes)

@@ -67,6 +67,8 @@ def names(given: dict[tuple[str, ...], float]) -> set[str]:
         (("hactl_etcd_quorum",), 1),
         (("hactl_archive_level", "arc1", "L2"), 1),
         (("hactl_archive_serves", "arc1"), 1),
+        (("hactl_archive_state", "arc1", "healthy"), 1),
+        (("hactl_archive_state", "arc1", "failed"), 0),
         (("hactl_health_findings", "error"), 0),
         (("hactl_paused",), 0),
         (("hactl_incident_open",), 0),
@@ -87,6 +89,7 @@ def test_every_metric_is_emitted_and_every_sample_has_its_labels() -> None:
         last_failover=failover(),
         findings=(finding("STANDBY_LOST", "db2"),),
         totals=Totals({"primary lost": 1}, {"db1": 1}, {("restart", "done"): 1}),
+        archive_breakers={"arc1": 1},
     )
     emitted = list(samples(SPEC, full, NOW))
     histograms = {name for name, m in METRICS.items() if m.kind is Kind.HISTOGRAM}

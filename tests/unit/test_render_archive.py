@@ -116,7 +116,10 @@ def test_modalities_come_from_the_spec() -> None:
 
 def test_a_modality_may_take_the_probe_title() -> None:
     taken = sample().archive.modalities["ops"].model_copy(update={"aet": orthanc.PROBE_AET})
-    assert set(config(changed(modalities={"ops": taken}))["DicomModalities"]) == {"ops"}
+    assert "HACTL-PROBE" not in config(changed(modalities={"ops": taken}))["DicomModalities"]
+    taken = taken.model_copy(update={"aet": "HACTLECHO2"})
+    found = set(config(changed(modalities={"ops": taken}))["DicomModalities"])
+    assert found == {"ops", "HACTL-PROBE", "HACTL-ECHO-db1", "HACTL-ECHO-wit1"}
 
 
 def test_no_password_in_a_file_for_everybody() -> None:

@@ -1,0 +1,116 @@
+"""The archive's own loop of the controller, each second: it holds up nothing of the failover."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from hactl.act import archive as act
+from hactl.act.hands import Hands
+from hactl.act.run import execute
+from hactl.adapters.events import EventLog
+from hactl.controller.archive_probes import Prober
+from hactl.controller.fast import report, told
+from hactl.controller.samples import Samples
+from hactl.decide.archive import ArchiveDecision, ArchiveMemory, decide_archive
+from hactl.decide.archive_sql import sql
+from hactl.decide.limits import LOOK_AGE
+from hactl.decide.plan import GiveOrder
+from hactl.errors import HactlError
+from hactl.metrics.instruments import Instruments
+from hactl.metrics.snapshot import ArchivesSeen
+from hactl.ports import Clock
+from hactl.spec.model import ClusterSpec
+from hactl.view.archive import ArchiveMark, ArchiveState
+from hactl.view.control import ControlView, Dcs
+from hactl.view.model import ArchiveView
+
+EVERY: Final = 1.0
+# What a reader of the journal wants to know; the states between them come and go.
+_TOLD: Final = frozenset({
+    ArchiveState.HEALTHY, ArchiveState.FAILED, ArchiveState.DRAINING, ArchiveState.DRAINED,
+})  # fmt: skip
+
+
+@dataclass
+class ArchiveLoop:
+    """What it sees is there for the tick; nothing while another controller acts."""
+
+    spec: ClusterSpec
+    samples: Samples
+    prober: Prober
+    hands: Hands
+    clock: Clock
+    log: EventLog
+    instruments: Instruments
+    memory: ArchiveMemory = field(default_factory=ArchiveMemory)
+    watched: float | None = None
+    _views: Mapping[str, ArchiveView] = field(default_factory=dict)
+
+    def seen(self) -> ArchivesSeen:
+        return ArchivesSeen(self._views, self.prober.breakers() if self._views else {})
+
+    def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
+        while not stop.is_set():
+            began = self.clock.monotonic()
+            self.once()
+            beat()
+            stop.wait(max(0.05, began + EVERY - self.clock.monotonic()))
+
+    def once(self) -> None:
+        now = self.clock.monotonic()
+        control = self.samples.view(self.hands.me, holding=self.hands.claim() is not None)
+        if not control.holding:
+            self._rest()
+            return
+        if self.watched is None:
+            self.watched = now
+        weather = sql(control, self.watched, now)
+        self.prober.weather(weather)
+        dcs = _fresh(control, self.clock.monotonic())
+        if dcs is None:
+            return
+        decision = decide_archive(self.spec, self.prober.sights(), dcs, weather, self.memory, now)
+        self.memory = decision.memory
+        self._views = {node: ArchiveView(look.levels) for node, look in decision.looks.items()}
+        self._act(decision)
+        self._mark(decision, dcs)
+        self.instruments.tick("archive", self.clock.monotonic() - now)
+
+    def _rest(self) -> None:
+        self.memory, self.watched, self._views = ArchiveMemory(), None, {}
+        self.prober.rest()
+
+    def _act(self, decision: ArchiveDecision) -> None:
+        told(self.log, "archive", decision.plan, holding=True)
+        for outcome in (outcomes := execute(decision.plan, self.hands)):
+            if isinstance(outcome.action, GiveOrder) and outcome.done:
+                self.prober.anew(outcome.action.node)
+        report(self.log, outcomes)
+
+    def _mark(self, decision: ArchiveDecision, dcs: Dcs) -> None:
+        """What has changed, into etcd, for the next controller and for whoever asks."""
+        for node, found in decision.marks.items():
+            before = dcs.archive_states.get(node)
+            if before is not None and (before.state, before.rung) == (found.state, found.rung):
+                continue
+            try:
+                act.mark(node, dataclasses.replace(found, since=act.now_text(self.hands)), self.hands)
+                self._tell(node, before, found)
+            except HactlError as error:  # it is written with the next change, or by the next look
+                self.log.say("state not written", node=node, why=error.message)
+
+    def _tell(self, node: str, before: ArchiveMark | None, found: ArchiveMark) -> None:
+        changed = before is None or before.state is not found.state
+        self.log.say("archive", node=node, state=found.state, why=found.why, rung=found.rung)
+        if changed and found.state in _TOLD:
+            data = {"node": node, "state": str(found.state), "why": found.why, "rung": found.rung}
+            self.hands.journal.event("archive-state", data=data)
+
+
+def _fresh(control: ControlView, now: float) -> Dcs | None:
+    """An old look decides nothing."""
+    return control.dcs if isinstance(control.dcs, Dcs) and now - control.dcs_at <= LOOK_AGE else None

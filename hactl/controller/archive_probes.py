@@ -1,0 +1,137 @@
+"""Asks all archive nodes, over and over: evenly spread, each line by one thread at a time, none by more.
+
+A few threads for each kind of line serve any number of nodes; a node that hangs holds up one of them, and not
+for long (controller/breaker.py).
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from hactl.controller.archive_line import Line, Measure
+from hactl.decide.archive_sql import Sql
+from hactl.ports import ArchiveLines, Clock
+from hactl.view.archive_levels import Sight
+
+PERIOD: Final = 2.0
+PERIOD_OF_MANY: Final = 5.0
+MANY: Final = 50  # nodes
+SPREAD: Final = 2.0  # seconds over which all are asked again after a database failover
+IDLE: Final = 0.5
+_FEW, _MOST = 2, 24  # threads for each kind of line
+
+
+class Prober:
+    """Thread-safe. Asks only while `active`; otherwise it knows nothing, which is said."""
+
+    def __init__(
+        self, lines: Mapping[str, ArchiveLines], clock: Clock, measure: Measure, active: Callable[[], bool]
+    ) -> None:
+        self._clock, self._active = clock, active
+        self.period = PERIOD if len(lines) <= MANY else PERIOD_OF_MANY
+        self._lines = {
+            node: tuple(Line(node, questions, clock, measure) for questions in of_node)
+            for node, of_node in lines.items()
+        }
+        kinds = itertools.zip_longest(*self._lines.values())
+        self._lanes = tuple(Lane([line for line in kind if line is not None], self) for kind in kinds)
+        self._hold = self._away = self._rested = False
+
+    @property
+    def hold(self) -> bool:
+        return self._hold
+
+    def start(self, stop: threading.Event) -> None:
+        for number, lane in enumerate(self._lanes):
+            lane.spread(self._clock.monotonic(), self.period)
+            for worker in range(min(_MOST, max(_FEW, len(self._lines) // 20))):
+                name = f"archive {number} {worker}"
+                threading.Thread(target=lane.run, args=(stop,), name=name, daemon=True).start()
+
+    def active(self) -> bool:
+        return self._active()
+
+    def now(self) -> float:
+        return self._clock.monotonic()
+
+    def weather(self, sql: Sql) -> None:
+        """What is known of the database: no index is asked while it fails over; then all, not at once."""
+        self._rested = False
+        self._hold = sql.fails_over
+        if sql.away_for > 0:
+            self._away = True
+        elif self._away and sql.works_for > 0:
+            self._away = False
+            for node in self._lines:
+                self.anew(node)
+            for lane in self._lanes:
+                lane.spread(self._clock.monotonic(), SPREAD)
+
+    def anew(self, node: str) -> None:
+        """What failed there says nothing any more, and is asked again in its turn."""
+        for line in self._lines[node]:
+            line.anew(self.period)
+
+    def rest(self) -> None:
+        """Somebody else is active."""
+        if not self._rested:
+            self._rested, self._away, self._hold = True, False, False
+            for line in itertools.chain(*self._lines.values()):
+                line.forget()
+
+    def sights(self) -> dict[str, dict[str, Sight]]:
+        return {n: {k: s for line in ls for k, s in line.sights().items()} for n, ls in self._lines.items()}
+
+    def breakers(self) -> dict[str, int]:
+        """By node: how many of its routes are left alone because they hang."""
+        return {node: sum(line.open() for line in lines) for node, lines in self._lines.items()}
+
+
+class Lane:
+    """All nodes' lines of one kind, in the order in which they are due."""
+
+    def __init__(self, lines: list[Line], prober: Prober) -> None:
+        self._lines, self._prober = lines, prober
+        self._due: list[tuple[float, int]] = []
+        self._free = threading.Condition()
+        self._busy: set[int] = set()
+
+    def spread(self, now: float, over: float) -> None:
+        """All that are not being asked are due within `over` seconds from now, one after the other."""
+        with self._free:
+            idle = [n for n in range(len(self._lines)) if n not in self._busy]
+            self._due = [(now + over * place / max(1, len(idle)), n) for place, n in enumerate(idle)]
+            heapq.heapify(self._due)
+            self._free.notify_all()
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            number = self._next()
+            if number is None:
+                continue
+            asked = self._prober.now()
+            try:
+                if self._prober.active():
+                    self._lines[number].visit(self._prober.period, hold=self._prober.hold)
+            finally:
+                self._back(number, max(asked + self._prober.period, self._prober.now()))
+
+    def _next(self) -> int | None:
+        """The line that is due, for this thread alone; None: none is, yet."""
+        with self._free:
+            wait = self._due[0][0] - self._prober.now() if self._due else IDLE
+            if wait > 0:
+                self._free.wait(min(wait, IDLE))
+                return None
+            number = heapq.heappop(self._due)[1]
+            self._busy.add(number)
+            return number
+
+    def _back(self, number: int, due: float) -> None:
+        with self._free:
+            self._busy.discard(number)
+            heapq.heappush(self._due, (due, number))
