@@ -70,7 +70,7 @@ def test_killed_at_many_moments_down_leaves_nothing() -> None:
     killed = 0
     for step in range(1, 22):
         killed += kill_up_after(0.12 * step)
-        run(DOWN)
+        down(NAME, lambda _: None)
         assert traces(NAME) == [], f"after a kill at {0.12 * step:.2f} s"
     assert killed >= 8
 
