@@ -19,6 +19,7 @@ from hactl.adapters.command import Result, run
 from hactl.adapters.etcd_kv import EtcdKvClient
 from hactl.adapters.events import EventLog
 from hactl.adapters.http import HttpsClient
+from hactl.adapters.integrity_files import integrity_facts
 from hactl.adapters.kernel import LeaseTable
 from hactl.adapters.ledger_files import newest_ledger
 from hactl.adapters.postgres_local import LocalPostgres
@@ -31,6 +32,7 @@ from hactl.adapters.vip import KernelVip
 from hactl.render import acts
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
+from hactl.view.integrity import IntegrityFacts
 from hactl.view.keys import Keys
 from hactl.view.model import Disk, Probe
 from hactl.wiring import etcd_kv
@@ -62,6 +64,7 @@ class ArchiveParts:
     vip: KernelVip
     known: KnownImage
     check: Callable[[Sequence[str]], Result]
+    integrity: Callable[[], IntegrityFacts]
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ def _archive(spec: ClusterSpec, node: str, https: HttpsClient) -> ArchiveParts:
         notes=ArchiveNotes(Path(layout.RUN), Path(layout.STATE)),
         vip=KernelVip(vip.address, vip.interface),
         known=KnownImage(https),
+        integrity=functools.partial(integrity_facts, Path(layout.INTEGRITY)),
         check=functools.partial(run, within=CHECK_WITHIN, check=False),
     )
 

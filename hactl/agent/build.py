@@ -27,6 +27,7 @@ from hactl.view.control import PeerLook
 from hactl.view.model import Probe, State, Unknown
 from hactl.wiring_agent import AgentParts, DatabaseParts
 
+INTEGRITY_EVERY = 5.0  # s: three small files
 VIP_EVERY = 0.1  # s: one bind(2), and an incident waits to hear of it
 TAKE_WITHIN = 10.0  # s: open-lease may be at work, which ends by itself
 # A bug in one of these ends the process, and systemd starts it again: half an agent obeys nobody. Others only
@@ -67,7 +68,10 @@ def build(spec: ClusterSpec, node: str, parts: AgentParts) -> Agent:
         if parts.archive is None:
             return _agent(me, parts, plain, hands, looks, publish)
         side = build_archive.build(spec.cluster, me, parts, parts.archive, publish)
-        looks = replace(looks, storage=side.keeper.storage, archive=side.keeper.facts)
+        integrity = Look("integrity", parts.archive.integrity, INTEGRITY_EVERY, parts.clocks.monotonic)
+        looks = replace(
+            looks, storage=side.keeper.storage, archive=side.keeper.facts, integrity=integrity
+        )
         return _both(side.start, _agent(me, parts, plain, hands, looks, publish))
     return _database(me, parts, parts.database, publish)
 

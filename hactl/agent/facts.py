@@ -15,6 +15,7 @@ from hactl.errors import Unreachable
 from hactl.ports import EtcdKv, NoSuchLease
 from hactl.view.archive import ArchiveFacts
 from hactl.view.control import AgentFacts, PeerLook, PostgresLocal
+from hactl.view.integrity import IntegrityFacts
 from hactl.view.kv import Put
 from hactl.view.model import Disk, Probe, State, Unknown
 from hactl.view.parse.agent_facts import facts_text
@@ -41,6 +42,7 @@ class Looks:
     canary: Look[float] | None = None
     storage: Callable[[], Probe] | None = None
     archive: Callable[[], ArchiveFacts] | None = None
+    integrity: Look[IntegrityFacts] | None = None
     peers: Mapping[str, Look[PeerLook]] = field(default_factory=dict)
     ledger: Callable[[], Mapping[str, object]] = dict
     joining: Look[str] | None = None
@@ -55,7 +57,8 @@ class Looks:
             self.keepalived,
             self.canary,
         )
-        every: tuple[Look[Any] | None, ...] = (*single, self.joining, self.certificates, *self.peers.values())
+        rest = (self.integrity, self.joining, self.certificates, *self.peers.values())
+        every: tuple[Look[Any] | None, ...] = (*single, *rest)
         for look in every:
             if look is not None:
                 look.start(stop)
@@ -78,6 +81,7 @@ def gather(me: Me, seq: int, looks: Looks, told: Told, boottime: float) -> Agent
         canary=_canary(looks.canary),
         storage=_NONE if looks.storage is None else looks.storage(),
         archive=None if looks.archive is None else looks.archive(),
+        integrity=_integrity(looks.integrity),
         vips=() if isinstance(vips, Unknown) else vips,
         peers={name: p for name, p in peers.items() if not isinstance(p, Unknown)},
         disks=() if isinstance(disks, Unknown) else disks,
@@ -92,6 +96,11 @@ _NONE = Probe(State.UNKNOWN, "not on this node")
 
 def _postgres(look: Look[PostgresLocal] | None) -> PostgresLocal | Unknown:
     return Unknown("not on this node") if look is None else look.answer(within=HANGS)
+
+
+def _integrity(look: Look[IntegrityFacts] | None) -> IntegrityFacts | None:
+    found = None if look is None else look.seen().value
+    return None if isinstance(found, Unknown) else found
 
 
 def _joining(look: Look[str] | None) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 MISSES: Final = 3  # commits by new connections that failed in a row
 REJOIN: Final = "rejoin"
 REINIT: Final = "reinit"
+RECONCILE: Final = "reconcile"
 DRAIN: Final = "drain"
 REDEPLOY: Final = "redeploy"
 
@@ -16,6 +17,7 @@ BUDGET: Final[Mapping[str, int]] = {
     "kill-patroni": 3,
     REJOIN: 2,
     REINIT: 2,
+    RECONCILE: 6,
     "start": 3,
     "restart": 3,
     "stop-postgres": 2,

@@ -12,6 +12,7 @@ from hactl.decide import (
     health_control,
     health_database,
     health_etcd,
+    health_integrity,
     health_tls,
 )
 from hactl.decide.codes import Finding, Severity, finding
@@ -65,6 +66,7 @@ CHECKS: tuple[Check, ...] = (
     *health_database.CHECKS,
     *health_etcd.CHECKS,
     *health_archive.CHECKS,
+    *health_integrity.CHECKS,
     *health_control.CHECKS,
     *health_certificates.CHECKS,
     *health_tls.CHECKS,

@@ -175,6 +175,14 @@ class Follower:
         if head is not None:
             self._p.anchors.anchor(Anchor(self._p.node, head.number, head.chain))
 
+    def began(self, now: float) -> float:
+        """When this manifest was begun, in Unix time; the first call says so."""
+        found = self._p.manifest.notes().get("began")
+        if found is None:
+            self._p.manifest.append([], {"began": str(now)})
+            return now
+        return float(found)
+
     def status(self) -> dict[str, object]:
         """For the agent: how far it is."""
         head = self._p.manifest.head()

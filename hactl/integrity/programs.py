@@ -34,13 +34,16 @@ def stopping() -> threading.Event:
 def follow(here: Here, stop: threading.Event, say: Say) -> None:
     """Until told to stop. A trouble ends nothing: the next look begins where the last good one ended."""
     follower, written, why = build.follower(here), -1e9, ""
+    times = {"began": follower.began(time.time()), "ok_at": 0.0}
     while not stop.is_set():
         more, trouble = _look(follower)
+        if not trouble:
+            times["ok_at"] = time.time()
         if trouble != why:
             say("the manifest follows" if not trouble else "the manifest cannot follow", why=trouble)
             why = trouble
         if time.monotonic() - written >= STATUS_EVERY:
-            _told(here, follower, why)
+            _told(here, follower, {**times, "why": why})
             written = time.monotonic()
         stop.wait(AGAIN if trouble else 0.0 if more else EVERY)
 
@@ -54,8 +57,8 @@ def _look(follower: Follower) -> tuple[bool, str]:
         return False, str(error)
 
 
-def _told(here: Here, follower: Follower, why: str) -> None:
-    reports.write(here.file(reports.MANIFEST), {**follower.status(), "at": time.time(), "why": why})
+def _told(here: Here, follower: Follower, more: dict[str, Any]) -> None:
+    reports.write(here.file(reports.MANIFEST), {**follower.status(), "at": time.time(), **more})
 
 
 def scrub(here: Here, say: Say) -> Progress:

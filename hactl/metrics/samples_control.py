@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hactl.metrics import samples_integrity
 from hactl.metrics.seen import Row, Seen
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import AgentFacts, Dcs, Heartbeat, Mode
@@ -17,6 +18,7 @@ def samples(spec: ClusterSpec, seen: Seen) -> Iterator[Row]:
         yield from _leases(spec, seen.dcs)
         yield from _agents(spec, seen.dcs)
         yield from _tls_check(seen.dcs.tls_check)
+        yield from samples_integrity.samples(spec, seen.dcs)
         yield "hactl_failovers_recent", (), seen.dcs.recent_failovers
         for (node, rung), used in seen.dcs.budget.items():
             yield "hactl_recovery_budget_used", (node, rung), used

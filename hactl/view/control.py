@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from hactl.units import Lsn
 from hactl.view.archive import ArchiveFacts, ArchiveMark, Drain
+from hactl.view.integrity import IntegrityFacts
 from hactl.view.model import DbRole, Disk, Probe, State, Unknown
 from hactl.view.tls import TlsCheck
 
@@ -141,7 +142,8 @@ class AgentFacts:
     """What a node's agent last published. `lease_left` in seconds; None: this node holds no lease.
 
     `joining`: the program that Patroni runs to make this node a standby again; empty: none.
-    `certificates`: by use, when those end (Unix time) that will soon. `archive`: of an archive node only.
+    `certificates`: by use, when those end (Unix time) that will soon. `archive`, `integrity`: of
+    archive nodes only.
     """
 
     node: str
@@ -164,6 +166,7 @@ class AgentFacts:
     joining: str = ""
     certificates: Mapping[str, int] = field(default_factory=dict)
     archive: ArchiveFacts | None = None
+    integrity: IntegrityFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,8 @@ class Dcs:
     """One linearizable look at all keys. `alive` is kept raw: its revision is the point.
 
     `problems`: keys whose values could not be read, which therefore are missing here.
+
+    `reconciled`: the timeline up to which image storage and index were compared; 0: never.
 
     `mode_revisions`: of the mode keys. Only a lease renewed after a node went to mode leased is the kernel's.
     """
@@ -195,6 +200,7 @@ class Dcs:
     budget: Mapping[tuple[str, str], int] = field(default_factory=dict)
     drains: Mapping[str, Drain] = field(default_factory=dict)
     archive_states: Mapping[str, ArchiveMark] = field(default_factory=dict)
+    reconciled: int = 0
     paused: bool = False
     tls_check: TlsCheck | None = None
     problems: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from hactl.view.control import AgentFacts, Mode, PeerLook, PostgresLocal
 from hactl.view.model import Disk, Probe, State, Unknown
 from hactl.view.parse.archive import facts_object, read_facts
 from hactl.view.parse.fields import Json, document, items, mapping, number, text, texts
+from hactl.view.parse.integrity import integrity_object, read_integrity
 
 
 def facts_text(facts: AgentFacts) -> str:
@@ -26,6 +27,7 @@ def facts_text(facts: AgentFacts) -> str:
             "ledger": dict(facts.ledger), "joining": facts.joining,
             **({"certificates": dict(facts.certificates)} if facts.certificates else {}),
             **({} if facts.archive is None else {"archive": facts_object(facts.archive)}),
+            **({} if facts.integrity is None else {"integrity": integrity_object(facts.integrity)}),
         },
         separators=(",", ":"),
     )  # fmt: skip
@@ -75,6 +77,7 @@ def parse_agent_facts(value: str) -> AgentFacts:
         joining=str(found.get("joining") or ""),
         certificates=_ends(mapping(found.get("certificates") or {}, "facts: certificates")),
         archive=read_facts(found.get("archive")),
+        integrity=read_integrity(found.get("integrity")),
         **{name: _read_probe(found.get(name)) for name in _PROBES},
     )
 

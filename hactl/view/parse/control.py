@@ -159,6 +159,7 @@ def _single(own: Mapping[str, Pair], problems: list[str]) -> dict[str, Any]:
         "recent_failovers": sum(k.startswith("recent/failover/") for k in own),
         "budget": _budget(own),
         "tls_check": _read(own.get("tls-check"), parse_tls_check, None, problems),
+        "reconciled": _read(own.get("reconciled"), _timeline, 0, problems),
         # Whatever it says: somebody wants hands off.
         "paused": "paused" in own,
     }
@@ -176,6 +177,10 @@ def _read(pair: Pair | None, understand: Callable[[str], T], missing: T, problem
 
 def _node(value: str) -> str:
     return text(_object(value).get("node"), "node")
+
+
+def _timeline(value: str) -> int:
+    return _integer(mapping(document(value.encode(), "reconciled"), "reconciled"), "timeline")
 
 
 def _decimal(value: str) -> int:

@@ -1,0 +1,64 @@
+"""Whether images are what they were, that is looked at, and a failover was followed by a reconcile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from hactl.decide import reconcile
+from hactl.decide.codes import Finding, finding
+from hactl.spec.model import ClusterSpec
+from hactl.view.cluster import ClusterView
+from hactl.view.control import Dcs
+from hactl.view.integrity import IntegrityFacts
+from hactl.view.model import Unknown
+
+DAMAGE: Final = ("content", "size", "missing", "unreadable", "tampered", "index")
+FOLLOWS: Final = 120.0  # s without a good look; a failover takes seconds
+EVERY: Final = {"day": 86400.0, "week": 7 * 86400.0, "month": 31 * 86400.0}  # s
+LATE: Final = 2.0  # times that: a scrub of a large archive takes days
+
+
+def _facts(spec: ClusterSpec, view: ClusterView) -> Iterator[tuple[str, IntegrityFacts]]:
+    dcs = Dcs(0) if isinstance(view.control, Unknown) else view.control
+    for node in spec.archives:
+        facts = dcs.facts.get(node)
+        if facts is not None and facts.integrity is not None:
+            yield node, facts.integrity
+
+
+def damage(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    for node, facts in _facts(spec, view):
+        found = [f"{facts.marks[kind]} {kind}" for kind in DAMAGE if facts.marks.get(kind)]
+        if found:
+            yield finding("SCRUB_DAMAGE", node, ", ".join(found))
+        if facts.tampered:
+            yield finding("MANIFEST_CHANGED", node)
+
+
+def overdue(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    longest = EVERY.get(spec.archive.scrub.every)
+    for node, facts in _facts(spec, view) if longest else ():
+        age = facts.scrubbed if facts.scrubbed is not None else facts.began
+        if longest and age is not None and age > LATE * longest:
+            what = "never" if facts.scrubbed is None else f"{age / 86400:.0f} days ago"
+            yield finding("SCRUB_OVERDUE", node, f"the last whole one: {what}")
+
+
+def follows(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    for node, facts in _facts(spec, view):
+        if facts.follows is not None and facts.follows > FOLLOWS:
+            yield finding("MANIFEST_BEHIND", node, f"no good look for {facts.follows:.0f} s")
+
+
+def unreconciled(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    """Only where it was tried and did not come to its end: right after a failover it is simply under way."""
+    dcs = Dcs(0) if isinstance(view.control, Unknown) else view.control
+    wanted = reconcile.due(dcs)
+    for node, facts in _facts(spec, view) if wanted is not None else ():
+        if facts.reconcile in {"failed", "unfinished"}:
+            left = f", {facts.unfinished} images could not be stored again" if facts.unfinished else ""
+            yield finding("RECONCILE_NEEDED", node, f"timeline {wanted}: {facts.reconcile}{left}")
+
+
+CHECKS = (damage, overdue, follows, unreconciled)
