@@ -38,6 +38,10 @@ class Untrusted(Unreachable):
     """Somebody answers, but one side does not believe the other's certificate: nothing else is known."""
 
 
+class NotBelieved(Untrusted):
+    """The other side refuses our certificate. Nothing was heard by it."""
+
+
 class MaybeDone(Unreachable):
     """A change was sent and no answer came: it may have been made, or may still be. Look before acting on."""
 

@@ -18,6 +18,7 @@ class Site:
 
     `state` is the operator's 0700 folder (on a node /etc/hactl); `cert` and `key` are the client certificate
     ("ops" for an operator, "hactl" on a node); `lab` is the lab's folder when the spec is a lab's.
+    `spare`: another client certificate and its key, where the first is not believed.
     """
 
     state: Path
@@ -29,6 +30,7 @@ class Site:
     ssh_key: Path | None
     on_node: bool
     lab: Path | None
+    spare: tuple[Path, Path] | None = None
 
 
 def find(
@@ -47,7 +49,8 @@ def find(
     if lab is not None:
         return _operators(lab / "state", lab)
     # os.path answers False where pathlib raises: a user who may not look into /etc/hactl/pki is no node.
-    if spec_file == node_etc / "cluster.yaml" and os.path.exists(node_etc / "pki" / "hactl.key"):  # noqa: PTH110
+    keys = (node_etc / "pki" / name for name in ("hactl.key", "hactl-spare.key"))
+    if spec_file == node_etc / "cluster.yaml" and any(map(os.path.exists, keys)):
         return _nodes(node_etc)
     return _operators(_default_state(cluster, env), lab)
 
@@ -93,4 +96,5 @@ def _nodes(etc: Path) -> Site:
         ssh_key=None,
         on_node=True,
         lab=None,
+        spare=(etc / "pki" / "hactl-spare.crt", etc / "pki" / "hactl-spare.key"),
     )

@@ -24,9 +24,14 @@ if TYPE_CHECKING:
     from hactl.adapters.ssh import Dispatcher
 
 
-def status_ports(spec: ClusterSpec, site: Site) -> Ports:
+def https(site: Site) -> HttpsClient:
+    """One for all that a process asks: so all of it notices when the certificate is not believed."""
+    return HttpsClient(site.ca, site.cert, site.key, site.spare)
+
+
+def status_ports(spec: ClusterSpec, site: Site, http: HttpsClient | None = None) -> Ports:
     """What `status` asks: everything that answers within its 2 s."""
-    http = HttpsClient(site.ca, site.cert, site.key)
+    http = http or https(site)
     patroni, etcd = layout.PORT_PATRONI, layout.PORT_ETCD_CLIENT
     databases = {name: f"https://{node.address}:{patroni}" for name, node in spec.databases.items()}
     voters = {name: f"https://{node.address}:{etcd}" for name, node in spec.voters.items()}
@@ -43,7 +48,7 @@ def status_ports(spec: ClusterSpec, site: Site) -> Ports:
     )
 
 
-def etcd_kv(spec: ClusterSpec, site: Site, here: str = "") -> EtcdKvClient:
+def etcd_kv(spec: ClusterSpec, site: Site, here: str = "", http: HttpsClient | None = None) -> EtcdKvClient:
     """Hactl's keys and Patroni's, through whichever voter answers: `here` first, database nodes last.
 
     A database node may be the one that was lost.
@@ -52,7 +57,7 @@ def etcd_kv(spec: ClusterSpec, site: Site, here: str = "") -> EtcdKvClient:
 
     order = sorted(spec.voters, key=lambda name: (name != here, name not in spec.witnesses))
     endpoints = {name: f"https://{spec.voters[name].address}:{layout.PORT_ETCD_CLIENT}" for name in order}
-    return EtcdKvClient(endpoints, HttpsClient(site.ca, site.cert, site.key))
+    return EtcdKvClient(endpoints, http or https(site))
 
 
 def doctor_ports(spec: ClusterSpec, site: Site) -> Ports:

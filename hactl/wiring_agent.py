@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hactl import layout
+from hactl import layout, wiring
 from hactl.adapters import postgres_answer
 from hactl.adapters.agent_notes import AgentNotes
 from hactl.adapters.archive_door import ArchiveDoor
@@ -35,7 +35,6 @@ from hactl.spec.model import ClusterSpec
 from hactl.view.integrity import IntegrityFacts
 from hactl.view.keys import Keys
 from hactl.view.model import Disk, Probe
-from hactl.wiring import etcd_kv
 
 CHECK_WITHIN = 25.0  # s: a whole end-to-end check, which has a shorter deadline of its own
 
@@ -69,12 +68,13 @@ class ArchiveParts:
 
 @dataclass(frozen=True)
 class AgentParts:
-    """`vips`: by address, all that this node may hold."""
+    """`vips`: by address, all that this node may hold. `spare`: why its own certificate is not in use."""
 
     boot: str
     keys: Keys
     clocks: SystemClock
     kv: EtcdKvClient
+    spare: Callable[[], str]
     notes: AgentNotes
     acts: SudoActs
     service: SystemdNotify
@@ -88,14 +88,15 @@ class AgentParts:
 
 
 def agent_parts(spec: ClusterSpec, site: Site, node: str) -> AgentParts:
-    https = HttpsClient(site.ca, site.cert, site.key)
+    https = wiring.https(site)
     vips = _vips(spec, node)
     units = (*acts.units(spec, node), "hactl-rules.service")
     return AgentParts(
         boot=boot_mark(),
         keys=Keys(spec.cluster),
         clocks=SystemClock(),
-        kv=etcd_kv(spec, site, here=node),
+        kv=wiring.etcd_kv(spec, site, here=node, http=https),
+        spare=https.stand_in,
         notes=AgentNotes(Path(layout.RUN), Path(layout.STATE)),
         acts=SudoActs(),
         service=SystemdNotify(),

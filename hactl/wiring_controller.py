@@ -22,7 +22,7 @@ from hactl.spec.aets import echo_aets
 from hactl.spec.dsn import identity
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import Path
-from hactl.wiring import etcd_kv, status_ports
+from hactl.wiring import etcd_kv, https, status_ports
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,16 @@ class ControllerPorts:
 def controller_ports(
     spec: ClusterSpec, site: Site, me: str, *, fence_agents: File = FOLDER
 ) -> ControllerPorts:
-    http = HttpsClient(site.ca, site.cert, site.key)
+    http = https(site)
     return ControllerPorts(
-        kv=etcd_kv(spec, site, me),
+        kv=etcd_kv(spec, site, me, http),
         questions=_questions(spec, http),
         heart=VipHeartbeat(heartbeat_conninfo(spec, site), row=list(spec.nodes).index(me) + 1, by=me),
         devices={
             n: FenceAgent(a.agent, a.options, folder=fence_agents) for n, a in spec.fencing.agents.items()
         },
         # The archive has threads of its own: nobody else may ask what hangs there.
-        around=dataclasses.replace(status_ports(spec, site), archives={}),
+        around=dataclasses.replace(status_ports(spec, site, http), archives={}),
         archives=archive_lines(spec, site, me),
     )
 

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from hactl.adapters.http import HttpsClient, tls_problem
 from hactl.adapters.tcp import connect, translated
 from hactl.errors import Unreachable
-from hactl.ports import MaybeDone, Reply
+from hactl.ports import MaybeDone, NotBelieved, Reply
 
 MAX_BODY = 16 * 1024 * 1024  # far above any answer: etcd's whole journal is 2 MB
 MAX_IDLE = 4  # connections kept for threads that come at the same time
@@ -49,7 +49,7 @@ class KeepAlive:
         tls = self._take() or self.connect(connected_by)
         keep = False
         try:
-            with _spoken(self.what):
+            with self._refusals(tls.context), _spoken(self.what):
                 _left(tls, answered_by)
                 tls.sendall(post_request(path, self.what, body))
             reply, keep = self._answer(tls, answered_by)
@@ -91,7 +91,11 @@ class KeepAlive:
         """A new connection. Raises Silent, PortClosed, Untrusted, Unreachable."""
         context = self._files.context()
         sock = connect(self.host, self.port, within=max(0.001, by - time.monotonic()))
-        with sock, _spoken(self.what):  # once wrapped, the connection is the TLS socket's, and `sock` empty
+        with (
+            sock,
+            self._refusals(context),
+            _spoken(self.what),
+        ):  # once wrapped, the connection is the TLS socket's, and `sock` empty
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             _left(sock, by)
             return context.wrap_socket(sock, server_hostname=self.host)
@@ -122,9 +126,18 @@ class KeepAlive:
                 return
         tls.close()
 
+    @contextlib.contextmanager
+    def _refusals(self, shown: ssl.SSLContext) -> Iterator[None]:
+        """With TLS 1.3 a client's certificate is refused after the handshake, in place of an answer."""
+        try:
+            yield
+        except NotBelieved as error:
+            self._files.not_believed(shown, error.message)
+            raise
+
     def _answer(self, tls: ssl.SSLSocket, by: float) -> tuple[Reply, bool]:
         try:
-            with _spoken(self.what):
+            with self._refusals(tls.context), _spoken(self.what):
                 response = http.client.HTTPResponse(cast("socket.socket", _Source(tls, by)), method="POST")
                 response.begin()
                 reply = Reply(response.status, response.read(MAX_BODY))

@@ -189,6 +189,7 @@ def _looks(
             for name, answers in (own.peers if own else {}).items()
         },
         ledger=own.ledger if own else dict,
+        spare=parts.spare,
         certificates=Look("certificates", certificates.EndingSoon(Path(PKI), now), certificates.EVERY, now),
         joining=None
         if own is None

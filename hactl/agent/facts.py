@@ -47,6 +47,7 @@ class Looks:
     ledger: Callable[[], Mapping[str, object]] = dict
     joining: Look[str] | None = None
     certificates: Look[dict[str, int]] | None = None
+    spare: Callable[[], str] = str
 
     def start(self, stop: threading.Event) -> None:
         single = (
@@ -87,7 +88,7 @@ def gather(me: Me, seq: int, looks: Looks, told: Told, boottime: float) -> Agent
         disks=() if isinstance(disks, Unknown) else disks,
         units={} if isinstance(units, Unknown) else units,
         boottime=boottime, thawed=told.thawed, ledger=looks.ledger(),
-        joining=_joining(looks.joining), certificates=_certificates(looks.certificates),
+        joining=_joining(looks.joining), certificates=_certificates(looks.certificates), spare=looks.spare(),
     )  # fmt: skip
 
 

@@ -190,6 +190,10 @@ _ALL = (
     Code("CERT_EXPIRED", _E, "a certificate has expired",
          "Whoever uses it is refused by all others.",
          "hactl pki renew && hactl deploy"),
+    Code("CERT_REFUSED", _W, "a node's own certificate is refused, or cannot be read",
+         "It goes on with its spare one. When that is refused as well, the node is silent, and on a database "
+         "node the lease ends within seconds.",
+         "hactl pki show; then hactl pki renew --all --node {node} --use hactl && hactl deploy"),
     Code("CERT_UNFIT", _W, "a certificate is missing or not what the spec asks for",
          "The next deployment would put something unusable on the node, or cannot run.",
          "hactl pki init"),

@@ -30,10 +30,17 @@ def on_nodes(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
                 yield finding("CERT_EXPIRING", node, f"{use}, on the node: on {day}")
 
 
+def refused(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    if not isinstance(view.control, Unknown):
+        for node, facts in view.control.facts.items():
+            if node in spec.nodes and facts.spare:
+                yield finding("CERT_REFUSED", node, facts.spare)
+
+
 def _said(view: ClusterView) -> frozenset[tuple[str, str]]:
     if isinstance(view.certificates, Unknown):
         return frozenset()
     return frozenset((c.node, c.use) for c in view.certificates if c.state is not CertState.OK)
 
 
-CHECKS = (on_nodes,)
+CHECKS = (on_nodes, refused)

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hactl.errors import Refused
-from hactl.pki.uses import CLUSTER_CA, CaKind, CertSpec
+from hactl.pki.uses import CLUSTER_CA, LEAF_DAYS, CaKind, CertSpec
 
 CA_LIFE: Final = timedelta(days=3653)  # 10 years
-LEAF_LIFE: Final = timedelta(days=397)  # what browsers accept at most is 398 days
+LEAF_LIFE: Final = timedelta(days=LEAF_DAYS)
 BACKDATE: Final = timedelta(hours=1)  # a node whose clock is behind must not refuse a new one
 
 
@@ -68,11 +68,11 @@ def issue(
     wanted: CertSpec,
     key: LeafKey,
     now: datetime,
-    life: timedelta = LEAF_LIFE,
+    life: timedelta | None = None,
 ) -> x509.Certificate:
     """Sign one certificate. It never outlives its CA. Raises Refused when the CA has expired."""
     issuer = authority.certificate
-    end = min(now + life, issuer.not_valid_after_utc)
+    end = min(now + (life or timedelta(days=wanted.days)), issuer.not_valid_after_utc)
     if end <= now:
         hint = f"hactl pki renew {authority.kind.option} start"
         raise Refused(f"the CA ended on {end:%Y-%m-%d}", hint=hint)

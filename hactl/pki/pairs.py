@@ -48,9 +48,9 @@ class Pair:
             self.next_key.unlink()
 
     def issue(
-        self, authority: ca.Authority, wanted: CertSpec, now: datetime, life: timedelta = ca.LEAF_LIFE
+        self, authority: ca.Authority, wanted: CertSpec, now: datetime, life: timedelta | None = None
     ) -> None:
-        """A new key and a new certificate. Only under the lock."""
+        """A new key and a new certificate, good for `life` or as the table of uses has it. Under the lock."""
         files.ensure_folder(self.crt.parent)
         key = ca.new_leaf_key(wanted)
         certificate = ca.issue(authority, wanted, key, now, life)

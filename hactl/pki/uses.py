@@ -11,6 +11,8 @@ from hactl.spec.model import ClusterSpec, Node, Role
 OPS: Final = "ops"  # stands where a node's name stands: the workstation that hactl is run from
 OPS_DICOM: Final = "ops-dicom"
 MODALITY: Final = "modality"  # stands where a use stands; modalities are no nodes, hence no rows of the table
+LEAF_DAYS: Final = 397  # what browsers accept at most is 398 days
+SPARE_DAYS: Final = LEAF_DAYS + 183  # made with the others, it ends half a year after them
 LOOPBACK: Final = ("127.0.0.1", "localhost")
 _VOTERS: Final = frozenset({Role.DATABASE, Role.WITNESS})
 _DATABASE: Final = frozenset({Role.DATABASE})
@@ -60,6 +62,7 @@ class CertSpec:
     mode: str = "0600"
     rsa: bool = False
     ca: CaKind = CLUSTER_CA
+    days: int = LEAF_DAYS
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Use:
     owner: str
     rsa: bool = False
     ca: CaKind = CLUSTER_CA
+    days: int = LEAF_DAYS
 
 
 USES: Final = (
@@ -89,6 +93,8 @@ USES: Final = (
     Use("orthanc", _ARCHIVE, "{node}", server=True, client=True, owner="orthanc", rsa=True, ca=DICOM_CA),
     Use("nginx", _ARCHIVE, "{node}", server=True, client=False, owner="root"),
     Use("hactl", frozenset(Role), "hactl-{node}", server=False, client=True, owner="hactl"),
+    # For when `hactl` is broken, or was forgotten when it ended: without etcd a primary may not serve.
+    Use("hactl-spare", _VOTERS, "hactl-{node}", server=False, client=True, owner="hactl", days=SPARE_DAYS),
     # For hactl's own checks by DICOM: controllers' C-ECHO, and each archive node's check of itself, which is
     # called back for C-MOVE. What its bearer may do is Orthanc's list of AE titles to say: little.
     Use("dicom", frozenset(Role), "hactl-{node}", server=True, client=True, owner="hactl", ca=DICOM_CA),
@@ -116,8 +122,9 @@ def _certificates(spec: ClusterSpec) -> Iterator[CertSpec]:
             sans = _server_names(spec, name, node) if use.server else ()
             cn = use.cn.format(node=name)
             yield CertSpec(
-                name, use.name, cn, sans, use.server, use.client, use.owner, use.owner, rsa=use.rsa, ca=use.ca
-            )
+                name, use.name, cn, sans, use.server, use.client, use.owner, use.owner,
+                rsa=use.rsa, ca=use.ca, days=use.days,
+            )  # fmt: skip
     yield CertSpec(OPS, OPS, OPS, (), server=False, client=True, owner="root", group="root")
     # Server as well: for C-MOVE the archive calls back, and its TLS library demands that of whom it calls.
     yield CertSpec(OPS, OPS_DICOM, OPS, (), server=True, client=True, owner="root", group="root", ca=DICOM_CA)

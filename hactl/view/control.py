@@ -142,8 +142,8 @@ class AgentFacts:
     """What a node's agent last published. `lease_left` in seconds; None: this node holds no lease.
 
     `joining`: the program that Patroni runs to make this node a standby again; empty: none.
-    `certificates`: by use, when those end (Unix time) that will soon. `archive`, `integrity`: of
-    archive nodes only.
+    `certificates`: by use, when those end (Unix time) that will soon. `spare`: why it shows its spare one.
+    `archive`, `integrity`: of archive nodes only.
     """
 
     node: str
@@ -165,6 +165,7 @@ class AgentFacts:
     ledger: Mapping[str, object] = field(default_factory=dict)
     joining: str = ""
     certificates: Mapping[str, int] = field(default_factory=dict)
+    spare: str = ""
     archive: ArchiveFacts | None = None
     integrity: IntegrityFacts | None = None
 

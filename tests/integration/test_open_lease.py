@@ -82,7 +82,7 @@ def test_it_leaves_a_living_agent_alone_and_goes_leased_again_without_an_outage(
     flow = lab.flow()
     lab.start_agent()
     wait_until("the agent is leased", lambda: not lab.endless() and lab.passes(), 10)
-    assert not (lab.folder / "state" / "open").exists()
+    wait_until("no file says open", lambda: not (lab.folder / "state" / "open").exists(), 1)
     wait_until("etcd knows", lambda: lab.get(lab.keys.mode(NODE)) == "leased", 3)
     assert sh(script(lab)).returncode == 0
     assert lab.get(lab.keys.mode(NODE)) == "leased"

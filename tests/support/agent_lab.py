@@ -16,6 +16,7 @@ import http.server
 import json
 import os
 import pickle
+import shutil
 import signal
 import socket
 import ssl
@@ -190,9 +191,7 @@ class AgentLab:
     def start_agent(self) -> Daemon:
         config = {
             "folder": str(self.folder),
-            "ca": str(self.net.ca.crt),
-            "cert": str(self.net.cert.cert),
-            "key": str(self.net.cert.key),
+            "pki": str(self.pki()),
             "node": NODE,
         }
         # Not as YAML: loopback addresses are no machine's, so a spec with them cannot be loaded.
@@ -271,6 +270,21 @@ class AgentLab:
         wait_until("the flow runs", flow.alive, 3)
         return flow
 
+    def pki(self) -> Path:
+        """As on a node; at first the test's own certificate under both names."""
+        folder = self.folder / "pki"
+        folder.mkdir(exist_ok=True)
+        for name, file in (
+            ("ca.crt", self.net.ca.crt),
+            ("hactl.crt", self.net.cert.cert),
+            ("hactl.key", self.net.cert.key),
+            ("hactl-spare.crt", self.net.cert.cert),
+            ("hactl-spare.key", self.net.cert.key),
+        ):
+            if not (folder / name).exists():
+                shutil.copy(file, folder / name)
+        return folder
+
     def rendered(self, path: str) -> str:
         """A file as rendered for this node, with its paths moved into the test's folder."""
         known = render_secrets(self.spec)
@@ -278,9 +292,7 @@ class AgentLab:
         content = next(f.content for f in files if (f.node, f.path) == (NODE, path))
         for there, here in (
             (str(layout.RUN), self.folder / "run"),
-            (f"{layout.PKI}/ca.crt", self.net.ca.crt),
-            (f"{layout.PKI}/hactl.crt", self.net.cert.cert),
-            (f"{layout.PKI}/hactl.key", self.net.cert.key),
+            (str(layout.PKI), self.pki()),
             (f"{layout.STATE}/", f"{self.folder}/state/"),
         ):
             content = content.replace(there, str(here))

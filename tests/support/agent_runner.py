@@ -55,9 +55,11 @@ def main(file: str) -> None:
     config = json.loads(Path(file).read_text())
     folder = Path(config["folder"])
     spec: ClusterSpec = pickle.loads((folder / "spec").read_bytes())  # noqa: S301 - the test's own file
+    pki = Path(config["pki"])
     site = Site(
-        state=folder, ca=Path(config["ca"]), cert=Path(config["cert"]), key=Path(config["key"]),
+        state=folder, ca=pki / "ca.crt", cert=pki / "hactl.crt", key=pki / "hactl.key",
         pgpass=folder / "pgpass", known_hosts=folder / "known", ssh_key=None, on_node=True, lab=None,
+        spare=(pki / "hactl-spare.crt", pki / "hactl-spare.key"),
     )  # fmt: skip
     parts = agent_parts(spec, site, config["node"])
     assert parts.database is not None

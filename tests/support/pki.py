@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hactl.pki import ca
+from hactl.pki.due import State
 from hactl.pki.pairs import Pair
 from hactl.pki.store import Store
 from hactl.pki.uses import DICOM_CA, CaKind, certificates
@@ -72,6 +73,16 @@ def ready(folder: Path, clock: Clock, *, small: bool = True) -> Store:
     """A copy of a store that was initialised once at the clock's time: making keys takes time."""
     shutil.copytree(_first(small, clock.now, ca.RSA_BITS), folder / "state")
     return Store(folder / "state", clock)
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    """Every file below, by its name."""
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+def states(store: Store, **changes: object) -> set[State]:
+    """What `show` finds of the small installation, with `changes` of its spec."""
+    return {i.state for i in store.show(small_spec(**changes))}
 
 
 def age(store: Store, spec: ClusterSpec) -> None:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from hactl.pki.store import Store
+    from tests.support.pki import Clock
 
 # A busy machine is no finding: no deadline for an example, no complaint about slow generation.
 _CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,3 +36,21 @@ def _quick_keys_and_files() -> Iterator[None]:
         patch.setattr("hactl.pki.ca.RSA_BITS", 1024)
         patch.setattr(os, "fsync", lambda _: None)
         yield
+
+
+# Of the PKI's tests. Imported here when one of them runs: not every run shall pay for it.
+
+
+@pytest.fixture
+def clock() -> Clock:
+    from tests.support.pki import Clock
+
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Store:
+    """One node, so that nothing takes long."""
+    from tests.support.pki import ready
+
+    return ready(tmp_path, clock)

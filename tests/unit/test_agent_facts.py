@@ -46,7 +46,7 @@ facts = st.builds(
     disks=disks.map(tuple), units=st.dictionaries(words, words, max_size=2),
     boottime=st.integers(0, 10**8).map(float), thawed=st.integers(0, 9),
     ledger=st.dictionaries(words, st.integers(), max_size=2), joining=words,
-    certificates=st.dictionaries(words, st.integers(0, 2**33), max_size=2),
+    certificates=st.dictionaries(words, st.integers(0, 2**33), max_size=2), spare=words,
 )  # fmt: skip
 
 

@@ -81,6 +81,11 @@ def test_what_the_operator_s_copy_suffers_from_is_not_said_twice() -> None:
     assert "CERT_EXPIRING" in found(*renewed), "renewed, and not deployed"
 
 
+def test_a_node_that_goes_on_with_its_spare_certificate_is_told() -> None:
+    seen = found(keys(facts={**look().facts, "db1": agent("db1", spare="it refuses this machine's")}))
+    assert seen["CERT_REFUSED"] == ("db1", "it refuses this machine's")
+
+
 def test_health_and_pki_mean_the_same_by_soon() -> None:
     assert due.SOON.total_seconds() == SOON < TOLD
 
@@ -92,10 +97,10 @@ def test_an_agent_tells_what_ends_soon_and_reads_nothing_in_its_first_seconds(
     store = ready(tmp_path, clock)
     now, wall = [0.0], [clock.now.timestamp()]
     soon = EndingSoon(store.state / "certs" / "wit1", lambda: now[0], lambda: wall[0])
-    wall[0] += 390 * DAY
+    wall[0] += 390 * DAY  # the spare one is good for half a year more
     assert soon() == {}
     now[0] = LATER
-    assert set(soon()) == {p.stem for p in (store.state / "certs" / "wit1").glob("*.crt")}
+    assert set(soon()) == {p.stem for p in (store.state / "certs" / "wit1").glob("*.crt")} - {"hactl-spare"}
     assert min(soon().values()) == int(clock.now.timestamp() + 397 * DAY)
     wall[0] -= 300 * DAY
     assert soon() == {}

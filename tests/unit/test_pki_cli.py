@@ -140,7 +140,7 @@ def test_a_ca_replacement_asks_and_names_the_next_step(run: Run, state: Path) ->
     assert run("renew", "--ca", "start", answer="n\n").exit_code == 1
     assert (state / "ca/ca.crt").read_bytes() == before
     assert "pki renew --ca switch" in run("renew", "--ca", "start", answer="y\n").stderr
-    assert "7 certificates issued again" in run("renew", "--ca", "switch", "--yes").stderr
+    assert "8 certificates issued again" in run("renew", "--ca", "switch", "--yes").stderr
     assert run("renew", "--ca", "finish", "--yes").exit_code == 0
     assert run("show").exit_code == 0
 

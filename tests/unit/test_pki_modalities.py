@@ -11,21 +11,11 @@ from hactl.pki import ca, files
 from hactl.pki.due import CertInfo, State
 from hactl.pki.store import Store
 from hactl.pki.uses import DICOM_CA
-from tests.support.pki import Clock, ready, small_spec
+from tests.support.pki import Clock, small_spec
 
 SPEC = small_spec()
 MOVED = {"modalities": {"ops": {"aet": "HACTL", "address": "192.0.2.3"}}}
 NAMES = ["dicom-ca.crt", "ops.crt", "ops.key"]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Store:
-    return ready(tmp_path, clock)
 
 
 @pytest.fixture

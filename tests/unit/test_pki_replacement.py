@@ -9,26 +9,7 @@ from hactl.pki import ca, files
 from hactl.pki.due import State
 from hactl.pki.store import Store
 from hactl.pki.uses import CLUSTER_CA, DICOM_CA, certificates
-from tests.support.pki import Clock, database_spec, ready, small_spec
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Store:
-    """One node, so that nothing takes long."""
-    return ready(tmp_path, clock)
-
-
-def snapshot(root: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
-
-
-def states(store: Store, **changes: object) -> set[State]:
-    return {i.state for i in store.show(small_spec(**changes))}
+from tests.support.pki import Clock, database_spec, ready, small_spec, snapshot, states
 
 
 def test_a_ca_is_replaced_in_three_steps(store: Store) -> None:

@@ -11,30 +11,11 @@ from hactl.pki.due import State
 from hactl.pki.known_hosts import HostKey
 from hactl.pki.store import Store
 from hactl.pki.uses import DICOM_CA, certificates
-from tests.support.pki import Clock, age, ready, sample_spec, small_spec
+from tests.support.pki import Clock, age, ready, sample_spec, small_spec, snapshot, states
 
 KEY = HostKey("ssh-ed25519", "AAAA")
 OTHER = HostKey("ssh-ed25519", "BBBB")
-WITNESS = ("etcd-peer", "etcd-server", "hactl", "metrics", "prometheus", "prometheus-web")
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Store:
-    """One node, so that nothing takes long."""
-    return ready(tmp_path, clock)
-
-
-def snapshot(root: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
-
-
-def states(store: Store, **changes: object) -> set[State]:
-    return {i.state for i in store.show(small_spec(**changes))}
+WITNESS = ("etcd-peer", "etcd-server", "hactl", "hactl-spare", "metrics", "prometheus", "prometheus-web")
 
 
 # init
@@ -269,10 +250,15 @@ def test_renew_takes_what_is_due(store: Store, clock: Clock) -> None:
     before = store.cert("ops", "ops")[0].read_bytes()
     assert all(i.state is State.OK for i in store.show(small_spec()))
     clock.forward(days=1)
-    assert len(store.renew(small_spec(), dry_run=True)) == len(certificates(small_spec()))
+    due = store.renew(small_spec(), dry_run=True)
+    assert {i.use for i in due} == {c.use for c in certificates(small_spec())} - {"hactl-spare"}
     assert store.cert("ops", "ops")[0].read_bytes() == before
     assert {i.state for i in store.renew(small_spec())} == {State.EXPIRING}
     assert states(store) == {State.OK}
+    clock.forward(days=183)
+    assert [i.use for i in store.renew(small_spec())] == ["hactl-spare"], (
+        "never with the one it stands in for"
+    )
 
 
 def test_renew_makes_a_new_key_and_a_matching_pair(store: Store) -> None:

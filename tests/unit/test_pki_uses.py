@@ -26,6 +26,7 @@ ARC2 = LOOPBACK | {"arc2", "192.0.2.22", "192.0.2.101"}
         ("db1", "replicator", "replicator", set(), False, True, "postgres"),
         ("db1", "rewind", "rewind", set(), False, True, "postgres"),
         ("db1", "hactl", "hactl-db1", set(), False, True, "hactl"),
+        ("wit1", "hactl-spare", "hactl-wit1", set(), False, True, "hactl"),
         ("db1", "metrics", "db1", DB1, True, False, "hactl"),
         ("wit1", "dicom", "hactl-wit1", WIT1, True, True, "hactl"),
         ("wit1", "metrics", "wit1", WIT1, True, False, "hactl"),
@@ -56,7 +57,7 @@ def test_which_node_has_which() -> None:
     by_node: dict[str, set[str]] = {}
     for c in certificates(sample_spec()):
         by_node.setdefault(c.node, set()).add(c.use)
-    voter = {"etcd-peer", "etcd-server", "hactl", "dicom", "metrics"}
+    voter = {"etcd-peer", "etcd-server", "hactl", "hactl-spare", "dicom", "metrics"}
     database = {*voter, "patroni", "postgres", "replicator", "rewind"}
     assert by_node == {
         "db1": database,

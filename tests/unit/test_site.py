@@ -55,6 +55,7 @@ def test_a_nodes_site(node: Path) -> None:
         ssh_key=None,
         on_node=True,
         lab=None,
+        spare=(node / "pki/hactl-spare.crt", node / "pki/hactl-spare.key"),
     )
 
 
