@@ -88,8 +88,8 @@ def states(store: Store, **changes: object) -> set[State]:
 def age(store: Store, spec: ClusterSpec) -> None:
     """Make it the state folder of an installation of before there was a CA for DICOM."""
     for wanted in certificates(spec):
-        if wanted.ca is DICOM_CA:
-            pair = Pair(store.state / "certs" / wanted.node, wanted.use)
+        pair = Pair(store.state / "certs" / wanted.node, wanted.use)
+        if wanted.ca is DICOM_CA and pair.crt.exists():
             pair.issue(store.authority.authority(), wanted, store._clock())
     for name in ("dicom.crt", "dicom.key"):
         (store.state / "ca" / name).unlink()

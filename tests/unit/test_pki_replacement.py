@@ -57,7 +57,7 @@ def test_the_dicom_ca_is_replaced_alone(store: Store) -> None:
     spec, cluster, old = small_spec(), store.ca.read_bytes(), store.dicom_ca.read_bytes()
     for step, count in (("start", 2), ("switch", 2), ("finish", 1)):
         issued = store.replace_authority(spec, step, DICOM_CA)
-        assert [i.use for i in issued] == (["ops-dicom"] if step == "switch" else [])
+        assert [i.use for i in issued] == (["dicom", "ops-dicom"] if step == "switch" else [])
         assert store.dicom_ca.read_bytes().count(b"BEGIN CERTIFICATE") == count
         assert states(store) == {State.OK}
     assert old not in store.dicom_ca.read_bytes()

@@ -15,7 +15,16 @@ from tests.support.pki import Clock, age, ready, sample_spec, small_spec, snapsh
 
 KEY = HostKey("ssh-ed25519", "AAAA")
 OTHER = HostKey("ssh-ed25519", "BBBB")
-WITNESS = ("etcd-peer", "etcd-server", "hactl", "hactl-spare", "metrics", "prometheus", "prometheus-web")
+WITNESS = (
+    "dicom",
+    "etcd-peer",
+    "etcd-server",
+    "hactl",
+    "hactl-spare",
+    "metrics",
+    "prometheus",
+    "prometheus-web",
+)
 
 
 # init
@@ -82,7 +91,7 @@ def test_a_moved_vip_re_issues_only_who_may_hold_it(tmp_path: Path, clock: Clock
     assert {(m.path.parent.name, m.path.stem) for m in made} == {
         (node, use)
         for node in ("db1", "db2")
-        for use in ("etcd-peer", "etcd-server", "patroni", "postgres", "metrics")
+        for use in ("etcd-peer", "etcd-server", "patroni", "postgres", "metrics", "dicom")
     }
     assert all(m.why == "lacks 192.0.2.110, still names 192.0.2.100" for m in made)
     assert store.init(sample_spec(vips=vips)) == ()
@@ -91,6 +100,7 @@ def test_a_moved_vip_re_issues_only_who_may_hold_it(tmp_path: Path, clock: Clock
 def test_a_moved_node_is_re_issued(store: Store) -> None:
     moved = {"wit1": {"address": "192.0.2.14", "roles": ["witness"]}}
     assert {m.path.stem for m in store.init(small_spec(nodes=moved))} == {
+        "dicom",
         "etcd-peer",
         "etcd-server",
         "metrics",
