@@ -230,8 +230,15 @@ class Question:
     ask: Callable[[float], Answer]
 
 
-# Of one node: an answer that is ok to one question of a line speaks for all that follow it in this line.
-ArchiveLines = tuple[tuple[Question, ...], ...]
+@dataclass(frozen=True)
+class ArchiveLines:
+    """Of one node. An answer that is ok to one question of a line speaks for all that follow it there.
+
+    `close` ends the connections that are kept; nobody may be asking then.
+    """
+
+    lines: tuple[tuple[Question, ...], ...]
+    close: Callable[[], None]
 
 
 class Vip(Protocol):

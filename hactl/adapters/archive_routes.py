@@ -56,8 +56,14 @@ def orthanc_lines(
     )
     port = Question(PORT, WITHIN, lambda within: _asked(lambda: _accepts(address, dicom, within)))
     if echo is None:
-        return by_http, (port,)
-    return by_http, (Question(ECHO, ECHO_WITHIN, lambda within: _asked(lambda: echo.ask(within))), port)
+        return ArchiveLines((by_http, (port,)), http.close)
+    call = Question(ECHO, ECHO_WITHIN, lambda within: _asked(lambda: echo.ask(within)))
+    return ArchiveLines((by_http, (call, port)), lambda: _close(http, echo))
+
+
+def _close(http: KeepAlive, echo: DicomEcho) -> None:
+    http.close()
+    echo.close()
 
 
 def _accepts(address: str, port: int, within: float) -> None:

@@ -34,11 +34,13 @@ class Prober:
         self._clock, self._active = clock, active
         self.period = PERIOD if len(lines) <= MANY else PERIOD_OF_MANY
         self._lines = {
-            node: tuple(Line(node, questions, clock, measure) for questions in of_node)
+            node: tuple(Line(node, questions, clock, measure) for questions in of_node.lines)
             for node, of_node in lines.items()
         }
         kinds = itertools.zip_longest(*self._lines.values())
         self._lanes = tuple(Lane([line for line in kind if line is not None], self) for kind in kinds)
+        self._close = [of_node.close for of_node in lines.values()]
+        self._threads: list[threading.Thread] = []
         self._hold = self._away = self._rested = False
 
     @property
@@ -50,7 +52,18 @@ class Prober:
             lane.spread(self._clock.monotonic(), self.period)
             for worker in range(min(_MOST, max(_FEW, len(self._lines) // 20))):
                 name = f"archive {number} {worker}"
-                threading.Thread(target=lane.run, args=(stop,), name=name, daemon=True).start()
+                thread = threading.Thread(target=lane.run, args=(stop,), name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def close(self, within: float) -> None:
+        """After `stop`: end the connections, unless somebody still waits for an answer on one."""
+        deadline = self._clock.monotonic() + within
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - self._clock.monotonic()))
+        if not any(thread.is_alive() for thread in self._threads):
+            for close in self._close:
+                close()
 
     def active(self) -> bool:
         return self._active()

@@ -38,6 +38,7 @@ LOOK_STANDING_BY: Final = 0.5
 FOLLOW: Final = 1.0
 PROBE: Final = 0.2
 PROBE_STANDING_BY: Final = 1.0
+CLOSE: Final = 10.0  # longer than any question to an archive node
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,8 @@ class Engine:
         for thread in acting:
             thread.join(max(0.0, deadline - self._common.clock.monotonic()))
         self._fences.call_all_off()
+        # In a thread of its own: who reads the spec again must not wait for an archive that hangs.
+        threading.Thread(target=self._prober.close, args=(CLOSE,), name="archive end", daemon=True).start()
         return not any(t.is_alive() for t in acting)
 
     def holding(self) -> bool:
