@@ -21,7 +21,7 @@ def lab() -> Iterator[AgentLab]:
     with agent_lab() as found:
         found.lead("db2")
         found.start_agent()
-        wait_until("the agent is there", lambda: found.track() == "-254", 10)
+        wait_until("the agent is there", lambda: found.track() == "-254", 30)
         with keepalived(found):
             yield found
 
@@ -46,7 +46,7 @@ def keepalived(lab: AgentLab) -> Iterator[Daemon]:
     daemon.start()
     try:
         wait_until("keepalived runs", lambda: "Startup complete" in log(lab), 10)
-        time.sleep(1.5)  # its check has run
+        wait_until("its check has run", lambda: "VRRP_Script(check_primary)" in log(lab), 10)
         yield daemon
     finally:
         daemon.stop()

@@ -27,7 +27,7 @@ def lab() -> Iterator[AgentLab]:
     with agent_lab() as found:
         found.lead("db2")
         found.start_agent()
-        wait_until("the agent answers", lambda: found.get(found.keys.mode(NODE)) == "leased", 10)
+        wait_until("the agent answers", lambda: found.get(found.keys.mode(NODE)) == "leased", 30)
         yield found
 
 
@@ -153,6 +153,6 @@ def test_it_ends_at_once_when_told_to_and_leaves_what_holds(lab: AgentLab) -> No
     assert lab.agent is not None
     start = time.monotonic()
     lab.agent.stop()
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 2.5  # before its lease would end
     assert lab.track() == "0"
     assert lab.passes()
