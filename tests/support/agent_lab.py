@@ -255,7 +255,7 @@ class AgentLab:
     def has_vip(self) -> bool:
         return bool(ip("-o", "-4", "address", "show", "to", f"{VIP}/32").strip())
 
-    def wait_stand(self, *, vip: bool, within: float = 10) -> None:
+    def wait_stand(self, *, vip: bool, within: float = 30) -> None:
         want = "0" if vip else "-254"
         wait_until(f"track file says {want}", lambda: self.track() == want, within)
         wait_until(f"the lease {'stands' if vip else 'is gone'}", lambda: self.passes() is vip, within)
@@ -267,7 +267,7 @@ class AgentLab:
         flow = Flow(sock)
         flow.start()
         self.flows.append(flow)
-        wait_until("the flow runs", flow.alive, 3)
+        wait_until("the flow runs", flow.alive, 10)
         return flow
 
     def pki(self) -> Path:
