@@ -14,6 +14,7 @@ from hactl.decide.budgets import REINIT, REJOIN, limit
 from hactl.decide.pacing import Pulses, Seen, again, hands_off, used_up
 from hactl.decide.plan import GiveOrder, Plan, Reinitialize, Step, Veto, alarm
 from hactl.spec.model import ClusterSpec
+from hactl.view.archive import DrainBy
 from hactl.view.cluster import ClusterView
 from hactl.view.control import AgentFacts, Dcs
 from hactl.view.incident import Phase
@@ -22,6 +23,7 @@ from hactl.view.model import DbRole, PatroniSelf, Unknown
 PATRONI: Final = "patroni.service"
 # The agent that would have to restart itself cannot; keepalived is looked at more closely (decide/grey.py).
 _NOT_HERE: Final = frozenset({"hactl-agent.service", "keepalived.service"})
+_SERVE_IMAGES: Final = frozenset({"orthanc.service", "nginx.service"})
 _DOWN: Final = frozenset({"failed", "inactive"})
 _UNIT_GRACE: Final = 10.0  # a deployment restarts units; systemd itself restarts them after 1 to 5 s
 _PATRONI_GRACE: Final = 3.0  # without it nobody renews the leader key, which lives 20 s
@@ -109,10 +111,19 @@ def _units(look: _Look) -> dict[tuple[str, str], _Trouble]:
     for node in look.spec.nodes:
         facts = look.agent(node)
         for unit, state in facts.units.items() if facts else ():
+            if unit in _SERVE_IMAGES and _kept_out(look, node):
+                continue
             if state in _DOWN and unit.endswith(".service") and unit not in _NOT_HERE:
                 grace = _PATRONI_GRACE if unit == PATRONI else _UNIT_GRACE
                 found[node, unit] = _Trouble(f"{unit} is {state}", grace)
     return found
+
+
+def _kept_out(look: _Look, node: str) -> bool:
+    """Its agent guards a wrong storage, or somebody works on it: it may have been stopped on purpose."""
+    facts, drain = look.agent(node), look.dcs.drains.get(node)
+    guarded = facts is not None and facts.archive is not None and bool(facts.archive.out_for)
+    return guarded or (drain is not None and drain.by is not DrainBy.LADDER)
 
 
 def _members(look: _Look) -> dict[tuple[str, str], _Trouble]:
