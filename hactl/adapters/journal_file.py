@@ -1,4 +1,4 @@
-"""A node's copy of the journal: one line a record, appended and fsynced."""
+"""A node's copy of the journal: one line a record, appended and fsynced, in segments of a limited size."""
 
 from __future__ import annotations
 
@@ -11,21 +11,33 @@ from typing import Final
 
 from hactl.errors import StepFailed
 from hactl.view.journal import Entry, Note, Record, note_text, parse_lines, records, text_of
+from hactl.view.keys import SEQ_DIGITS
 
 FILE_MODE: Final = 0o640
 FOLDER_MODE: Final = 0o750
 TAIL: Final = 512 * 1024  # bytes from the end that hold the last record: one is at most about 70 KB
+SEGMENT: Final = 8 * 1024 * 1024  # bytes, some 12,000 records
+SEGMENTS: Final = 8  # full ones that are kept beside the one that is written
+
+
+def segments(path: Path) -> tuple[Path, ...]:
+    """The full segments of a journal, oldest first: `journal-SEQ.jsonl` ends with record SEQ."""
+    name = f"{path.stem}-{'[0-9]' * SEQ_DIGITS}{path.suffix}"
+    return tuple(sorted(path.parent.glob(name)))
 
 
 class JournalFile:
     """One writer at a time: the node's controller process, of which there is one. Not thread-safe.
 
+    A file that is full is put aside under the number of its last record, and the chain goes on in a new one:
+    its first record names the hash of the other's last. The oldest of too many go.
+
     A line is written at once with its end, then fsynced. What a crash leaves of a line without its end is cut
     off before the next one is written, and a note says so: the record itself comes from etcd again.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, segment: int = SEGMENT, kept: int = SEGMENTS) -> None:
+        self._path, self._segment, self._kept = path, segment, kept
         self._handle: int | None = None
 
     def append(self, entries: Sequence[Record | Note]) -> None:
@@ -35,18 +47,22 @@ class JournalFile:
             handle = self._open()
             _write(handle, text.encode())
             os.fsync(handle)
+            if os.fstat(handle).st_size >= self._segment:
+                self._turn(entries)
         except OSError as error:
             self.close()  # opened again, it is looked at again
             raise StepFailed(f"journal {self._path}: {error.strerror}") from error
 
     def head(self) -> Record | None:
         """The last record. Raises StepFailed when the file cannot be read."""
-        found = records(self._read(TAIL))
-        return found[-1] if found else None
+        for path in (self._path, *reversed(segments(self._path))):
+            if found := records(self._read(path, TAIL)):
+                return found[-1]
+        return None
 
     def entries(self) -> list[Entry]:
-        """Everything. Raises StepFailed when the file cannot be read; empty when there is none."""
-        return self._read(None)
+        """All that is kept. Raises StepFailed when a file cannot be read; empty when there is none."""
+        return [e for path in (*segments(self._path), self._path) for e in self._read(path, None)]
 
     def close(self) -> None:
         if self._handle is not None:
@@ -54,9 +70,21 @@ class JournalFile:
             with contextlib.suppress(OSError):
                 os.close(handle)
 
-    def _read(self, tail: int | None) -> list[Entry]:
+    def _turn(self, entries: Sequence[Record | Note]) -> None:
+        """Put the full file aside. Only after a record, whose number is its name."""
+        last = next((e for e in reversed(entries) if isinstance(e, Record)), None)
+        if last is None:
+            return
+        self.close()
+        self._path.rename(self._path.with_stem(f"{self._path.stem}-{last.seq:0{SEQ_DIGITS}d}"))
+        for old in segments(self._path)[: -self._kept]:
+            old.unlink()
+        _fsync_folder(self._path.parent)
+
+    @staticmethod
+    def _read(path: Path, tail: int | None) -> list[Entry]:
         try:
-            with self._path.open("rb") as file:
+            with path.open("rb") as file:
                 cut = 0
                 if tail is not None:
                     cut = max(0, file.seek(0, os.SEEK_END) - tail)
@@ -65,7 +93,7 @@ class JournalFile:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StepFailed(f"journal {self._path}: {error.strerror}") from error
+            raise StepFailed(f"journal {path}: {error.strerror}") from error
         # The first one is cut in two unless it begins the file; the last one has no end unless it is empty.
         return parse_lines(lines[1 if cut else 0 : -1])
 

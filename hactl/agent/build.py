@@ -69,9 +69,7 @@ def build(spec: ClusterSpec, node: str, parts: AgentParts) -> Agent:
             return _agent(me, parts, plain, hands, looks, publish)
         side = build_archive.build(spec.cluster, me, parts, parts.archive, publish)
         integrity = Look("integrity", parts.archive.integrity, INTEGRITY_EVERY, parts.clocks.monotonic)
-        looks = replace(
-            looks, storage=side.keeper.storage, archive=side.keeper.facts, integrity=integrity
-        )
+        looks = replace(looks, storage=side.keeper.storage, archive=side.keeper.facts, integrity=integrity)
         return _both(side.start, _agent(me, parts, plain, hands, looks, publish))
     return _database(me, parts, parts.database, publish)
 

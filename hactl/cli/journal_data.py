@@ -34,12 +34,21 @@ class Journal:
 
 
 def from_file(path: Path) -> Journal:
-    """Raises UsageError: it cannot be read."""
+    """With the full segments beside it, the oldest first. Raises UsageError: it cannot be read."""
+    from hactl.adapters.journal_file import segments
+
+    before = segments(path)
+    if before and not path.exists():  # put aside a moment ago, and nothing was written since
+        *before, path = before
+    entries = [entry for part in (*before, path) for entry in _lines(part)]
+    return Journal(str(path), tuple(entries))
+
+
+def _lines(path: Path) -> list[Entry]:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+        return parse_lines(path.read_text(encoding="utf-8", errors="replace").split("\n"))
     except OSError as error:
         raise UsageError(f"cannot read the journal {path}: {error.strerror}") from error
-    return Journal(str(path), tuple(parse_lines(lines)))
 
 
 def from_etcd(context: Context) -> Journal:
@@ -70,7 +79,10 @@ def _ledger(text: str) -> tuple[str, Mapping[str, object]]:
 def own_copy(context: Context) -> Path | None:
     """The copy on this machine, where it is a controller's node."""
     path = Path(layout.JOURNAL)
-    return path if context.site.on_node and path.exists() else None
+    from hactl.adapters.journal_file import segments
+
+    there = path.exists() or segments(path)
+    return path if context.site.on_node and there else None
 
 
 def read(context: Context, file: Path | None = None) -> Journal:
