@@ -21,7 +21,8 @@ def give(action: GiveOrder, hands: Hands) -> Done:
     id_ = hands.new_id()
     then = _asked(hands, Order(action.node, id_, action.verb, action.unit))
     _spend(hands, action.node, action.rung, id_, then)
-    return Done(f"order {id_} to {action.node}: {action.verb} {action.unit}".rstrip())
+    said = f"order {id_} to {action.node}: {action.verb} {action.unit}".rstrip()
+    return Done(said, record={"order": id_})
 
 
 def reinitialize(action: Reinitialize, hands: Hands) -> Done:
@@ -40,7 +41,7 @@ def reinitialize(action: Reinitialize, hands: Hands) -> Done:
     id_ = hands.new_id()
     then = _asked(hands, Order(node, id_, "reinit"))
     _spend(hands, node, "reinit", id_, then, revision_is(keys.leader, leader.mod_revision))
-    return Done(f"order {id_} to {node}: reinit")
+    return Done(f"order {id_} to {node}: reinit", record={"order": id_})
 
 
 def move_etcd_leader(action: MoveEtcdLeader, hands: Hands) -> Done:

@@ -37,10 +37,10 @@ def from_file(path: Path) -> Journal:
     """With the full segments beside it, the oldest first. Raises UsageError: it cannot be read."""
     from hactl.adapters.journal_file import segments
 
-    before = segments(path)
-    if before and not path.exists():  # put aside a moment ago, and nothing was written since
-        *before, path = before
-    entries = [entry for part in (*before, path) for entry in _lines(part)]
+    parts = segments(path)
+    if not parts or path.exists():  # else it was put aside a moment ago, and nothing was written since
+        parts = (*parts, path)
+    entries = [entry for part in parts for entry in _lines(part)]
     return Journal(str(path), tuple(entries))
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from hactl.act.hands import Hands
 from hactl.act.run import execute
 from hactl.adapters.events import EventLog
+from hactl.controller.answers import Answers
 from hactl.controller.fast import report, told
 from hactl.controller.samples import Samples
 from hactl.decide.codes import Finding
@@ -110,10 +111,14 @@ class Tick:
     totals: Callable[[], tuple[Totals | None, int | None, Incident | None]] = lambda: (None, None, None)
     archives: Callable[[], ArchivesSeen] = ArchivesSeen
 
+    def __post_init__(self) -> None:
+        self.answers = Answers(self.hands.journal, self.log)
+
     def once(self) -> None:
         began = self.clock.monotonic()
         control = self.samples.view(self.hands.me, holding=self.hands.claim() is not None)
         seen = self.surroundings.latest() if control.holding else None
+        self._answered(control)
         if not control.holding:
             self.memories = Memories()
             self.samples.grey({})
@@ -128,6 +133,12 @@ class Tick:
             self.once()
             beat()
             stop.wait(max(0.05, began + EVERY - self.clock.monotonic()))
+
+    def _answered(self, control: ControlView) -> None:
+        if not control.holding:
+            self.answers.forget()
+        elif isinstance(control.dcs, Dcs):
+            self.answers.look(control.dcs)
 
     def _decide(self, control: ControlView, cluster: ClusterView, now: float) -> None:
         m = self.memories

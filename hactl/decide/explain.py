@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hactl.decide import proof, vetoes
 from hactl.decide.failover import situation
@@ -29,12 +29,12 @@ class Branch:
 def explain(spec: ClusterSpec, view: ControlView, memory: FailoverMemory, now: float) -> Branch:
     """The tree as of now; nothing is decided or remembered by asking."""
     s = situation(spec, view, memory, now)
-    conditions = tuple(_asked(check, s) for check in vetoes.CHECKS)
     suspicion = _asked(vetoes.SUSPECTED, s)
+    conditions = tuple(_condition(check, s) for check in vetoes.CHECKS)
     proofs = _proofs(s)
-    acts = bool(suspicion.holds) and all(b.holds for b in conditions)
+    ready = all(b.holds is not False for b in conditions)
+    acts = bool(suspicion.holds) and ready
     said = f"{s.victim or 'nobody'} would be fenced now" if acts else _why_not(suspicion, conditions, s)
-    ready = all(b.holds for b in conditions)
     return Branch("FAILOVER", said, acts, under=(
         suspicion,
         Branch("PRECONDITIONS", "all must hold", ready, under=conditions),
@@ -49,8 +49,15 @@ def _asked(check: Check, s: Situation) -> Branch:
     return Branch(check.code, answer.said, answer.holds, answer.evidence, answer.age)
 
 
+def _condition(check: Check, s: Situation) -> Branch:
+    """A sign of life of a node that nobody suspects only informs: lost, it would show none."""
+    found = _asked(check, s)
+    lives = check.code in vetoes.SIGNS_OF_LIFE and not found.holds and not s.suspicion.holds
+    return replace(found, holds=None) if lives else found
+
+
 def _why_not(suspicion: Branch, conditions: tuple[Branch, ...], s: Situation) -> str:
-    missing = [b.code for b in conditions if not b.holds]
+    missing = [b.code for b in conditions if b.holds is False]
     if not suspicion.holds:
         later = (
             f"; if it were lost: {', '.join(missing)}" if missing else "; if it were lost, it would be fenced"

@@ -263,6 +263,9 @@ CHECKS: tuple[Check, ...] = (
     Check("LEASE_OPEN", "can it be proved silent?", provable),
 )
 
+# Who serves shows these by serving. Of a node that nobody suspects they do not say what were, if it was lost.
+SIGNS_OF_LIFE = frozenset({"STILL_RENEWING", "STILL_SERVING"})
+
 SUSPECTED = Check("NOT_SUSPECTED", "do 3 of 4 paths to it fail, 4 looks in a row each?", suspected)
 
 

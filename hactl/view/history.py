@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hactl.view.control_text import parse_incident, read_incident
@@ -13,29 +13,37 @@ from hactl.view.journal import Kind, Record
 from hactl.view.parse.fields import mapping, number
 
 OPENS = "open-incident"
+ANSWERED = "order-answered"  # an event: what an agent said to an order, by the order's id
 
 
 @dataclass(frozen=True)
 class Act:
-    """An intent with its result. `ok` is None when nobody knows, or not yet."""
+    """An intent with its result. `ok` is None when nobody knows, or not yet.
+
+    `answer`: of an order, what the agent said when it had done it, or could not.
+    """
 
     intent: Record
     result: Record | None = None
+    answer: Record | None = None
 
     @property
     def ok(self) -> bool | None:
-        ok = self.result.data.get("ok") if self.result else None
+        last = self.answer or self.result
+        ok = last.data.get("ok") if last else None
         return ok if isinstance(ok, bool) else None
 
     @property
     def said(self) -> str:
-        return str(self.result.data.get("said", "")) if self.result else "no result yet"
+        said = str(self.result.data.get("said", "")) if self.result else "no result yet"
+        return f"{said}; its agent: {self.answer.data.get('said', '')}" if self.answer else said
 
     @property
     def took_ms(self) -> int | None:
-        if self.result is None or self.result.boot != self.intent.boot:
+        last = self.answer or self.result
+        if last is None or last.boot != self.intent.boot:
             return None
-        return self.result.mono_ms - self.intent.mono_ms
+        return last.mono_ms - self.intent.mono_ms
 
     @property
     def reason(self) -> str:
@@ -58,7 +66,14 @@ class Moment:
 def acts(records: Sequence[Record]) -> tuple[Act, ...]:
     """In the order in which they were announced."""
     results = {r.of: r for r in records if r.kind is Kind.RESULT}
-    return tuple(Act(r, results.get(r.seq)) for r in records if r.kind is Kind.INTENT)
+    events = (r for r in records if r.kind is Kind.EVENT and r.action == ANSWERED)
+    answers = {str(r.data.get("order")): r for r in events}
+    return tuple(_act(r, results.get(r.seq), answers) for r in records if r.kind is Kind.INTENT)
+
+
+def _act(intent: Record, result: Record | None, answers: Mapping[str, Record]) -> Act:
+    order = result.data.get("order") if result else None
+    return Act(intent, result, answers.get(order) if isinstance(order, str) else None)
 
 
 def incidents(records: Sequence[Record], open_: str | None = None) -> tuple[Incident, ...]:

@@ -46,6 +46,27 @@ def test_of_a_healthy_pair_it_says_what_would_happen() -> None:
     assert found["RPO"].said == "0: db2 has every acknowledged commit"
 
 
+def renewing() -> FailoverMemory:
+    """db1 has just renewed its lease."""
+    memory = f.Story(f.bare()).warm().idle().memory
+    return replace(memory, renewals={"db1": replace(memory.renewals["db1"], at=NOW - 0.1)})
+
+
+def test_signs_of_life_of_a_healthy_primary_are_no_vetoes_for_when_it_is_lost() -> None:
+    whole = explain(f.bare(), f.at(f.healthy(), NOW), renewing(), NOW)
+    conditions = next(b for b in whole.under if b.code == "PRECONDITIONS")
+    found = {b.code: b for b in conditions.under}
+    assert found["STILL_RENEWING"].holds is None
+    assert found["STILL_RENEWING"].said == "db1 renewed its lease 0.1 s ago"
+    assert conditions.holds is True
+    assert whole.said == "db1 is not suspected; if it were lost, it would be fenced"
+
+
+def test_of_a_suspected_one_they_are_vetoes() -> None:
+    whole = explain(f.bare(), f.at(f.changed(f.healthy(), f.lost), NOW), renewing(), NOW)
+    assert whole.said == "db1 is suspected, and vetoed by STILL_RENEWING"
+
+
 def test_of_a_lost_primary_it_says_that_it_acts() -> None:
     found = tree(f.armed(), f.lost)
     assert found["FAILOVER"] == replace(found["FAILOVER"], holds=True, said="db1 would be fenced now")
