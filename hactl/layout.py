@@ -49,6 +49,7 @@ INTEGRITY: Final = PurePosixPath("/var/lib/hactl-integrity")  # archive nodes: m
 HAND: Final = LIB / "hand"  # what may change the image storage: a fixed vocabulary, under Orthanc's account
 HAND_SOCKET: Final = PurePosixPath("/run/hactl-hand.sock")
 LEDGER: Final = PurePosixPath("/var/lib/hactl-ledger")  # lost-commit ledgers and divergent WAL
+PG_HOME: Final = PurePosixPath("/var/lib/postgresql")  # whatever of PostgreSQL's lies on a disk
 CANARY: Final = PurePosixPath("/var/lib/postgresql/hactl-canary")  # on the data's disk: the agent's fsync
 ACT: Final = LIB / "act"  # what the agent may have root do: a fixed vocabulary
 OPEN_LEASE: Final = LIB / "open-lease"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from hactl.decide import lastcopy
 from hactl.decide.budgets import MISSES, limit
 from hactl.decide.pacing import Pulses, Seen, again, hands_off, used_up
 from hactl.decide.plan import GiveOrder, Plan, Step, Veto, alarm
@@ -23,6 +24,12 @@ LOOKS: Final = 3  # in a row, one each second
 ORDER_WITHIN: Final = 5.0  # a stop that takes longer hangs in the kernel, as on a dead disk
 HANDOVER_WITHIN: Final = 10.0  # PostgreSQL is stopped: Patroni gives its key away within two of its loops
 STOP: Final = "stop-postgres"
+_CODES: Final = {
+    "canary": "DISK_STALLED",
+    "full": "DISK_NEARLY_FULL",
+    "heartbeat": "HEARTBEAT_FAILING",
+    "address": "VIP_ON_TWO_NODES",
+}
 KEEPALIVED: Final = "keepalived.service"
 PATRONI: Final = "patroni.service"
 
@@ -117,6 +124,7 @@ def decide_grey(
 def _all(look: _Look) -> Iterator[_Grey]:
     """What weighs most comes first: a node is given one order at a time."""
     yield from _frozen_primary(look)
+    yield from _full_primary(look)
     for node in look.spec.databases:
         yield from _frozen_patroni(look, node)
     yield from _address_astray(look)
@@ -138,6 +146,15 @@ def _frozen_primary(look: _Look) -> Iterator[_Grey]:
         what = f"{node} is primary, and {beat.misses} commits by new connections failed in a row: {beat.why}"
         # Misses from before it led do not count against it: it has to be seen so for as long itself.
         yield _Grey(node, "heartbeat", what, order, ripe=beat.misses >= MISSES)
+
+
+def _full_primary(look: _Look) -> Iterator[_Grey]:
+    """Its applications get errors, while heartbeats still go where there is a place already."""
+    node, facts = look.leader, look.agent(look.leader)
+    disk = lastcopy.data_disk(facts)
+    if facts and disk and _may_serve(facts) and disk.free < lastcopy.FULL:
+        what = f"{node} is primary, and its disk is full: {disk.path}: {disk.free} free of {disk.total}"
+        yield _Grey(node, "full", what, GiveOrder(node, STOP, rung=STOP))
 
 
 def _patroni_is_content(itself: PatroniSelf | Unknown, facts: AgentFacts) -> bool:
@@ -211,8 +228,11 @@ def _against(look: _Look, grey: _Grey) -> list[Veto]:
 
 def _stop_vetoes(look: _Look, grey: _Grey) -> Iterator[Veto]:
     """Stopping a primary is only worth it if somebody loses nothing by taking over."""
-    if not any(_follows(look, s) for s in look.dcs.patroni.sync_standbys if s != grey.node):
+    follow = [s for s in look.dcs.patroni.sync_standbys if s != grey.node and _follows(look, s)]
+    if not follow:
         yield Veto("NO_SYNC_STANDBY", "no synchronous standby streams: stopping the primary would not help")
+    if grey.kind == "full" and not any(_has_room(look.agent(s)) for s in follow):
+        yield Veto("STANDBY_FULL", "no synchronous standby is known to have room on its disk")
     if grey.kind == "heartbeat" and look.control.heartbeat.reached is False:
         yield Veto("NOT_REACHED", f"{look.vip} takes no connection from here: the network may be at fault",
                    look.control.heartbeat.why)  # fmt: skip
@@ -223,12 +243,16 @@ def _follows(look: _Look, node: str) -> bool:
     return not isinstance(itself, Unknown) and itself.replication_state == "streaming"
 
 
+def _has_room(facts: AgentFacts | None) -> bool:
+    disk = lastcopy.data_disk(facts)
+    return disk is not None and disk.free_ratio >= lastcopy.MIN_FREE
+
+
 def _alarms(grey: _Grey, against: list[Veto]) -> Iterator[str]:
     """Said when nothing more is done about it by itself."""
-    final = [v for v in against if v.code in {"BUDGET", "NO_SYNC_STANDBY", "NOT_REACHED"}]
+    final = [v for v in against if v.code in {"BUDGET", "NO_SYNC_STANDBY", "NOT_REACHED", "STANDBY_FULL"}]
     if final:
-        codes = {"canary": "DISK_STALLED", "heartbeat": "HEARTBEAT_FAILING", "address": "VIP_ON_TWO_NODES"}
-        yield alarm(codes.get(grey.kind, "RECOVERY_GIVEN_UP"), grey.node, f"{grey.what}; {final[0].why}")
+        yield alarm(_CODES.get(grey.kind, "RECOVERY_GIVEN_UP"), grey.node, f"{grey.what}; {final[0].why}")
 
 
 def _stopped(look: _Look, memory: GreyMemory, steps: Mapping[str, Step]) -> Stopped | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from hactl import layout
 from hactl.decide.plan import Veto
 from hactl.spec.model import ClusterSpec
+from hactl.units import Bytes
 from hactl.view.cluster import ClusterView
 from hactl.view.control import AgentFacts, Dcs
-from hactl.view.model import DbRole, PatroniSelf, Unknown
+from hactl.view.model import DbRole, Disk, PatroniSelf, Unknown
 
 # Below this nothing is started that writes much: a rewind or a copy would fill the disk for good.
 MIN_FREE: Final = 0.08
+FULL: Final = Bytes.mib(32)  # two segments of WAL: with less free the next one may not fit
 
 
 def may_join(cluster: ClusterView, dcs: Dcs, agent: AgentFacts | None, node: str) -> list[Veto]:
@@ -36,6 +39,12 @@ def may_join(cluster: ClusterView, dcs: Dcs, agent: AgentFacts | None, node: str
         seen = f"{full[0].path}: {full[0].free} free of {full[0].total}"
         found.append(Veto("DISK_FULL", f"a disk of {node} is full: {seen}"))
     return found
+
+
+def data_disk(agent: AgentFacts | None) -> Disk | None:
+    """The one that PostgreSQL writes to, as its node's agent sees it."""
+    disks = agent.disks if agent else ()
+    return next((d for d in disks if d.path == str(layout.PG_HOME)), None)
 
 
 def may_be_replaced(spec: ClusterSpec, cluster: ClusterView, dcs: Dcs, node: str) -> list[Veto]:

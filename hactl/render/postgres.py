@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from hactl import layout
+from hactl.decide.lastcopy import MIN_FREE
 from hactl.render import patroni, roles
 from hactl.render.engine import header, json_document, text, yaml_document
 from hactl.render.secrets import RenderSecrets
@@ -18,6 +19,7 @@ KEPT_TIMER = "hactl-kept.timer"
 LEDGER_WITHIN = 90  # seconds that a rewind or a copy waits for the ledger at most
 LEDGER_COPY = 4 * 1024**3  # bytes of divergent WAL that are copied aside at most
 LEDGER_SPARE = 0.10  # of the disk is left free by it
+REWIND_ENOUGH = 1024**3  # bytes free that are enough for a rewind whatever part of the disk that is
 COPY_SPARE = 0.15  # of the disk is left free beside two copies of the database; below it the old one goes
 
 SWITCHOVER_WAIT = 2.0  # seconds for a clean shutdown; then Patroni goes on as it does without us
@@ -27,7 +29,7 @@ PROGRAMS: Mapping[str, Mapping[str, float]] = {
     "stop-leftover": {},
     "before-stop": {"wait": SWITCHOVER_WAIT},
     "ledger": {"copy_limit": LEDGER_COPY, "spare": LEDGER_SPARE},
-    "pg-rewind": {},
+    "pg-rewind": {"least": MIN_FREE, "enough": REWIND_ENOUGH},
     "clone": {"spare": COPY_SPARE},
     "clean-kept": {"least": COPY_SPARE},
 }

@@ -198,6 +198,20 @@ def test_where_nothing_can_be_entered_the_rewind_runs_all_the_same(
     assert "nothing can be entered" in done.stderr
 
 
+def test_no_rewind_is_begun_on_a_full_disk(pair: tuple[Server, Server], folder: Path) -> None:
+    """Half a rewind leaves nothing of use; none at all can be tried again when there is room."""
+    one, two = pair
+    promote(two)
+    write(one, 1)
+    one.stop("fast")
+    place = folder / "no room"
+    place.mkdir()
+    done = rewind(install(place, one.data, least=2, enough=1 << 62), one, two)
+    assert done.returncode == 1
+    assert "nearly full: not begun" in done.stderr
+    assert rewind(install(folder, one.data), one, two).returncode == 0
+
+
 def test_without_a_ledger_the_rewind_runs_all_the_same(
     pair: tuple[Server, Server], programs: Programs
 ) -> None:

@@ -95,6 +95,7 @@ def mend(site: Site, node: str) -> None:
     if site.lab.machine(node).power() is Power.OFF:
         site.power_on(node)
     site.lab.heal()
+    faults_disk.empty_all(site.lab)
 
 
 def incident(site: Site, since: float) -> dict[str, Any]:

@@ -6,9 +6,10 @@ import pytest
 
 from hactl.decide.grey import GreyMemory, decide_grey
 from hactl.decide.plan import GiveOrder, Plan
+from hactl.units import Bytes
 from hactl.view.control import ControlView, Dcs, Heartbeat, Mode
 from hactl.view.incident import Phase
-from hactl.view.model import Unknown
+from hactl.view.model import Disk, Unknown
 from tests.support.keysview import (
     ILL,
     KeysChange,
@@ -37,6 +38,14 @@ STALLED = facts_of("db1", canary=ILL)
 FROZEN = [patroni_says("db2", LOST)]
 FROZEN_KEYS = facts_of("db2", patroni=ILL)
 STOP = "stop-postgres on db1"
+
+
+def disk_of(node: str, free: float) -> KeysChange:
+    """MiB of a thousand, where PostgreSQL's data are."""
+    root = Disk("/", Bytes.mib(500), Bytes.mib(1000))
+    return facts_of(node, disks=(root, Disk("/var/lib/postgresql", Bytes.mib(free), Bytes.mib(1000))))
+
+
 RESTART_VIP = "restart keepalived.service on "
 
 
@@ -83,6 +92,12 @@ ROWS = [
     ),
     pytest.param(ONE_MISSED, [], [STALLED], [STOP], id="a stalled disk, and a missed commit"),
     pytest.param(BEATS, [], [STALLED], [], id="commits come back: the stalled disk is not the database's"),
+    pytest.param(BEATS, [], [disk_of("db1", 20), disk_of("db2", 500)], [STOP], id="full, and room next door"),
+    pytest.param(BEATS, [], [disk_of("db1", 40), disk_of("db2", 500)], [], id="a segment still fits"),
+    pytest.param(BEATS, [], [disk_of("db1", 20), disk_of("db2", 70)], [], id="both full: nobody is helped"),
+    pytest.param(BEATS, [], [disk_of("db1", 20)], [], id="nobody knows of the standby's disk"),
+    pytest.param(BEATS, [], [disk_of("db1", 20), disk_of("db2", 500), sync()], [], id="full, and alone"),
+    pytest.param(BEATS, [], [disk_of("db1", 500), disk_of("db2", 0)], [], id="a standby's is not its matter"),
     pytest.param(MISSED, [], [keys_with(paused=True)], [], id="paused means hands off"),
     pytest.param(MISSED, [], [keys_with(incident="{}")], [], id="an incident is open: not here as well"),
     pytest.param(MISSED, [], [incident(Phase.PROMOTED)], [], id="no stop of who has only just been promoted"),
@@ -180,6 +195,12 @@ def test_commits_that_come_back_end_the_suspicion() -> None:
     assert memory.suspects
     _, memory = ticks(BEATS, [], after_keys(), range(10, 11), memory)
     assert not memory.suspects
+
+
+def test_a_full_primary_that_cannot_hand_over_is_said_to_be_so() -> None:
+    plans, _ = ticks(BEATS, [], after_keys(disk_of("db1", 1), disk_of("db2", 1)), range(3))
+    assert [a for a in plans[-1].alarms if a.startswith("DISK_NEARLY_FULL db1: ")]
+    assert [v.code for v in plans[-1].vetoes] == ["STANDBY_FULL"]
 
 
 def test_what_is_not_done_is_said() -> None:
