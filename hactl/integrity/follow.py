@@ -27,6 +27,7 @@ AT_ONCE: Final = 500  # rows of one look; a segment has at most so many
 # A resource's number is taken before its transaction commits: one that commits late has a number below others
 # that were seen already. So each look goes back by so many.
 BACK: Final = 200
+KINDS: Final = 8  # files that a resource may have; most have one
 RECENT: Final = (
     2000  # objects whose rows are watched: one that goes soon after it came was deleted on purpose
 )
@@ -77,7 +78,8 @@ class Follower:
         state = self.state
         if state.live_from < 0:
             state.live_from = self._p.index.newest()
-        rows = self._p.index.after(max(0, state.at - BACK), AT_ONCE + BACK)
+        before = state.at
+        rows = self._p.index.after(max(0, before - BACK), AT_ONCE + BACK * KINDS)
         now = self._p.index.position()  # behind the rows: what they say was committed before
         if state.timeline and now.timeline != state.timeline:
             self._failover(now)
@@ -89,7 +91,7 @@ class Follower:
         self._append([*records, *self._gone(now)])
         self._anchor()
         state.behind = max(0, self._p.index.newest() - state.at)
-        return len(rows) > AT_ONCE
+        return len(rows) > AT_ONCE and state.at > before
 
     def _failover(self, now: Position) -> None:
         state = self.state

@@ -88,7 +88,7 @@ class Reconcile:
         """Raises Refused, Unreachable, StepFailed: nothing is lost by it; the next run begins anew."""
         self._p.storage.proven()
         position = self._p.index.position()
-        story = Story(position.timeline, self._p.forks.forks())
+        story = self._story(position.timeline)
         self.result.timeline = position.timeline
         self._p.plan.make(self._p.index.every())
         self.result.rows = self._p.plan.totals()[0]
@@ -100,6 +100,13 @@ class Reconcile:
         if self._p.index.position().timeline != position.timeline:
             raise Unreachable("the database failed over in the meantime: compare again")
         return self.result
+
+    def _story(self, timeline: int) -> Story:
+        """Without the newest fork what a failover lost would look like what somebody deleted."""
+        forks = self._p.forks.forks()
+        if timeline > 1 and not any(fork.timeline == timeline - 1 for fork in forks):
+            raise Unreachable(f"Patroni's history does not say yet where timeline {timeline - 1} ended")
+        return Story(timeline, forks)
 
     def _believable(self) -> None:
         """An index that was restored from an old backup, or is another one, is no loss of a few seconds."""
@@ -141,8 +148,9 @@ class Reconcile:
     def _orphaned(self, story: Story) -> None:
         waiting = self._without_row(self._orphans)
         for _ in range(_RETRY):
-            young = [file for file in waiting if self._p.wall() - file.modified < self._p.grace]
-            old = [file for file in waiting if file not in set(young)]
+            ripe = self._p.wall() - self._p.grace
+            young = [file for file in waiting if file.modified > ripe]
+            old = [file for file in waiting if file.modified <= ripe]
             for number, file in enumerate(self._without_row(old)):
                 if number % PROVE_AGAIN == 0:
                     self._p.storage.proven()
