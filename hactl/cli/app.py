@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("hactl.cli.plan", "What the controller would do now."),
     "spec": ("hactl.cli.spec", "Write, check and show the spec."),
     "status": ("hactl.cli.status", "The whole on one screen: verdict and reasons first."),
+    "switchover": ("hactl.cli.switchover", "Give the primary's role to the standby, both healthy."),
     "tls": ("hactl.cli.tls", "What the ports refuse, tried out: old TLS, strangers, no certificate."),
     "version": ("hactl.cli.version", "Print the version."),
 }

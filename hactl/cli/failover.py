@@ -32,7 +32,7 @@ def command(ctx: click.Context, explain: bool, to: str | None, seconds: float) -
     if to is not None or not explain:
         raise UsageError(
             "a failover by hand is not there yet: hactl fails over by itself when the primary is lost",
-            hint="hactl failover --explain; for a planned change of roles: patronictl switchover",
+            hint="hactl failover --explain; for a planned change of roles: hactl switchover",
         )
     context = open_context(ctx)
     from hactl.cli.live import watch

@@ -57,6 +57,11 @@ def _roles(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[Step]:
         Quoted(f"GRANT pg_monitor TO {sql_name(layout.ROLE_MONITOR)}"),
         Quoted(f"pg_has_role({sql_literal(layout.ROLE_MONITOR)}, 'pg_monitor', 'MEMBER')"),
     )
+    yield Step(
+        f"role {layout.ROLE_MONITOR} may checkpoint",  # before a switchover
+        Quoted(f"GRANT pg_checkpoint TO {sql_name(layout.ROLE_MONITOR)}"),
+        Quoted(f"pg_has_role({sql_literal(layout.ROLE_MONITOR)}, 'pg_checkpoint', 'MEMBER')"),
+    )
 
 
 def _exists(role: str) -> Step:

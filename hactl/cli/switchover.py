@@ -1,0 +1,149 @@
+"""`hactl switchover`: the primary's role goes to the standby, while both are healthy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from hactl.cli import operator as by_hand
+from hactl.cli.context import Context, open_context
+from hactl.cli.output import emit
+from hactl.errors import HactlError, Refused, StepFailed
+
+if TYPE_CHECKING:
+    from hactl.act.switchover import Means, Switched
+    from hactl.decide.switchover import Switch
+
+COMMIT_WITHIN = 0.25  # s: how exactly the outage is known
+CHECKPOINT_WITHIN = 600.0
+CONNECT_WITHIN = 3.0
+REDUNDANT_WITHIN = 120.0
+HEARTBEAT_ROW = 0  # the controllers have 1 and up
+
+
+@click.command()
+@click.option("--to", "to", metavar="NODE", help="The new primary. Default: the standby.")
+@by_hand.acting
+@click.pass_context
+def command(ctx: click.Context, to: str | None, asked: by_hand.Asked) -> None:
+    """Give the primary's role to the standby, and say for how long nobody could write.
+
+    Refused with all reasons (exit code 3) unless the standby is synchronous and nothing else is under way.
+    First a checkpoint, so that PostgreSQL stops quickly; then Patroni is asked. Ends when the old primary
+    streams as a synchronous standby.
+    """
+    from hactl.decide.switchover import may_switch
+
+    context = open_context(ctx)
+    switch = may_switch(context.spec, by_hand.look(context), to)
+    steps = ("checkpoint", f"switch over from {switch.primary} to {switch.target}", "wait for redundancy")
+    if asked.dry_run:
+        _say(context, switch, steps if not switch.vetoes else ())
+        return
+    if switch.vetoes:
+        raise Refused("no switchover", by_hand.sentences(switch.vetoes), hint="hactl status")
+    by_hand.meant(f"Switch over from {switch.primary} to {switch.target}?", yes=asked.yes)
+    found = _run(context, switch, asked.reason)
+    _say(context, switch, steps, found)
+
+
+def _run(context: Context, switch: Switch, reason: str) -> Switched:
+    """Raises Unreachable (nothing was begun), StepFailed (with the last thing that was done)."""
+    from hactl.act import maintenance
+    from hactl.act import switchover as acts
+
+    means, who = _means(context, switch), by_hand.operator(context)
+    about = {"from": switch.primary, "to": switch.target}
+    maintenance.note(who, "switchover", {**about, "reason": reason})
+    try:
+        found = acts.switch(means, switch.target)
+    except HactlError as error:
+        maintenance.note(who, "switchover-ended", {**about, "ok": False, "said": error.message})
+        raise
+    maintenance.note(who, "switchover-ended", {**about, "ok": True, "outage": round(found.outage, 3)})
+    means.say(f"{switch.target} is the primary; longest time without a commit: {found.outage:.2f} s")
+    if not maintenance.wait_until(who, lambda: _redundant(context, switch), REDUNDANT_WITHIN):
+        raise StepFailed(
+            f"{switch.primary} does not stream as a synchronous standby",
+            last_done=f"{switch.target} is the primary",
+            hint="hactl status; hactl doctor",
+        )
+    return found
+
+
+def _redundant(context: Context, switch: Switch) -> bool:
+    from hactl.view import derive
+
+    members = {m.name: m for m in derive.members(by_hand.look(context))}
+    return bool(members[switch.primary].sync) and members[switch.primary].state == "streaming"
+
+
+def _means(context: Context, switch: Switch) -> Means:
+    from hactl import layout
+    from hactl.act.switchover import Means
+    from hactl.adapters.clock import SystemClock
+    from hactl.adapters.heartbeat import VipHeartbeat
+    from hactl.adapters.http import HttpsClient
+    from hactl.adapters.patroni_control import PatroniControl
+    from hactl.render.patroni import REST_USER
+    from hactl.wiring_controller import heartbeat_conninfo
+
+    spec, site = context.spec, context.site
+    heart = VipHeartbeat(heartbeat_conninfo(spec, site), row=HEARTBEAT_ROW, by="switchover")
+    base = f"https://{spec.nodes[switch.primary].address}:{layout.PORT_PATRONI}"
+    http = HttpsClient(site.ca, site.cert, site.key)
+    patroni = PatroniControl(http, base, REST_USER, _password(context))
+    return Means(
+        checkpoint=lambda: _checkpoint(context),
+        ask=lambda: patroni.switch_over(switch.primary, switch.target),
+        commit=lambda: heart.beat(COMMIT_WITHIN).node,
+        clock=SystemClock(),
+        say=lambda text: click.echo(f"  {text}", err=True),
+    )
+
+
+def _password(context: Context) -> str:
+    """Patroni's REST password: it lies in the operator's state folder, and in no node's /etc/hactl."""
+    from hactl.pki.store import Store
+
+    if context.site.on_node:
+        raise Refused("a node does not have Patroni's password", hint="run this where `hactl deploy` runs")
+    return Store(context.site.state).secrets().patroni_rest.value
+
+
+def _checkpoint(context: Context) -> None:
+    """On the primary, as the monitoring role through the VIP. Raises Unreachable, StepFailed."""
+    import psycopg2
+
+    from hactl import layout
+    from hactl.drill.link import Link, first_line
+    from hactl.wiring_controller import heartbeat_conninfo
+
+    role = {"user": layout.ROLE_MONITOR, "dbname": "postgres"}
+    link = Link.open({**heartbeat_conninfo(context.spec, context.site), **role}, CONNECT_WITHIN)
+    try:
+        link.run("CHECKPOINT", within=CHECKPOINT_WITHIN)
+    except psycopg2.Error as error:
+        raise StepFailed(first_line(error)) from error
+    finally:
+        link.close()
+
+
+def _say(context: Context, switch: Switch, steps: tuple[str, ...], found: Switched | None = None) -> None:
+    if context.output != "table":
+        data: Mapping[str, object] = {
+            "version": 1, "cluster": context.spec.cluster, "from": switch.primary, "to": switch.target,
+            "steps": list(steps), "vetoes": by_hand.vetoed(switch.vetoes),
+            "outage_seconds": None if found is None else round(found.outage, 3),
+        }  # fmt: skip
+        emit(data, context.output)
+        return
+    if found is not None:
+        click.echo(f"{switch.target} is the primary, {switch.primary} its synchronous standby")
+        return
+    for step in steps:
+        click.echo(f"would {step}")
+    for sentence in by_hand.sentences(switch.vetoes):
+        click.echo(f"  - {sentence}")
