@@ -16,8 +16,8 @@ from hactl.spec.model import ClusterSpec
 from hactl.view import derive
 from hactl.wiring import status_ports
 
-# A deployment brings hactl's own services to run, also on a site that never had them: without them nothing
-# serves less. What they gave up on is a finding of its own where it matters.
+# What a deployment mends. It brings hactl's own services to run, also on a site that never had them: without
+# them nothing serves less. What they gave up on is a finding of its own where it matters.
 MENDED: Final = frozenset(
     {
         "CONTROLLER_NONE",
@@ -26,6 +26,10 @@ MENDED: Final = frozenset(
         "LEASE_OPEN",
         "RECOVERY_GIVEN_UP",
         "UNIT_NOT_RUNNING",
+        # It brings the certificates that `hactl pki renew` made: these must not keep it out.
+        "CERT_EXPIRING",
+        "CERT_EXPIRED",
+        "CERT_REFUSED",
     }
 )
 

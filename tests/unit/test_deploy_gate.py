@@ -68,6 +68,11 @@ def test_only_the_needed_nodes_have_to_answer() -> None:
     insist(answers(db1=None), ["arc1"])
 
 
+@pytest.mark.parametrize("code", ["CERT_EXPIRING", "CERT_EXPIRED", "CERT_REFUSED"])
+def test_certificates_that_end_do_not_keep_out_what_brings_new_ones(code: str) -> None:
+    gate.refuse_unhealthy([finding(code, "db1", "hactl, on the node: on 2026-12-01")], ())
+
+
 def test_what_a_deployment_mends_by_itself_does_not_keep_it_from_it() -> None:
     """A site that was deployed by a hactl without agents and controllers."""
     gate.refuse_unhealthy([finding(name, "db1", "") for name in sorted(gate.MENDED)], ())
