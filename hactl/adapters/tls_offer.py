@@ -143,7 +143,7 @@ class Caller:
         deadline = self.clock() + self.within
         spoken = talk(endpoint.speaks, offer, self.titles, endpoint.host)
         link: socket.socket = raw
-        agreed: dict[str, str] = {}
+        agreed = ("", "", "")
         try:
             if tls is not None:
                 if endpoint.speaks is Speaks.POSTGRES and not _wants_tls(raw):
@@ -166,7 +166,7 @@ class Caller:
         finally:
             if link is not raw:
                 link.close()
-        return Seen(offer, outcome, detail, **agreed)
+        return Seen(offer, outcome, detail, *agreed)
 
     def _ask(self, link: socket.socket, spoken: Talk, deadline: float) -> tuple[Outcome, str]:
         """In TLS 1.3 a server refuses a certificate after the client's handshake: only an answer counts."""
@@ -186,12 +186,13 @@ def _wants_tls(raw: socket.socket) -> bool:
     return raw.recv(1) == b"S"
 
 
-def _agreed(link: ssl.SSLSocket) -> dict[str, str]:
+def _agreed(link: ssl.SSLSocket) -> tuple[str, str, str]:
+    """Protocol, cipher, and whose certificate it was."""
     cipher = link.cipher()
     found = link.getpeercert() or {}
     names = dict(part[0] for part in found.get("subject", ()))  # type: ignore[misc]
     said = f"{names.get('commonName', '?')}, until {found['notAfter']}" if found else ""
-    return {"tls": link.version() or "", "cipher": cipher[0] if cipher else "", "certificate": said}
+    return link.version() or "", cipher[0] if cipher else "", said
 
 
 def _why(error: OSError) -> str:

@@ -13,6 +13,7 @@ from hactl.cli import (
     archive_reconcile,
     archive_restart,
     archive_scrub,
+    archive_signatures,
 )
 
 
@@ -31,3 +32,4 @@ command.add_command(archive_probe.command)
 command.add_command(archive_reconcile.command)
 command.add_command(archive_restart.command)
 command.add_command(archive_scrub.command)
+command.add_command(archive_signatures.command)

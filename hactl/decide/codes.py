@@ -254,6 +254,10 @@ _ALL = (
          "What happens to them until they are is found by the index's MD5 only, which the index's owner can "
          "change.",
          "hactl archive manifest status"),
+    Code("SIGNING_BEHIND", _W, "new images are not signed",
+         "Its program, its key or the index is missing. Images are stored all the same; they are signed when "
+         "it is back.",
+         "ssh hactl@{node} logs hactl-sign.service 50"),
     Code("SCRUB_OVERDUE", _W, "the images have not been read through for too long",
          "What has decayed is found when it is needed, and its last good copy may be gone by then.",
          "hactl archive scrub start --node {node}"),

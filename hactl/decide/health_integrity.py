@@ -61,4 +61,10 @@ def unreconciled(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
             yield finding("RECONCILE_NEEDED", node, f"timeline {wanted}: {facts.reconcile}{left}")
 
 
-CHECKS = (damage, overdue, follows, unreconciled)
+def signing(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    for node, facts in _facts(spec, view) if spec.archive.signing is not None else ():
+        if facts.signs is not None and facts.signs > FOLLOWS:
+            yield finding("SIGNING_BEHIND", node, f"no good look for {facts.signs:.0f} s")
+
+
+CHECKS = (damage, overdue, follows, unreconciled, signing)

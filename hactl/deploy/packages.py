@@ -12,6 +12,7 @@ BY_ROLE: Final[dict[Role, tuple[str, ...]]] = {
     Role.WITNESS: ("etcd-server", "etcd-client", "prometheus", "prometheus-alertmanager"),
     Role.ARCHIVE: ("orthanc", "orthanc-postgresql", "orthanc-dicomweb", "nginx-light", "keepalived"),
 }
+SIGNING: Final = "dcmtk"  # its dcmsign, where images are signed
 # All agents are one package in Debian 12. The programs that they run were read out of 4.12.1.
 FENCING: Final = "fence-agents"
 IPMI: Final = "ipmilan ipmilanplus idrac ilo3 ilo4 ilo5 imm"
@@ -26,8 +27,10 @@ RUN_BY: Final = {"ipmitool": IPMI, "snmp": SNMP, "openssh-client": SSH}
 def of(spec: ClusterSpec, name: str) -> tuple[str, ...]:
     """What one node needs. Whoever may become the active controller needs the fence agents."""
     roles = spec.nodes[name].roles
-    fencing = _fencing(spec) if name in spec.voters else ()
-    return tuple(dict.fromkeys((*EVERYWHERE, *(p for role in roles for p in BY_ROLE[role]), *fencing)))
+    more = _fencing(spec) if name in spec.voters else ()
+    if name in spec.archives and spec.archive.signing is not None:
+        more = (*more, SIGNING)
+    return tuple(dict.fromkeys((*EVERYWHERE, *(p for role in roles for p in BY_ROLE[role]), *more)))
 
 
 def _fencing(spec: ClusterSpec) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from hactl import layout
 from hactl.adapters.http import HttpsClient
 from hactl.errors import Refused, UsageError
 from hactl.integrity import reports
+from hactl.integrity.dcmsign import SigningKeys
 from hactl.integrity.door import OrthancDoor
 from hactl.integrity.etcd_notes import EtcdNotes
 from hactl.integrity.follow import Follower, FollowParts
@@ -27,6 +30,8 @@ from hactl.integrity.pace import Pace
 from hactl.integrity.plan import Plan
 from hactl.integrity.reconcile import ReconcileParts
 from hactl.integrity.scrub import ScrubParts
+from hactl.integrity.signatures import Signatures
+from hactl.integrity.signer import Signer, SignerParts
 from hactl.integrity.storage import Storage
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
@@ -37,6 +42,8 @@ MEGA: Final = 1_000_000
 INGEST_RATE: Final = 200 * MEGA  # bytes a second: new images come from memory, but a backlog comes from disk
 LOOK_BACK: Final = 7 * 86400.0  # s: no failover that nobody reconciled is older
 MARGIN: Final = 3600.0
+SIGNATURES: Final = "signatures.db"
+LEFT_AFTER: Final = 3600.0  # s: no image takes that long
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,40 @@ def follower(here: Here) -> Follower:
             wall=now_text,
         )
     )
+
+
+def signer(here: Here, *, begin: bool = False) -> Signer:
+    """`begin`: from now on new images are signed. Raises Refused: none is to be, or none was signed yet."""
+    wanted = here.spec.archive.signing
+    if wanted is None:
+        raise Refused("nothing is signed here", hint="archive.signing in the spec, then hactl deploy")
+    if not begin and not here.file(SIGNATURES).exists():  # made by root it would not be the unit's to write
+        raise Refused("nothing is signed here yet", hint="systemctl status hactl-sign.service")
+    keys = SigningKeys(Path(wanted.key), Path(wanted.certificate), Path(wanted.trusted))
+    scratch = _scratch(here)
+    pace = here.pace(INGEST_RATE, 0, 1)
+    return Signer(
+        SignerParts(
+            here.index(),
+            here.storage(),
+            Signatures(here.file(SIGNATURES)),
+            keys,
+            scratch,
+            now_text,
+            pace.take,
+        )
+    )
+
+
+def _scratch(here: Here) -> Path:
+    """For copies of images: each account has its own. What a killed process left goes."""
+    scratch = here.file(f"scratch-{os.geteuid()}")
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    for left in scratch.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT_AFTER:
+                shutil.rmtree(left)
+    return scratch
 
 
 def scrub_parts(here: Here) -> ScrubParts:

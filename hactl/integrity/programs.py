@@ -15,6 +15,7 @@ from hactl.integrity.follow import EVERY, Follower
 from hactl.integrity.reconcile import Reconcile, Result, stages
 from hactl.integrity.reports import Progress
 from hactl.integrity.scrub import Scrub
+from hactl.integrity.signer import Signer
 from hactl.integrity.storage import Stopped
 
 Say = Callable[..., None]
@@ -48,9 +49,9 @@ def follow(here: Here, stop: threading.Event, say: Say) -> None:
         stop.wait(AGAIN if trouble else 0.0 if more else EVERY)
 
 
-def _look(follower: Follower) -> tuple[bool, str]:
+def _look(worker: Follower | Signer) -> tuple[bool, str]:
     try:
-        return follower.once(), ""
+        return worker.once(), ""
     except Stopped:
         return False, ""
     except _TROUBLE as error:
@@ -59,6 +60,23 @@ def _look(follower: Follower) -> tuple[bool, str]:
 
 def _told(here: Here, follower: Follower, more: dict[str, Any]) -> None:
     reports.write(here.file(reports.MANIFEST), {**follower.status(), "at": time.time(), **more})
+
+
+def sign(here: Here, stop: threading.Event, say: Say) -> None:
+    """Until told to stop; a trouble ends nothing, as with the manifest."""
+    signer, why, ok_at, written = build.signer(here, begin=True), "not begun", time.time(), -1e9
+    while not stop.is_set():
+        more, trouble = _look(signer)
+        if not trouble:
+            ok_at = time.time()
+        if trouble != why:
+            say("images are signed" if not trouble else "images cannot be signed", why=trouble)
+            why = trouble
+        if time.monotonic() - written >= STATUS_EVERY:
+            state = {**signer.status(), "ok_at": ok_at, "at": time.time(), "why": why}
+            reports.write(here.file(reports.SIGNING), state)
+            written = time.monotonic()
+        stop.wait(AGAIN if trouble else 0.0 if more else EVERY)
 
 
 def scrub(here: Here, say: Say) -> Progress:

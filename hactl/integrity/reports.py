@@ -14,6 +14,7 @@ from typing import Any, Final
 from hactl.errors import StepFailed
 
 SCRUB, RECONCILE, MANIFEST = "scrub.json", "reconcile.json", "manifest.json"
+SIGNING: Final = "signing.json"
 SCRUB_REPORT, RECONCILE_REPORT = "scrub-report.json", "reconcile-report.json"
 LISTED: Final = 1000  # findings that a report names; all are counted, and kept in the marks
 

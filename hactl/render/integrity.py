@@ -15,6 +15,7 @@ from hactl.spec.model import ClusterSpec
 
 OWNER: Final = "hactl"
 MANIFEST: Final = "hactl-manifest.service"
+SIGN: Final = "hactl-sign.service"
 SCRUB: Final = "hactl-scrub.service"
 SCRUB_TIMER: Final = "hactl-scrub.timer"
 RECONCILE: Final = "hactl-reconcile.service"
@@ -42,11 +43,18 @@ PROGRAMS: Final = (
     Program(RECONCILE, "reconcile run", "Compares the image storage with the index", "4G", quiet=False),
     Program(RECONCILE_DRY, "reconcile run --dry-run", "Says what a reconcile would do", "4G"),
 )
+SIGNER: Final = Program(
+    SIGN, "signatures follow", "Signs each new image, beside it", "1G", forever=True
+)  # where the spec says archive.signing
 
 
 def units(spec: ClusterSpec, node: str) -> tuple[str, ...]:
     """Those that run all the time; the others come and go."""
-    return (MANIFEST,) if node in spec.archives else ()
+    return tuple(p.unit for p in programs(spec) if p.forever) if node in spec.archives else ()
+
+
+def programs(spec: ClusterSpec) -> tuple[Program, ...]:
+    return (*PROGRAMS, SIGNER) if spec.archive.signing is not None else PROGRAMS
 
 
 def calendar(spec: ClusterSpec, node: str) -> str:
@@ -64,7 +72,7 @@ def calendar(spec: ClusterSpec, node: str) -> str:
 def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:  # noqa: ARG001 - a renderer's shape
     for node in spec.archives:
         values = _values(spec, node)
-        for program in PROGRAMS:
+        for program in programs(spec):
             text = engine.text("integrity/program.service.j2", **values, **vars(program))
             yield _unit(node, program.unit, text, program.unit if program.forever else SCRUB_TIMER)
         every = spec.archive.scrub.every

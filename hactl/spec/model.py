@@ -143,6 +143,18 @@ class Scrub(Model):
     )
 
 
+class Signing(Model):
+    """Digital signatures of images, made beside them by dcmsign (PS3.15). The files are the site's."""
+
+    certificate: AbsolutePath = Field(description="PEM, on each archive node: in whose name is signed.")
+    key: AbsolutePath = Field(
+        description="Its key, PEM without a passphrase, readable by the account `hactl` and nobody else."
+    )
+    trusted: AbsolutePath = Field(
+        description="PEM, on each archive node: the CAs whose signatures hold, old ones too."
+    )
+
+
 class Archive(Model):
     """The archive nodes."""
 
@@ -157,6 +169,9 @@ class Archive(Model):
         description="Who may send, find and fetch, by a name of your choice; all others are refused.",
     )
     scrub: Scrub = Field(default_factory=Scrub, description="How images are read through for damage.")
+    signing: Signing | None = Field(
+        default=None, description="Sign each new image, beside it; none: nothing is signed."
+    )
 
 
 class FenceAgent(Model):

@@ -12,6 +12,7 @@ class IntegrityFacts:
 
     `follows`: age of the follower's last good look, `began`: of the manifest. `marks`: open marks by kind.
     `tampered`: the last scrub found that the manifest itself was changed. `scrub`, `reconcile`: their states.
+    `signs`: age of the signer's last good look, where images are signed.
     `timeline`: up to which this node has reconciled; `unfinished`: images that could not be stored again.
     """
 
@@ -32,3 +33,4 @@ class IntegrityFacts:
     restored: int = 0
     missing: int = 0
     unfinished: int = 0
+    signs: float | None = None

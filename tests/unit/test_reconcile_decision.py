@@ -16,6 +16,7 @@ from hactl.decide.plan import GiveOrder
 from hactl.decide.reconcile import ReconcileMemory, decide_reconcile, due
 from hactl.metrics import samples_integrity
 from hactl.metrics.registry import METRICS
+from hactl.spec.model import Signing
 from hactl.view.control import AgentFacts, Dcs, DcsMember, Leader, Order, PatroniKeys
 from hactl.view.integrity import IntegrityFacts
 from hactl.view.model import DbRole, Probe, State
@@ -137,6 +138,16 @@ def test_health_of_the_images(facts: dict[str, object], expected: list[str]) -> 
     assert findings(**facts) == expected
 
 
+@pytest.mark.parametrize(("age", "expected"), [(None, []), (5.0, []), (500.0, ["SIGNING_BEHIND"])])
+def test_whether_images_are_signed(age: float | None, expected: list[str]) -> None:
+    signing = Signing(certificate="/etc/site/c.pem", key="/etc/site/k.pem", trusted="/etc/site/t.pem")
+    look = dcs(facts={"arc1": agent("arc1", 1, IntegrityFacts(signs=age))})
+    view = dataclasses.replace(views.healthy(), control=look)
+    spec = SPEC.model_copy(update={"archive": SPEC.archive.model_copy(update={"signing": signing})})
+    assert [f.code.name for f in health_integrity.signing(spec, view)] == expected
+    assert list(health_integrity.signing(SPEC, view)) == []
+
+
 def test_a_scrub_that_shall_never_be_is_not_overdue() -> None:
     scrub = SPEC.archive.scrub.model_copy(update={"every": "never"})
     spec = SPEC.model_copy(update={"archive": SPEC.archive.model_copy(update={"scrub": scrub})})
@@ -148,7 +159,7 @@ def test_a_scrub_that_shall_never_be_is_not_overdue() -> None:
 def test_facts_come_back_as_they_were() -> None:
     facts = IntegrityFacts(
         objects=5, follows=1.5, scrub="done", scrubbed=60.0, marks={"content": 2}, tampered=True,
-        reconcile="done", timeline=4, restored=16,
+        reconcile="done", timeline=4, restored=16, signs=2.5,
     )  # fmt: skip
     assert parse_agent_facts(facts_text(agent("arc1", 1, facts))).integrity == facts
     assert parse_agent_facts(facts_text(agent("arc1", 1))).integrity == IntegrityFacts()

@@ -31,6 +31,7 @@ def read_integrity(value: object) -> IntegrityFacts | None:
         tampered=found.get("tampered") is True,
         marks=_counts(marks) if isinstance(marks, dict) else {},
         follows=_age(found.get("follows")),
+        signs=_age(found.get("signs")),
         began=_age(found.get("began")),
         scrubbed=_age(found.get("scrubbed")),
         **{name: number(found.get(name)) or 0 for name in _NUMBERS},
@@ -55,6 +56,11 @@ def from_files(
         restored=number(r.get("restored")) or 0, missing=number(r.get("missing")) or 0,
         unfinished=number(r.get("failed")) or 0,
     )  # fmt: skip
+
+
+def signing_age(found: Json | None, now: float) -> float | None:
+    """How long ago the signer last did all that there was to do; None: nothing is signed here."""
+    return _since((found or {}).get("ok_at"), now)
 
 
 def _since(value: object, now: float) -> float | None:
