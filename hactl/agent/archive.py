@@ -44,8 +44,8 @@ class Seen:
 class Stand:
     """`began`: when draining did (monotonic seconds). `quiet`: since when nothing is under way.
 
-    `stopped`: we have stopped Orthanc because of the storage. `fresh`: we have started it on the storage
-    that is to be proven, so what it reads comes from there and not out of its memory.
+    `stopped`: we have stopped Orthanc because of the storage. `fresh`: it was seen not to run since the
+    storage is in doubt, so what it reads comes from there and not out of its memory.
     """
 
     out: bool = False
@@ -78,26 +78,30 @@ def decide(seen: Seen, before: Stand, now: float) -> tuple[Stand, tuple[str, ...
 
 
 def _lost(seen: Seen, before: Stand) -> tuple[Stand, tuple[str, ...]]:
-    """Images must not come onto another disk: no packet passes, and Orthanc ends."""
+    """Images must not come onto another disk: no packet passes, and Orthanc ends.
+
+    One that does not run is not ours to stop, nor to start later: somebody has his reasons, or it is not
+    even configured yet.
+    """
+    stopped = before.stopped or seen.orthanc
     stand = Stand(
-        out=True, held=seen.holding, shut=True, because=Because.STORAGE, why=seen.storage.why, stopped=True
+        out=True, held=seen.holding, shut=True, because=Because.STORAGE, why=seen.storage.why, stopped=stopped
     )
     acts = () if before.shut else (CUT,)
-    return stand, acts if before.stopped and not seen.orthanc else (*acts, STOP)
+    return stand, (*acts, STOP) if seen.orthanc else acts
 
 
 def _doubtful(seen: Seen, before: Stand) -> tuple[Stand, tuple[str, ...]]:
     """Shut, but with Orthanc running anew: it reads an image that the index knows."""
     stand = Stand(
         out=True, held=seen.holding, shut=True, because=Because.STORAGE, why=seen.storage.why,
-        stopped=before.stopped, fresh=before.fresh,
+        stopped=before.stopped or (seen.orthanc and not before.fresh),
+        fresh=before.fresh or not seen.orthanc,
     )  # fmt: skip
     acts = () if before.shut else (CUT,)
-    if stand.fresh:
-        return stand, (*acts, PROVE) if seen.orthanc else (*acts, START)
-    if not stand.stopped or seen.orthanc:
-        return replace(stand, stopped=True), (*acts, STOP)
-    return replace(stand, fresh=True), (*acts, START)
+    if seen.orthanc:
+        return stand, (*acts, PROVE if stand.fresh else STOP)
+    return stand, (*acts, START) if stand.stopped else acts
 
 
 def _sound(seen: Seen, before: Stand, now: float) -> tuple[Stand, tuple[str, ...]]:

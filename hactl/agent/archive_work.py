@@ -12,7 +12,7 @@ from hactl.errors import HactlError
 from hactl.view.storage import StorageSeen
 
 ACT_WITHIN: Final = 60.0
-SOON: Final = 1.0  # s after what was done: Orthanc needs as long until it listens
+SOON: Final = 2.0  # s after what was done: Orthanc needs as long until it listens
 AGAIN: Final = 5.0  # s after what failed
 UNIT: Final = "orthanc.service"
 

@@ -178,6 +178,19 @@ def test_our_marker_on_another_device_is_proved_by_an_orthanc_that_remembers_not
     assert node.acts.count(START) == 1
 
 
+def test_an_orthanc_that_does_not_run_is_nobody_s_to_stop_or_to_start() -> None:
+    """As before the first deployment has configured it, or when an operator has stopped it."""
+    node = Node(seen=Seen(PROVEN, orthanc=False))
+    node.round(storage=LOST)
+    assert node.round(storage=PROVEN) == Stand()
+    assert node.acts == [CUT]
+    node.round(storage=DOUBTFUL)
+    node.round()
+    assert node.acts == [CUT, CUT]
+    node.round(orthanc=True)
+    assert node.acts == [CUT, CUT, PROVE], "it was started after the disk came: it is fresh"
+
+
 def test_after_a_loss_orthanc_is_fresh_by_itself() -> None:
     node = Node()
     node.round(storage=LOST)
