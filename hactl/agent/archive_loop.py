@@ -175,7 +175,7 @@ class Keeper:
             drain=self._wanted(),
             holding=self._machine.holding(),
             busy=self._busy(),
-            orthanc=self._machine.door.listens(),
+            orthanc=self._machine.door.listens() and not self._work.stopping,
         )
 
     def _verdict(self) -> Verdict:

@@ -37,6 +37,7 @@ class Work:
         self._wishes: tuple[str, ...] = ()
         self._about: object = None
         self._not_before: dict[str, float] = {}
+        self._doing = ""
         self._some = threading.Event()
         self.proven: StorageSeen | None = None
 
@@ -48,6 +49,11 @@ class Work:
         if self._wishes:
             self._some.set()
 
+    @property
+    def stopping(self) -> bool:
+        """Orthanc may still listen, and will not for long."""
+        return self._doing == STOP
+
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             self._some.wait(1.0)
@@ -58,8 +64,12 @@ class Work:
         with self._lock:
             wishes, about, self._wishes = self._wishes, self._about, ()
         for act in wishes:
-            if self._now() >= self._not_before.get(act, 0.0):
-                self._not_before[act] = self._now() + (SOON if self._do(act, about) else AGAIN)
+            if self._now() < self._not_before.get(act, 0.0):
+                continue
+            self._doing = act
+            done = self._do(act, about)
+            self._doing = ""
+            self._not_before[act] = self._now() + (SOON if done else AGAIN)
 
     def _do(self, act: str, about: object) -> bool:
         """Never raises: what failed is said, and tried again."""

@@ -122,6 +122,24 @@ def test_a_lost_storage_is_shut_before_anything_else() -> None:
     assert bench.world.proofs == 0, "the same device: its marker is enough"
 
 
+def test_a_storage_that_comes_back_while_orthanc_is_being_stopped() -> None:
+    bench = Bench()
+    bench.round()
+
+    def stopping(verb: str) -> None:
+        if verb == "stop-orthanc":
+            bench.eyes.storage = OURS
+            bench.keeper._storage.once()
+            bench.keeper.round()  # it still listens
+        bench.door.listening = verb == "start"
+
+    bench.acts.then, bench.eyes.storage = stopping, GONE
+    bench.round()
+    assert not bench.door.listening
+    bench.round()
+    assert bench.acts.done == ["stop-orthanc", "start orthanc.service"]
+
+
 @pytest.mark.parametrize("images", [True, False], ids=["it has the images", "it has not"])
 def test_another_device_has_to_have_the_images(*, images: bool) -> None:
     bench = Bench()
