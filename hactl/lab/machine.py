@@ -9,7 +9,7 @@ import enum
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -193,14 +193,16 @@ class LabMachine:
 def extinguish(where: scope.Scopes, name: str, disk: MachineFolder) -> None:
     """End all that a machine's scope holds, at once, and the scope.
 
-    A process that waits for a stalled disk does not die before the disk goes on; it comes no further then.
+    A process that waits for a stalled disk does not die before the disk goes on; it comes no further then. A
+    dying machine does not write back its data disk, its power is off: the handle is held until all is dead.
     """
-    if cgroup := where.cgroup(name):
-        with datadisk.reached(scope.processes(cgroup), disk.root) as handle:
+    with ExitStack() as until_dead:
+        if cgroup := where.cgroup(name):
+            handle = until_dead.enter_context(datadisk.reached(scope.processes(cgroup), disk.root))
             scope.strike(cgroup)
             if handle is not None:
                 datadisk.thaw(handle)
-    where.remove(name)
+        where.remove(name)
 
 
 def runtime_names(prefix: str) -> list[str]:
