@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from hactl.decide.archive_node import NodeLook, counts
@@ -55,9 +56,23 @@ class Scene:
     acted: Mapping[str, float]
     now: float
 
+    # Each is asked once for a thousand nodes, not once by each of them.
+    @cached_property
+    def able(self) -> tuple[str, ...]:
+        return tuple(n for n, look in self.looks.items() if look.able)
+
+    @cached_property
+    def away(self) -> tuple[str, ...]:
+        """Those that are on the way back from an act of ours."""
+        return tuple(n for n in self.looks if self.returning(n))
+
+    @cached_property
+    def ladders(self) -> tuple[str, ...]:
+        """Those that the ladder has drained."""
+        return tuple(n for n, d in self.dcs.drains.items() if n in self.looks and d.by is DrainBy.LADDER)
+
     def takers(self, node: str) -> tuple[str, ...]:
-        able = (n for n, look in self.looks.items() if n != node and look.able)
-        return tuple(able)[:MOST_TAKERS]
+        return tuple(n for n in self.able[: MOST_TAKERS + 1] if n != node)[:MOST_TAKERS]
 
     def returning(self, node: str) -> bool:
         """It has an order of ours, or had one a moment ago, and does not serve yet."""
@@ -162,13 +177,10 @@ def _restarts(look: NodeLook, rung: str) -> Iterator[Veto]:
 
 def _others(scene: Scene, node: str, rung: str) -> Iterator[Veto]:
     """Never two out by our own hand: nobody else may be on the way back from an act of ours."""
-    for other, look in scene.looks.items():
-        if other == node:
-            continue
-        if scene.returning(other):
-            yield Veto("OTHER_AT_WORK", f"{other} has not come back from an order yet")
-        elif rung == DRAIN and look.drain is not None and look.drain.by is DrainBy.LADDER:
-            yield Veto("OTHER_DRAINED", f"{other} is {look.kept_out}")
+    if other := next((n for n in scene.away if n != node), ""):
+        yield Veto("OTHER_AT_WORK", f"{other} has not come back from an order yet")
+    if rung == DRAIN and (other := next((n for n in scene.ladders if n != node), "")):
+        yield Veto("OTHER_DRAINED", f"{other} is {scene.looks[other].kept_out}")
 
 
 def step(scene: Scene, found: Trouble, rung: str, seen: Seen) -> Step:
