@@ -10,6 +10,7 @@ import time
 from tests.support.labs import Site, clean
 
 OUTAGE_LIMIT = 6.0  # seconds; on a machine that runs a whole test. docs/benchmarks.md has the figures
+LOOKS = 5  # on a busy machine one look of 2 s may not hear from everybody, and then it is refused
 
 
 def switch_over(site: Site, *words: str) -> subprocess.CompletedProcess[str]:
@@ -23,7 +24,10 @@ def test_the_standby_becomes_primary_and_nothing_is_lost(site: Site) -> None:
         time.sleep(1)
         primary, standby = site.primary, site.standby
         session.fault(primary, lambda: None)
-        done = switch_over(site, "--yes", "--reason", "acceptance")
+        for _ in range(LOOKS):
+            done = switch_over(site, "--yes", "--reason", "acceptance")
+            if done.returncode != 3:
+                break
         session.heal(primary, lambda: None)
         assert done.returncode == 0, done.stderr
         after = site.healthy()
