@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from hactl import wiring
 from hactl.adapters.orthanc_config import understand
 from hactl.cli.app import root
 from hactl.decide.lint.rules import lint
@@ -14,6 +16,8 @@ from hactl.errors import NotHealthy, StepFailed, Unreachable, UsageError
 from tests.support import rendered
 from tests.unit.test_archive_lint import SETTING
 from tests.unit.test_render_dispatch import program
+
+SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "cluster.yaml"
 
 
 def call(*words: str) -> tuple[Any, Any]:
@@ -93,6 +97,63 @@ def test_a_nodes_own_file_is_judged_without_its_passwords(tmp_path: Path) -> Non
     config = understand("arc1", answer)
     assert lint([config], SETTING) == ()
     assert config.values["RegisteredUsers"] == {"hactl_admin": "(masked)", "hactl_ops": "(masked)"}
+
+
+class Asked:
+    """A node's dispatcher that answers `files`, or does not."""
+
+    def __init__(self, answer: dict[str, Any] | None) -> None:
+        self.answer = answer
+
+    def ask(self, sentence: str, *, within: float) -> bytes:
+        assert (sentence, within > 0) == ("files", True)
+        if self.answer is None:
+            raise Unreachable("no route to host")
+        return json.dumps(self.answer).encode()
+
+
+@dataclasses.dataclass
+class Ports:
+    archives: dict[str, Any]
+
+
+class Version:
+    def version(self) -> str:
+        return "1.10.1"
+
+
+def live(
+    monkeypatch: pytest.MonkeyPatch, answers: dict[str, dict[str, Any] | None], *words: str
+) -> tuple[Any, Any]:
+    monkeypatch.setattr(wiring, "dispatchers", lambda *_: {n: Asked(a) for n, a in answers.items()})
+    monkeypatch.setattr(wiring, "status_ports", lambda *_: Ports(dict.fromkeys(answers, Version())))
+    return call("--spec", str(SAMPLE), *words)
+
+
+def test_the_nodes_of_the_spec_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    texts = {n: rendered.content(n, "/etc/orthanc-hactl/orthanc.json") for n in ("arc1", "arc2")}
+    answers = {n: on_a_node(tmp_path / n, text) for n, text in texts.items()}
+    error, found = live(monkeypatch, answers)
+    assert (error, found["findings"], found["looked_at"]) == (None, [], ["arc1", "arc2"])
+
+
+def test_a_node_changed_by_hand_is_found_and_a_silent_one_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text = rendered.content("arc1", "/etc/orthanc-hactl/orthanc.json")
+    changed = text.replace('"DicomAlwaysAllowFind": false', '"DicomAlwaysAllowFind": true')
+    assert changed != text
+    error, found = live(monkeypatch, {"arc1": on_a_node(tmp_path, changed), "arc2": None})
+    assert isinstance(error, Unreachable)
+    assert [(f["code"], f["source"]) for f in found["findings"]] == [("DICOM_OPEN_READ", "arc1")]
+    assert found["unreachable"] == {"arc2": "no route to host"}
+    error, found = live(monkeypatch, {"arc1": on_a_node(tmp_path, changed)}, "arc1")
+    assert isinstance(error, NotHealthy)
+
+
+def test_only_archive_nodes_and_files_are_linted(monkeypatch: pytest.MonkeyPatch) -> None:
+    error, _ = live(monkeypatch, {}, "db1")
+    assert isinstance(error, UsageError)
 
 
 HIDDEN = {
