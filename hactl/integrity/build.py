@@ -90,12 +90,15 @@ class Here:
 
 
 def conninfo(spec: ClusterSpec, site: Site) -> dict[str, str]:
-    """The archive's own role through the database VIP; the primary only: a standby may be behind."""
+    """The archive's own role through the database VIP; the primary only: a standby may be behind.
+
+    Not `read-write`, as Orthanc has it: this session is read only by its own will.
+    """
     name = spec.database.name
     return {
         "host": str(spec.vips.database.address.ip), "port": str(layout.PORT_POSTGRES), "user": name,
         "dbname": name, "passfile": str(site.pgpass), "sslmode": "verify-full", "sslrootcert": str(site.ca),
-        "channel_binding": "require", "gssencmode": "disable", "target_session_attrs": "read-write",
+        "channel_binding": "require", "gssencmode": "disable", "target_session_attrs": "primary",
         "connect_timeout": "5", "keepalives_idle": "2", "keepalives_interval": "1", "keepalives_count": "3",
         "tcp_user_timeout": "5000",
     }  # fmt: skip
