@@ -278,5 +278,5 @@ def test_the_spec_s_copy_reads_back_as_the_spec() -> None:
 def test_every_unit_s_file_belongs_to_the_node_s_units() -> None:
     for node in SPEC.nodes:
         units = {*hactl.units(SPEC, node), base.UNIT, hactl.SSH_UNIT, control.OPEN_TIMER, postgres.KEPT_TIMER}
-        units |= {integrity.SCRUB_TIMER, integrity.HAND_SOCKET}
+        units |= {integrity.SCRUB_TIMER, integrity.HAND_SOCKET, control.TLS_TIMER}
         assert {f.unit for f in files_of(node) if f.unit} <= units
