@@ -12,6 +12,7 @@ import pytest
 from hactl.pki.store import Store, utc_now
 from tests.support.patroni_api import RestApiHandler, RestApiServer
 from tests.support.pki import Clock, client_context, database_spec, ready
+from tests.support.ports import free_port
 
 SPEC = database_spec()
 Api = tuple[RestApiServer, dict[str, str]]
@@ -26,9 +27,7 @@ def store(tmp_path: Path) -> Store:
 def api(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     monkeypatch.setattr(RestApiHandler, "do_GET", lambda self: self.write_response(200, "here"))
     cert, key = store.cert("db1", "patroni")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        listen = f"127.0.0.1:{s.getsockname()[1]}"
+    listen = f"127.0.0.1:{free_port()}"
     config = {
         "listen": listen, "certfile": str(cert), "keyfile": str(key), "cafile": str(store.ca),
         "verify_client": "required",

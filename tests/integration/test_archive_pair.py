@@ -336,7 +336,8 @@ def test_prometheus_scrapes_orthanc_and_itself(pair: ArchivePair, tmp_path: Path
     daemon.start()
     try:
         up = {"orthanc": "up", "prometheus": "up"}
-        wait_until("both are scraped", lambda: _targets(pair, address).items() >= up.items(), 30)
+        # A try that failed is repeated after a whole interval.
+        wait_until("both are scraped", lambda: _targets(pair, address).items() >= up.items(), 60)
     finally:
         daemon.stop()
 
