@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from hactl.lab import image, preflight
-from hactl.lab.down import down
+from hactl.lab import datadisk, faults, image, preflight, scope
+from hactl.lab.down import down, leftovers
 from hactl.lab.lab import Lab
 from hactl.lab.machine import Power
 from hactl.lab.wait import wait_until
+from tests.support import writers
 from tests.support.lab_traces import links, traces
 
 pytestmark = pytest.mark.lab
@@ -83,13 +84,22 @@ def test_killed_at_many_moments_up_completes() -> None:
     assert [s.power for s in lab.status()] == [Power.ON] * 5
 
 
-def test_down_copes_with_frozen_and_isolated_machines() -> None:
+def test_down_copes_with_whatever_became_of_the_machines() -> None:
+    """Frozen, cut off, switched off; one that waits for its stalled disk, one killed by others beside one."""
     run(UP)
     lab = Lab.open(Path("/var/lib/hactl-lab") / NAME)
-    lab.freeze("db1")
-    lab.isolate("db2")
+    lab.freeze("arc1")
+    lab.isolate("arc2")
     lab.power_off("wit1")
+    for node in ("db1", "db2"):
+        faults.fault("stall-disk").inject(lab, node)
+    writers.start(lab, "db1")
+    cgroup = lab.scopes.cgroup(lab.machine("db2").machine.scope)
+    assert cgroup
+    scope.kill(cgroup)
+    assert datadisk.devices(lab.folder.machine("db2").data), "frozen, so the kernel keeps it"
     run(DOWN)
+    assert leftovers(NAME) == []
     assert traces(NAME) == []
 
 

@@ -1,4 +1,4 @@
-"""Faults of single programs and single cables, on bare machines: what they do, and how they end."""
+"""Faults of single programs, cables and data disks, on bare machines: what they do, and how they end."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from collections.abc import Iterator
 import pytest
 
 from hactl.errors import Refused, UsageError
-from hactl.lab import faults, faults_process, preflight
+from hactl.lab import datadisk, faults, faults_process, preflight
 from hactl.lab.down import down
 from hactl.lab.faults import injected
 from hactl.lab.folder import LABS
 from hactl.lab.lab import Lab
+from hactl.lab.machine import Power
 from hactl.lab.wait import wait_until
+from tests.support import writers
 
 NAME = "faults-test"
 UNIT = "systemd-logind.service"  # any that systemd restarts by itself
+PLACE = str(datadisk.PLACE)
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,61 @@ def test_a_killed_program_comes_back_and_a_lost_one_when_healed(lab: Lab) -> Non
         faults_process.kill(lab, "db1", UNIT)
     faults_process.thaw(lab, "db1", UNIT)
     assert main_pid(lab) != 0
+
+
+def used(lab: Lab, node: str) -> int:
+    """Percent."""
+    return int(lab.exec(node, ["df", "--output=pcent", PLACE]).out.split()[-1].rstrip("%"))
+
+
+def takes_writes(lab: Lab, node: str, *, within: int = 5) -> bool:
+    """Asked by a process that can be left behind: it waits in the kernel."""
+    write = f'(exec >/dev/null 2>&1; date >"{PLACE}/trial") &'
+    look = f"for n in $(seq {10 * within}); do kill -0 $! 2>/dev/null || exit 0; sleep 0.1; done; exit 1"
+    return lab.exec(node, ["sh", "-c", f"{write} {look}"], within=20, check=False).code == 0
+
+
+def test_a_stalled_disk_holds_writers_not_readers_and_only_this_one(lab: Lab) -> None:
+    lab.exec("db1", ["sh", "-c", f"echo before >{PLACE}/kept"])
+    with injected(lab, "stall-disk", "db1"):
+        assert not takes_writes(lab, "db1", within=1)
+        assert lab.exec("db1", ["cat", f"{PLACE}/kept"], within=5).out == "before\n"
+        lab.exec("db1", ["sh", "-c", "date >/root/elsewhere; sync -f /root/elsewhere"], within=20)
+        assert takes_writes(lab, "db2")
+        faults.fault("stall-disk").inject(lab, "db1")  # twice is once
+    assert takes_writes(lab, "db1")
+
+
+def test_a_disk_is_filled_to_what_is_asked_and_emptied(lab: Lab) -> None:
+    with injected(lab, "fill-disk", "db2", "88"):
+        assert used(lab, "db2") == 88
+        assert takes_writes(lab, "db2")
+    assert used(lab, "db2") < 5
+    faults.fault("fill-disk").inject(lab, "db2")
+    assert used(lab, "db2") == 100
+    full = lab.exec("db2", ["sh", "-c", f"head -c 100000 /dev/zero >{PLACE}/more"], check=False)
+    assert "No space left" in full.err
+    assert faults.heal(lab) == ["disk of db2 emptied"]
+    assert used(lab, "db2") < 5
+    assert lab.folder.machine("db2").data.stat().st_blocks * 512 < 1024**3, "taken, not written"
+
+
+def test_only_database_nodes_have_one(lab: Lab) -> None:
+    for kind in ("stall-disk", "fill-disk"):
+        with pytest.raises(Refused, match="wit1 has no data disk"):
+            faults.fault(kind).inject(lab, "wit1")
+    with pytest.raises(UsageError, match="percentage"):
+        faults.fault("fill-disk", "all").inject(lab, "db1")
+
+
+def test_a_machine_with_a_stalled_disk_can_be_switched_off_and_boots_again(lab: Lab) -> None:
+    """Its writers wait in the kernel, where nothing kills them until the disk goes on."""
+    faults.fault("stall-disk").inject(lab, "db1")
+    writers.start(lab, "db1")
+    lab.power_off("db1")
+    assert lab.machine("db1").power() is Power.OFF
+    lab.power_on("db1")
+    assert takes_writes(lab, "db1")
 
 
 def test_what_is_not_deployed_cannot_be_broken(lab: Lab) -> None:
