@@ -33,6 +33,7 @@ RECENT: Final = (
 )
 RECENT_EVERY: Final = 10.0
 ANCHOR_EVERY: Final = 30.0
+WITNESS_EVERY: Final = 3600.0  # two that wrote down each other's heads at once would never come to rest
 # After a failover numbers may be given a second time.
 BACK_AFTER_FAILOVER: Final = 20_000
 
@@ -69,7 +70,7 @@ class Follower:
         self.state = FollowState(
             int(notes.get("at", 0)), int(notes.get("timeline", 0)), int(notes.get("live_from", -1))
         )
-        self._watched = self._anchored = -1e9
+        self._watched = self._anchored = self._witnessed = -1e9
         self._objects = parts.manifest.objects()
 
     def once(self) -> bool:
@@ -164,7 +165,14 @@ class Follower:
         """Own head to etcd, the others' heads into the own manifest: each is witness of the others."""
         if self._p.clock() - self._anchored < ANCHOR_EVERY:
             return
-        self._anchored = self._p.clock()
+        if self._p.clock() - self._witnessed >= WITNESS_EVERY:
+            self._witness()
+        head = self._p.manifest.head()
+        if head is not None:
+            self._anchored = self._p.clock()
+            self._p.anchors.anchor(Anchor(self._p.node, head.number, head.chain))
+
+    def _witness(self) -> None:
         notes = self._p.manifest.notes()
         records = [
             Record(WITNESS, other.node, other.segment, "", other.chain, 0, 0)
@@ -173,9 +181,7 @@ class Follower:
         ]
         if records:
             self._p.manifest.append(records, {f"anchor/{r.uuid}": r.sha256 for r in records})
-        head = self._p.manifest.head()
-        if head is not None:
-            self._p.anchors.anchor(Anchor(self._p.node, head.number, head.chain))
+            self._witnessed = self._p.clock()
 
     def began(self, now: float) -> float:
         """When this manifest was begun, in Unix time; the first call says so."""
