@@ -31,6 +31,7 @@ postgres = st.one_of(
         st.one_of(st.none(), st.integers(1, 2**31)),
         lsns,
         st.lists(words, max_size=2).map(tuple),
+        lsns,
     ),
 )
 disks = st.lists(

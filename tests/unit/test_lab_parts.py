@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from hactl.cli.lab import command
 from hactl.errors import LockHeld, Refused, Unreachable, UsageError
-from hactl.lab import disk, down, preflight, scope
+from hactl.lab import datadisk, disk, down, preflight, scope
 from hactl.lab.faults import FAULTS, FAULTS_WITH, fault, injected
 from hactl.lab.folder import LabFolder, MachineFolder, check_name, replace
 from hactl.lab.lab import Lab, only_lab
@@ -193,6 +193,19 @@ def test_mounts_below_a_folder_deepest_first(tmp_path: Path, monkeypatch: pytest
     )
     monkeypatch.setattr(down, "_MOUNTS", mounts)
     assert down.mounts_below(Path("/lab/demo")) == ["/lab/demo/a/b c", "/lab/demo/a"]
+
+
+def test_a_data_disk_that_is_not_there_is_held_by_nothing(tmp_path: Path) -> None:
+    """A lab that an older hactl made: nothing to wait for, nothing to reach."""
+    assert datadisk.devices(tmp_path / "data.img") == []
+    datadisk.let_go(tmp_path / "data.img")
+    with datadisk.reached([os.getpid()], tmp_path) as handle:
+        assert handle is None
+
+
+def test_the_kernels_structures_have_its_sizes() -> None:
+    """linux/loop.h: struct loop_info64, struct loop_config."""
+    assert (datadisk._INFO.size, datadisk._CONFIG.size) == (232, 304)
 
 
 def test_a_host_key_is_type_and_key(tmp_path: Path) -> None:

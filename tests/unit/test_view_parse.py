@@ -76,6 +76,13 @@ def test_a_pause_is_seen_by_both_answers() -> None:
     assert patroni.parse_cluster(json.dumps(all_).encode()).paused
 
 
+def test_data_without_a_system_identifier_are_no_whole_data() -> None:
+    own = json.loads(sample("patroni/patroni-healthy-sync-standby"))
+    assert patroni.parse_itself(json.dumps(own).encode()).identified
+    del own["database_system_identifier"]
+    assert not patroni.parse_itself(json.dumps(own).encode()).identified
+
+
 def test_the_dynamic_configuration_is_an_object() -> None:
     assert patroni.parse_config(sample("patroni/config-healthy-leader"))["synchronous_mode"] is True
 
