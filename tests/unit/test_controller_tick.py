@@ -66,7 +66,7 @@ def bench() -> Bench:
 def _say(monkeypatch: pytest.MonkeyPatch, **plans: Plan) -> list[str]:
     """Each decision answers with its plan, or with nothing; who was asked."""
     asked: list[str] = []
-    for name in ("grey", "recovery", "control"):
+    for name in ("grey", "recovery", "reconcile", "control"):
 
         def decide(*given: Any, name: str = name) -> tuple[Plan, Any]:
             asked.append(name)
@@ -148,7 +148,7 @@ def test_a_decision_is_logged_when_it_changes_only(bench: Bench, monkeypatch: py
     for _ in range(5):
         bench.tick.once()
     decisions = [line for line in bench.log.getvalue().splitlines() if '"decision"' in line]
-    assert len(decisions) == 3
+    assert len(decisions) == 4
 
 
 def test_etcds_leader_is_who_most_members_name(bench: Bench) -> None:
