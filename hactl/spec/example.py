@@ -43,6 +43,8 @@ archive:
   # All images are read through again and again for damage: how often, how fast (MB/s), and not while the
   # machine has other work. `copies`: folders laid out as the storage, from which damage is mended.
   scrub: {every: week, rate: 50, load: 1.0, readers: 2, copies: []}
+  # Sign each new image, beside it: {key: FILE, certificate: FILE, trusted: FILE} on the archive nodes.
+  signing: null
 
 # How a lost primary is kept from serving. `lease`: how long it may serve at most when it is cut off.
 # A fence agent switches the machine off; its password stands in a file that only root may read.

@@ -11,7 +11,22 @@ from tests.support.rendered import as_node, install
 
 @pytest.mark.parametrize(
     ("node", "unit"),
-    [("arc1", "orthanc.service"), ("arc1", "nginx.service"), ("wit1", "prometheus.service")],
+    [
+        ("arc1", "orthanc.service"),
+        ("arc1", "nginx.service"),
+        ("wit1", "prometheus.service"),
+        *(
+            ("arc1", f"hactl-{name}")
+            for name in (
+                "manifest.service",
+                "scrub.service",
+                "scrub.timer",
+                "reconcile.service",
+                "reconcile-dry.service",
+                "hand.socket",
+            )
+        ),
+    ],
 )
 def test_units_are_understood(node: str, unit: str, tmp_path: Path) -> None:
     tree = install(node, tmp_path)
