@@ -25,6 +25,7 @@ from hactl.render import keepalived
 from tests.support import archive_pair
 from tests.support.archive_pair import HTTPS, ArchivePair
 from tests.support.dcmtk import Client, image, tls_options
+from tests.support.leftovers import scratch
 from tests.support.servers import Daemon, program, wait_until
 
 ADMIN, OPERATOR = ("hactl_admin", "admin-pw"), ("hactl_ops", "ops-pw")
@@ -313,18 +314,21 @@ def test_orthanc_that_does_not_listen_loses_the_vip(pair: ArchivePair) -> None:
         wait_until("arc2 is back", lambda: pair.check("arc2", "check-archive").returncode == 0, 30)
 
 
-def test_prometheus_scrapes_orthanc_and_itself(pair: ArchivePair, tmp_path: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with scratch() as found:
+        yield found
+
+
+def test_prometheus_scrapes_orthanc_and_itself(pair: ArchivePair, folder: Path) -> None:
     config, web = archive_pair.prometheus_config(pair)
     promtool = program("promtool", "prometheus")
     for kind, path in (("config", config), ("web-config", web)):
         argv = [promtool, "check", kind, str(path)]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    data = tmp_path / "data"
+    data = folder / "data"
     data.mkdir()
-    tmp_path.chmod(0o755)
-    for above in tmp_path.parents[:2]:
-        above.chmod(0o755)
     if os.geteuid() == 0:
         shutil.chown(data, "prometheus", "prometheus")
     address = f"{pair.prefix}.13"
@@ -332,7 +336,7 @@ def test_prometheus_scrapes_orthanc_and_itself(pair: ArchivePair, tmp_path: Path
         program("prometheus", "prometheus"), f"--config.file={config}", f"--web.config.file={web}",
         f"--web.listen-address={address}:{layout.PORT_PROMETHEUS}", f"--storage.tsdb.path={data}",
     ]  # fmt: skip
-    daemon = Daemon("prometheus", argv, tmp_path / "prometheus.log", archive_pair.account("prometheus"))
+    daemon = Daemon("prometheus", argv, folder / "prometheus.log", archive_pair.account("prometheus"))
     daemon.start()
     try:
         up = {"orthanc": "up", "prometheus": "up"}

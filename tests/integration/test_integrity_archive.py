@@ -35,6 +35,7 @@ from hactl.units import Lsn
 from tests.support import archive_pair
 from tests.support.archive_pair import HTTPS, SECRETS, ArchivePair, sql
 from tests.support.integrity import FixedForks, MemoryAnchors, hand_script, real_hand, unhurried
+from tests.support.leftovers import scratch
 
 
 @dataclass
@@ -139,14 +140,12 @@ def pair() -> Iterator[ArchivePair]:
 
 
 @pytest.fixture
-def site(pair: ArchivePair, tmp_path: Path) -> Iterator[Site]:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
-    found = Site(pair, tmp_path, Manifest(tmp_path / "m.db", "arc1"), Marks(tmp_path / "k.db"), FixedForks())
-    yield found
-    found.manifest.close()
-    found.marks.close()
+def site(pair: ArchivePair) -> Iterator[Site]:
+    with scratch() as folder:
+        found = Site(pair, folder, Manifest(folder / "m.db", "arc1"), Marks(folder / "k.db"), FixedForks())
+        yield found
+        found.manifest.close()
+        found.marks.close()
 
 
 def follow(follower: Follower) -> None:

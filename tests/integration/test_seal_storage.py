@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hactl.render import archive_checks
+from tests.support.leftovers import scratch
 from tests.support.rendered import sample, secrets
 
 pytestmark = pytest.mark.lab  # mounts, as root
@@ -42,11 +43,12 @@ def run(*argv: str) -> str:
     return done.stdout
 
 
-def test_an_unmounted_storage_takes_nothing(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    storage = tmp_path / "srv" / "images"
-    program = script(tmp_path, storage)
-    said = run("unshare", "--mount", "sh", "-c", SCENE, "scene", str(storage), str(program))
+def test_an_unmounted_storage_takes_nothing() -> None:
+    """In a folder that the other account can reach: only the storage's own rights may refuse it."""
+    with scratch() as folder:
+        storage = folder / "srv" / "images"
+        program = script(folder, storage)
+        said = run("unshare", "--mount", "sh", "-c", SCENE, "scene", str(storage), str(program))
     assert said.split("\n")[:2] == ["0 555", "refused"]
 
 
