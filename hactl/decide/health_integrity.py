@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hactl.decide import reconcile
+from hactl.decide.budgets import RECONCILE
 from hactl.decide.codes import Finding, finding
 from hactl.spec.model import ClusterSpec
 from hactl.view.cluster import ClusterView
@@ -16,6 +17,7 @@ from hactl.view.model import Unknown
 DAMAGE: Final = ("content", "size", "missing", "unreadable", "tampered", "index")
 FOLLOWS: Final = 120.0  # s without a good look; a failover takes seconds
 EVERY: Final = {"day": 86400.0, "week": 7 * 86400.0, "month": 31 * 86400.0}  # s
+IN_VAIN: Final = 3  # reconciles that were ordered within the last hour
 LATE: Final = 2.0  # times that: a scrub of a large archive takes days
 
 
@@ -52,10 +54,10 @@ def follows(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
 
 
 def unreconciled(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
-    """Only where it was tried and did not come to its end: right after a failover it is simply under way."""
+    """Only where it was tried some times in vain: right after a failover, or during the next, it goes on."""
     dcs = Dcs(0) if isinstance(view.control, Unknown) else view.control
-    wanted = reconcile.due(dcs)
-    for node, facts in _facts(spec, view) if wanted is not None else ():
+    wanted, tries = reconcile.due(dcs), sum(dcs.budget.get((n, RECONCILE), 0) for n in spec.archives)
+    for node, facts in _facts(spec, view) if wanted is not None and tries >= IN_VAIN else ():
         if facts.reconcile in {"failed", "unfinished"}:
             left = f", {facts.unfinished} images could not be stored again" if facts.unfinished else ""
             yield finding("RECONCILE_NEEDED", node, f"timeline {wanted}: {facts.reconcile}{left}")

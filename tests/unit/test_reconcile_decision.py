@@ -111,7 +111,8 @@ def test_an_order_that_was_not_answered_is_not_given_twice() -> None:
 
 
 def findings(**facts: object) -> list[str]:
-    look = dcs(facts={"arc1": agent("arc1", 1, IntegrityFacts(**facts))})  # type: ignore[arg-type]
+    mine = {"arc1": agent("arc1", 1, IntegrityFacts(**facts))}  # type: ignore[arg-type]
+    look = dcs(facts=mine, budget={("arc1", "reconcile"): 2, ("arc2", "reconcile"): 1})
     view = dataclasses.replace(views.healthy(), control=look)
     return [f.code.name for check in health_integrity.CHECKS for f in check(SPEC, view)]
 
@@ -146,6 +147,12 @@ def test_whether_images_are_signed(age: float | None, expected: list[str]) -> No
     spec = SPEC.model_copy(update={"archive": SPEC.archive.model_copy(update={"signing": signing})})
     assert [f.code.name for f in health_integrity.signing(spec, view)] == expected
     assert list(health_integrity.signing(SPEC, view)) == []
+
+
+def test_one_reconcile_that_failed_is_no_finding_yet() -> None:
+    facts = {"arc1": agent("arc1", 1, IntegrityFacts(reconcile="failed"))}
+    view = dataclasses.replace(views.healthy(), control=dcs(facts=facts, budget={("arc1", "reconcile"): 2}))
+    assert list(health_integrity.unreconciled(SPEC, view)) == []
 
 
 def test_a_scrub_that_shall_never_be_is_not_overdue() -> None:
