@@ -51,7 +51,7 @@ def decide_reconcile(
     if seen.lasts < SETTLED or seen.waits(now) or _busy(reports):
         return Plan(), ReconcileMemory(pulses, seen)
     vetoes: list[Veto] = []
-    for node, facts in reports.items():
+    for node, facts in sorted(reports.items(), key=lambda item: _in_vain(item[1])):
         against = list(_against(dcs, pulses, node, facts, now))
         vetoes += against
         if not against:
@@ -59,6 +59,11 @@ def decide_reconcile(
             step = Step(GiveOrder(node, "reconcile", "", RECONCILE), f"{node}: {why}")
             return Plan((step,), tuple(vetoes)), ReconcileMemory(pulses, seen.tried(now))
     return Plan((), tuple(vetoes)), ReconcileMemory(pulses, seen)
+
+
+def _in_vain(facts: AgentFacts) -> bool:
+    """Its last one did not come to its end: another node first, this one may be what is broken."""
+    return facts.integrity is not None and facts.integrity.reconcile in {"failed", "unfinished"}
 
 
 def _busy(reports: dict[str, AgentFacts]) -> bool:

@@ -105,6 +105,12 @@ def test_while_one_compares_nobody_else_is_asked_and_later_it_is_tried_again() -
     assert times[1] - times[0] == 30.0
 
 
+def test_after_a_failure_the_other_node_is_asked_first() -> None:
+    facts = {"arc1": IntegrityFacts(reconcile="unfinished"), "arc2": IntegrityFacts(reconcile="done")}
+    looks = [dcs(seq=n, facts={k: agent(k, n, v) for k, v in facts.items()}) for n in range(9)]
+    assert [order.node for _, order in orders(looks)] == ["arc2"]
+
+
 def test_an_order_that_was_not_answered_is_not_given_twice() -> None:
     looks = [dcs(seq=n, orders={"arc1": Order("arc1", "x", "reconcile")}) for n in range(9)]
     assert [order.node for _, order in orders(looks)] == ["arc2"]
