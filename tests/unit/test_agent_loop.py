@@ -279,6 +279,24 @@ class AnyOrder(RuleBasedStateMachine):
             and self.world.etcd.value(KEYS.fence("db1")) is None
         )
 
+    @rule()
+    def all_is_well(self) -> None:
+        """Without this it would hardly ever serve: most of what else happens ends that."""
+        self.etcd_comes()
+        self.etcd_has_space()
+        self.an_intent_goes()
+        self.patroni(200)
+        self.world.lease.slow = []
+        if self.world.etcd.value(KEYS.leader) != "db1":
+            self.a_leader("db1")
+        self.a_quiet_while(3)
+
+    @rule(rounds=st.integers(2, 9))
+    def a_quiet_while(self, rounds: int) -> None:
+        for _ in range(rounds):
+            self.a_round(0.5)
+            self.where_the_end_of_the_last_renewal_seen_is_a_proof_nothing_outlives_it()
+
     @rule(pause=st.sampled_from([0.02, 0.5, 0.9, 1.4]))
     def a_round(self, pause: float) -> None:
         may, at = self.may(), self.world.clocks.boottime() + pause
