@@ -15,6 +15,7 @@ from hactl.view.model import Unknown
 from hactl.view.parse.archive import read_check
 
 EVERY: Final = 60.0
+AGAIN: Final = 5.0  # after a check that failed, and twice as long after each further one
 
 
 class Ran(Protocol):
@@ -38,6 +39,7 @@ class Checks:
     def __init__(self, node: str, run: Run, changed: Callable[[], None] = lambda: None) -> None:
         self._node, self._run_it, self._changed = node, run, changed
         self._last: EndToEnd | Unknown = NOT_RUN
+        self._bad = 0  # in a row
 
     def start(self, stop: threading.Event) -> None:
         threading.Thread(target=self._run, args=(stop,), name="check", daemon=True).start()
@@ -49,16 +51,21 @@ class Checks:
         # Not all nodes at once: each one's offset in the minute is its name's.
         pause = 5.0 + zlib.crc32(self._node.encode()) % 1000 * (EVERY - 10.0) / 1000
         while not stop.wait(pause):
-            self.once()
-            pause = EVERY
+            pause = self.once()
 
-    def once(self) -> None:
+    def once(self) -> float:
+        """Seconds until the next one is due: what failed, perhaps in a failover, is soon tried again."""
         try:
             done = self._run_it(argv(self._node))
             self._last = _read(done)
         except HactlError as error:
             self._last = Unknown(error.message)
         self._changed()
+        if isinstance(self._last, EndToEnd) and self._last.ok:
+            self._bad = 0
+            return EVERY
+        self._bad += 1
+        return min(EVERY, AGAIN * 2.0 ** min(self._bad - 1, 10))
 
 
 def _read(done: Ran) -> EndToEnd | Unknown:

@@ -61,3 +61,9 @@ def test_a_check_that_hangs_is_unknown_and_not_failed() -> None:
     assert isinstance(checks.last(), Unknown)
     checks.once()
     assert checks.last() == Unknown("-m gave no answer within 25 s")
+
+
+def test_after_a_failure_the_next_check_is_soon_and_then_less_and_less() -> None:
+    said = [Ran('{"ok": false, "at": 5.0, "why": "find: no"}')] * 6 + [Ran('{"ok": true, "at": 9.0}')] * 2
+    checks = Checks("arc1", lambda _: said.pop(0))
+    assert [checks.once() for _ in range(8)] == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0, 60.0]
