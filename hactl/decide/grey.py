@@ -83,7 +83,8 @@ class _Look:
 class _Grey:
     """One thing that is not as it looks, and what helps.
 
-    `looks`: how often in a row it has to be seen. Not `ripe`: it is seen, and not bad enough yet.
+    `looks`: how often in a row it has to be seen. Not `ripe`: it is seen, and not bad enough yet. Kinds of
+    one `count` are one trouble: better evidence of it does not begin the count anew.
     """
 
     node: str
@@ -92,6 +93,11 @@ class _Grey:
     order: GiveOrder
     looks: int = LOOKS
     ripe: bool = True
+    count: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.node, self.count or self.kind
 
 
 def decide_grey(
@@ -101,8 +107,8 @@ def decide_grey(
     if isinstance(control.dcs, Unknown):
         return Plan(), memory
     look = _Look(spec, control, cluster, control.dcs, memory.pulses.after(control.dcs, now), now)
-    greys = {(g.node, g.kind): g for g in _all(look)}
-    seen = {key: again(memory.seen.get(key), g.kind, now) for key, g in greys.items()}
+    greys = {g.key: g for g in _all(look)}
+    seen = {key: again(memory.seen.get(key), key[1], now) for key in greys}
     steps: dict[str, Step] = {}
     vetoes: list[Veto] = []
     alarms: list[str] = []
@@ -141,11 +147,11 @@ def _frozen_primary(look: _Look) -> Iterator[_Grey]:
     order = GiveOrder(node, STOP, rung=STOP)
     if facts.canary.failed and beat.misses:
         what = f"{node} is primary, and its disk does not take what is written: {facts.canary.why}"
-        yield _Grey(node, "canary", what, order)
+        yield _Grey(node, "canary", what, order, count="commits")
     elif beat.misses and look.vip in facts.vips:
         what = f"{node} is primary, and {beat.misses} commits by new connections failed in a row: {beat.why}"
         # Misses from before it led do not count against it: it has to be seen so for as long itself.
-        yield _Grey(node, "heartbeat", what, order, ripe=beat.misses >= MISSES)
+        yield _Grey(node, "heartbeat", what, order, ripe=beat.misses >= MISSES, count="commits")
 
 
 def _full_primary(look: _Look) -> Iterator[_Grey]:

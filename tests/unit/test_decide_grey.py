@@ -190,6 +190,15 @@ def test_a_new_primary_does_not_pay_for_the_outage_before_it() -> None:
     assert acts(plans) == [STOP]
 
 
+def test_a_disk_that_is_seen_to_stall_as_well_does_not_begin_the_count_anew() -> None:
+    """The canary has to wait for three seconds; by then commits have been missed for two."""
+    plans, memory = ticks(MISSED, [], after_keys(), range(2))
+    assert acts(plans) == []
+    plans, _ = ticks(MISSED, [], after_keys(STALLED), range(2, 5), memory)
+    assert acts(plans[:1]) == [STOP]
+    assert acts(plans) == [STOP]
+
+
 def test_commits_that_come_back_end_the_suspicion() -> None:
     _, memory = ticks(MISSED, [], after_keys(), range(10))
     assert memory.suspects
