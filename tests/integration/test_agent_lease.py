@@ -14,6 +14,7 @@ from tests.support.servers import wait_until
 LENGTH = 3.0
 # Rounds are 0.5 s apart: the last renewal may be that old; the rest is a busy machine's share.
 SLACK = 0.3
+QUIET = 1.0
 
 
 @pytest.fixture
@@ -34,7 +35,8 @@ def holder(lab: AgentLab) -> AgentLab:
 
 def dies_within(lab: AgentLab, fault: float, limit: float) -> float:
     flow = lab.flows[-1]
-    wait_until("the flow is dead", lambda: not flow.alive(), limit + 3)
+    # For good: a busy machine alone makes gaps of some tenths.
+    wait_until("the flow is dead", lambda: time.monotonic() - flow.last() > QUIET, limit + QUIET + 3)
     lasted = flow.last() - fault
     assert lasted <= limit, f"served {lasted:.2f} s after the fault"
     return lasted
@@ -46,8 +48,7 @@ def test_a_leader_serves_and_says_leased_and_a_renewal_changes_alive(holder: Age
     before = holder.get(holder.keys.alive(NODE))
     time.sleep(4.0)
     assert holder.get(holder.keys.alive(NODE)) != before
-    gaps = [b - a for a, b in zip(flow.echoes, flow.echoes[1:], strict=False)]
-    assert max(gaps) < 0.3
+    assert flow.silence() < 0.3
     assert not holder.endless()
 
 
@@ -79,7 +80,8 @@ def test_a_fence_intent_ends_it_within_a_round(holder: AgentLab) -> None:
     holder.fence(7)
     wait_until("the element is gone", lambda: not holder.passes(), 1)
     assert time.monotonic() - fault < 0.7
-    assert holder.track() == "-254"
+    # The packet filter first, then the word to keepalived.
+    wait_until("keepalived is told", lambda: holder.track() == "-254", 0.5)
     wait_until("the agent reports", lambda: holder.get(holder.keys.fenced(NODE)) is not None, 3)
     assert '"epoch":7' in (holder.get(holder.keys.fenced(NODE)) or "")
     assert '"postgres":"stopped"' in (holder.get(holder.keys.fenced(NODE)) or "")
@@ -95,7 +97,7 @@ def test_a_lost_leadership_ends_it_within_a_round(holder: AgentLab) -> None:
     fault = time.monotonic()
     holder.lead("db2")
     dies_within(holder, fault, 0.7)
-    assert holder.track() == "-254"
+    wait_until("keepalived is told", lambda: holder.track() == "-254", 0.5)
 
 
 def test_the_address_goes_with_the_lease_when_nobody_removes_it(holder: AgentLab) -> None:

@@ -119,7 +119,7 @@ def test_an_agent_that_slept_shuts_first_and_asks_then(lab: AgentLab) -> None:
     lab.signal_agent(signal.SIGCONT)
     wait_until("keepalived is told", lambda: lab.track() == "-254", 1)
     assert not lab.passes()
-    assert lab.events("thawed")
+    wait_until("it says so", lambda: bool(lab.events("thawed")), 1)  # when all is done
     lab.lead()
     lab.wait_stand(vip=True)
 

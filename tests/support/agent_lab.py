@@ -24,6 +24,7 @@ import subprocess
 import sys
 import threading
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
@@ -44,6 +45,7 @@ from tests.support.servers import Daemon, EtcdCluster, Loopback, etcd_cluster, l
 
 VIP = "192.0.2.100"
 NODE = "db1"
+SEND_EVERY = 0.02  # seconds
 _RUNNER = Path(__file__).with_name("agent_runner.py")
 
 
@@ -127,6 +129,7 @@ class Flow:
 
     sock: socket.socket
     echoes: list[float] = field(default_factory=list)
+    sent: list[float] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -135,7 +138,8 @@ class Flow:
 
     def _send(self) -> None:
         with contextlib.suppress(OSError):
-            while not self._stop.wait(0.02):
+            while not self._stop.wait(SEND_EVERY):
+                self.sent.append(time.monotonic())
                 self.sock.sendall(b".")
 
     def _receive(self) -> None:
@@ -145,6 +149,12 @@ class Flow:
 
     def last(self) -> float:
         return self.echoes[-1] if self.echoes else 0.0
+
+    def silence(self) -> float:
+        """The longest time that it sent and got nothing back: not one in which the machine held up both."""
+        pairs = zip(self.echoes, self.echoes[1:], strict=False)
+        unanswered = (bisect_left(self.sent, b) - bisect_right(self.sent, a) for a, b in pairs)
+        return SEND_EVERY * max(unanswered, default=0)
 
     def alive(self) -> bool:
         return time.monotonic() - self.last() < 0.3

@@ -85,6 +85,7 @@ class Server:
         while self.data in _working_folders():
             assert time.monotonic() < deadline, f"backends outlive their postmaster by {within:g} s"
             time.sleep(0.02)
+        postmaster.end(self.data)
 
     @property
     def running(self) -> bool:
