@@ -25,12 +25,14 @@ from hactl.lab.topology import Machine
 # $6 what gives that its addresses: systemd-nspawn ends with 133 when the machine asks for a reboot, and like
 # any other it comes up without packet filter and with its own addresses only. $7 the switch, $8 the ports: a
 # machine that was shut down from inside must not go on answering for its addresses, so its cables go with it.
-# $9 its data disk's file, empty for none, ${10} where that goes, ${11} the Python that mounts it.
+# $9 its data disk's file, empty for none; then where that goes, and the Python that mounts it. No braces: to
+# systemd, which starts this on many machines, they are variables of its own.
 _RUN: Final = """
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4" || exit 1
-[ -z "$9" ] || "${11}" -P -m hactl.lab.datadisk "$9" "${10}" || exit 1
-netns=$5 addresses=$6 switch=$7 ports=$8
-shift 11
+netns=$5 addresses=$6 switch=$7 ports=$8 disk=$9
+shift 9
+[ -z "$disk" ] || "$2" -P -m hactl.lab.datadisk "$disk" "$1" || exit 1
+shift 2
 while "$@"; [ $? = 133 ]; do
     nsenter --net="/run/netns/$netns" nft flush ruleset
     printf '%s' "$addresses" | ip -n "$netns" -batch -

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from hactl.cli.lab import command
 from hactl.errors import LockHeld, Refused, Unreachable, UsageError
-from hactl.lab import datadisk, disk, down, preflight, scope
+from hactl.lab import datadisk, disk, down, machine, preflight, scope
 from hactl.lab.faults import FAULTS, FAULTS_WITH, fault, injected
 from hactl.lab.folder import LabFolder, MachineFolder, check_name, replace
 from hactl.lab.lab import Lab, only_lab
@@ -277,3 +277,7 @@ def test_without_root_every_command_is_refused(words: list[str], monkeypatch: py
 def test_help_needs_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert CliRunner().invoke(command, ["up", "--help"]).exit_code == 0
+
+
+def test_what_runs_a_machine_has_no_braces_that_systemd_would_take_for_its_own_variables() -> None:
+    assert "${" not in machine._RUN
