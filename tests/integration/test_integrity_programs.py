@@ -29,6 +29,7 @@ from tests.support import archive_pair, specs
 from tests.support.archive_pair import HTTPS, SECRETS, ArchivePair, sql
 from tests.support.dcmtk import Client, image, tls_options
 from tests.support.integrity import MemoryAnchors, hand_script, real_hand
+from tests.support.leftovers import scratch
 from tests.support.servers import wait_until
 
 
@@ -85,9 +86,7 @@ def pair() -> Iterator[ArchivePair]:
 
 
 @pytest.fixture
-def here(pair: ArchivePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalHere:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+def here(pair: ArchivePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHere]:
     password = SECRETS.app.replace("\\", "\\\\").replace(":", "\\:")
     pgpass = tmp_path / "pgpass"
     pgpass.touch(mode=0o600)
@@ -100,8 +99,9 @@ def here(pair: ArchivePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(build, "OrthancDoor", functools.partial(OrthancDoor, port=HTTPS))
     stop, state = threading.Event(), tmp_path / "state"
     state.mkdir()
-    script = hand_script(tmp_path, pair.folder / "images")
-    return LocalHere(spec_of(pair), site, "arc1", stop.wait, stop.is_set, state, script)
+    with scratch() as folder:  # Orthanc's account runs it
+        script = hand_script(folder, pair.folder / "images")
+        yield LocalHere(spec_of(pair), site, "arc1", stop.wait, stop.is_set, state, script)
 
 
 def quiet(event: str, **fields: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import hactl as hactl_package
 from hactl import layout
 from hactl.pki.expired import FOLDER, NAMES
 from hactl.view.journal import parse_lines, records
@@ -43,11 +45,16 @@ def mini() -> Iterator[Mini]:
         _expired(found)
         for node in VOTERS:
             found.start(node, [etcd, "--config-file", str(layout.ETCD_CONFIG)], user="etcd")
+        # Before that Patroni ends with an error; on a node systemd starts it anew.
+        wait_until("etcd agrees on its version", lambda: _etcd_version(found) == "3.4.0", 30)
         for node in ("db1", "db2"):
             assert found.exec(node, ["nft", "-f", str(layout.NFT_RULES)]).returncode == 0
         patroni = str(Path(sys.executable).parent / "patroni")
         found.start("db1", [patroni, str(layout.PATRONI_CONFIG)], user="postgres")
-        wait_until("PostgreSQL takes writes", lambda: _writes(found), 120)
+        try:
+            wait_until("PostgreSQL takes writes", lambda: _writes(found), 120)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{found.log('db1', 'patroni')}") from error
         yield found
 
 
@@ -61,6 +68,13 @@ def _expired(mini: Mini) -> None:
         os.chown(target, owner.st_uid, owner.st_gid)
 
 
+def _etcd_version(mini: Mini) -> str:
+    key = ["--cert", f"{layout.PKI}/hactl.crt", "--key", f"{layout.PKI}/hactl.key"]
+    curl = [program("curl", "curl"), "-qsS", "--max-time", "2", "--cacert", f"{layout.PKI}/ca.crt", *key]
+    said = mini.exec("wit1", [*curl, "https://127.0.0.1:2379/version"], user="hactl").stdout
+    return str(json.loads(said)["etcdcluster"]) if said else ""
+
+
 def _writes(mini: Mini) -> bool:
     said = mini.exec("db1", ["psql", "-XAt", "-c", "SELECT pg_is_in_recovery()"], user="postgres")
     return said.stdout.strip() == "f"
@@ -68,7 +82,12 @@ def _writes(mini: Mini) -> bool:
 
 def checked(mini: Mini) -> tuple[int, dict[str, Any], str]:
     """Exit code, the answer, and the evidence."""
-    hactl = [sys.executable, "-m", "hactl", "--output", "json", "tls", "check", "--record"]
+    # A copy: where this tree lies, in root's home perhaps, the account hactl need not be able to read it.
+    code = mini.folder / "code"
+    if not code.exists():
+        shutil.copytree(Path(hactl_package.__file__).parent, code / "hactl")
+    words = ["-m", "hactl", "--output", "json", "tls", "check", "--record"]
+    hactl = ["env", f"PYTHONPATH={code}", "PYTHONDONTWRITEBYTECODE=1", sys.executable, *words]
     argv = ["sh", "-c", _AS_HACTL, str(layout.TLS_EVIDENCE), *hactl]
     done = mini.exec("wit1", argv, within=240)
     answer, end = json.JSONDecoder().raw_decode(done.stdout) if done.stdout else ({}, 0)
