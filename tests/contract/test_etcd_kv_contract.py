@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,9 @@ def _freezer(cluster: EtcdCluster) -> Callable[[str], None]:
         process = cluster.members[name].process
         assert process is not None
         process.send_signal(signal.SIGSTOP)
+        status = Path(f"/proc/{process.pid}/stat")  # a signal is not obeyed at once
+        stopped = lambda: status.read_text(encoding="ascii").rpartition(")")[2].split()[0] == "T"  # noqa: E731
+        wait_until(f"{name} stands still", stopped, 5)
 
     return freeze
 
