@@ -23,7 +23,8 @@ class RenderSecrets:
     ssh_public_key: str = ""
 
     def values(self) -> tuple[str, ...]:
-        """Everything that must never be shown, longest first, for masking."""
+        """Everything that must never be shown, longest first, for masking; always in the same order."""
         clear = (self.replicator, self.rewind, self.app, self.monitor, self.probe)
         other = (self.patroni_rest, self.orthanc_admin, self.orthanc_ops, self.bmc)
-        return tuple(sorted({v for v in (*clear, *other, *self.scram.values()) if v}, key=len, reverse=True))
+        found = {v for v in (*clear, *other, *self.scram.values()) if v}
+        return tuple(sorted(found, key=lambda v: (-len(v), v)))
