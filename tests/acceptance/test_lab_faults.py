@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -39,6 +40,14 @@ def reaches(lab: Lab, node: str, other: str) -> bool:
     return lab.exec(node, ["/usr/bin/python3", "-c", script], check=False).code == 0
 
 
+def soon_reaches(lab: Lab, node: str, other: str) -> bool:
+    """A machine that has just booted, or one that has little of the processor, may take its time."""
+    deadline = time.monotonic() + 20
+    while not (found := reaches(lab, node, other)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
+
+
 def main_pid(lab: Lab) -> int:
     return int(lab.exec("db1", ["systemctl", "show", "--property=MainPID", "--value", UNIT]).out)
 
@@ -51,9 +60,9 @@ def test_a_cut_is_between_two_and_heals(lab: Lab) -> None:
     with injected(lab, "cut", "db1", "db2"):
         assert not reaches(lab, "db1", "db2")
         assert not reaches(lab, "db2", "db1")
-        assert reaches(lab, "db1", "wit1")
-        assert reaches(lab, "wit1", "db2")
-    assert reaches(lab, "db1", "db2")
+        assert soon_reaches(lab, "db1", "wit1")
+        assert soon_reaches(lab, "wit1", "db2")
+    assert soon_reaches(lab, "db1", "db2")
 
 
 def test_one_way_lets_the_other_way_through(lab: Lab) -> None:
@@ -67,7 +76,7 @@ def test_one_way_lets_the_other_way_through(lab: Lab) -> None:
         with subprocess.Popen(argv, stdout=subprocess.PIPE) as listener:
             wait_until(lambda: heard(lab), within=15, say=lambda: "db1 heard nothing from db2")
             listener.wait(10)
-    assert reaches(lab, "db2", "db1")
+    assert soon_reaches(lab, "db2", "db1")
 
 
 def heard(lab: Lab) -> bool:
@@ -80,9 +89,9 @@ def heard(lab: Lab) -> bool:
 def test_loss_of_nearly_everything_is_a_cut_and_heal_ends_it(lab: Lab) -> None:
     faults.fault("loss", "99").inject(lab, "arc1")
     assert not reaches(lab, "arc1", "db1")
-    assert reaches(lab, "db1", "db2")
+    assert soon_reaches(lab, "db1", "db2")
     assert faults.heal(lab) == ["loss arc1 undone"]
-    assert reaches(lab, "arc1", "db1")
+    assert soon_reaches(lab, "arc1", "db1")
     with pytest.raises(UsageError, match="percentage"):
         faults.fault("loss", "much").inject(lab, "arc1")
 
