@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from hactl.cli.history import incident_row, took
 from hactl.cli.journal_data import Journal
 from hactl.cli.output import emit
 from hactl.errors import UsageError
-from hactl.view.history import belonging, incidents, timeline
+from hactl.view.history import belonging, counted, incidents, of_incident, timeline
 from hactl.view.incident import Incident
 
 _FILE = click.option(
@@ -112,16 +111,15 @@ def document(journal: Journal, incident: Incident) -> dict[str, Any]:
             }
             for a in belonging(records, incident)
         ],
-        "lost_commits": _lost(journal.ledgers.get(incident.victim, {}), incident),
+        "lost_commits": _lost(journal, incident),
         "details": dict(incident.details),
     }
 
 
-def _lost(ledger: Mapping[str, object], incident: Incident) -> Mapping[str, object] | None:
-    """The victim's ledger, if it was written after this incident began; None: nothing is known (yet)."""
-    try:
-        written = dt.datetime.fromisoformat(str(ledger.get("at", "")))
-        began = dt.datetime.fromisoformat(incident.stamps[0].wall)
-        return dict(ledger) if written >= began else None
-    except (ValueError, TypeError, IndexError):
-        return None
+def _lost(journal: Journal, incident: Incident) -> Mapping[str, object] | None:
+    """From the journal, or what the victim's agent tells now; None: nothing is known (yet)."""
+    found = counted(journal.records, incident)
+    if found is not None:
+        return dict(found)
+    told = journal.ledgers.get(incident.victim, {})
+    return dict(told) if of_incident(told, incident) else None

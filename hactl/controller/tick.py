@@ -14,6 +14,7 @@ from hactl.act.run import execute
 from hactl.adapters.events import EventLog
 from hactl.controller.answers import Answers
 from hactl.controller.fast import report, told
+from hactl.controller.ledgers import Ledgers
 from hactl.controller.samples import Samples
 from hactl.decide.codes import Finding
 from hactl.decide.control import ControlMemory, decide_control
@@ -113,6 +114,7 @@ class Tick:
 
     def __post_init__(self) -> None:
         self.answers = Answers(self.hands.journal, self.log)
+        self.ledgers = Ledgers(self.hands.journal, self.log)
 
     def once(self) -> None:
         began = self.clock.monotonic()
@@ -137,8 +139,10 @@ class Tick:
     def _answered(self, control: ControlView) -> None:
         if not control.holding:
             self.answers.forget()
+            self.ledgers.forget()
         elif isinstance(control.dcs, Dcs):
             self.answers.look(control.dcs)
+            self.ledgers.look(control.dcs)
 
     def _decide(self, control: ControlView, cluster: ClusterView, now: float) -> None:
         m = self.memories

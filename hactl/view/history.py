@@ -14,6 +14,7 @@ from hactl.view.parse.fields import mapping, number
 
 OPENS = "open-incident"
 ANSWERED = "order-answered"  # an event: what an agent said to an order, by the order's id
+COUNTED = "lost-commits"  # an event: an incident's ledger, as the victim's facts told it
 
 
 @dataclass(frozen=True)
@@ -160,3 +161,18 @@ def _moment(first: Stamp, stamp: Stamp) -> Moment:
     except (ValueError, TypeError):
         return Moment(stamp, None, exact=False)
     return Moment(stamp, max(0, round(took.total_seconds() * 1000)), exact=False)
+
+
+def of_incident(ledger: Mapping[str, object], incident: Incident) -> bool:
+    """Whether it was written after this incident began: an older one is of the failover before."""
+    try:
+        written = dt.datetime.fromisoformat(str(ledger.get("at", "")))
+        return written >= dt.datetime.fromisoformat(incident.stamps[0].wall)
+    except (ValueError, TypeError, IndexError):
+        return False
+
+
+def counted(records: Sequence[Record], incident: Incident) -> Mapping[str, object] | None:
+    """The newest that the journal has of an incident; None: none, or not yet."""
+    own = [r.data for r in records if r.action == COUNTED and r.incident == incident.id]
+    return own[-1] if own else None
