@@ -48,7 +48,8 @@ class Run:
             time.sleep(self.chance.uniform(0.5, 2.0))  # nothing may depend on where in a loop it hits
             primary, standby = self.modes.primary_and_standby()
             victim = primary if self.case.on == "primary" else standby
-            fault = session.fault(victim, lambda: self.case.act(self.lab, primary, standby))
+            act = self.case.ours if self.variant.hactl and self.case.ours else self.case.act
+            fault = session.fault(victim, lambda: act(self.lab, primary, standby))
             recovered = self._recovered(session, fault)
             rejoin = self._rejoined(session, victim)
             time.sleep(0.5)
