@@ -10,8 +10,12 @@ from hactl.render.engine import header, text, yaml_document
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec
+from hactl.units import Seconds
 
 UNIT = "etcd.service"
+ELECTION = 1000  # ms
+# With a shorter lease an election of that length would end sessions; etcd wants five heartbeats at least.
+STEADY, FAST_ELECTION = Seconds(3), 500  # ms
 
 
 def render(spec: ClusterSpec, _secrets: RenderSecrets) -> tuple[RenderedFile, ...]:
@@ -36,7 +40,7 @@ def configuration(spec: ClusterSpec, node: str) -> dict[str, Any]:
         "initial-cluster-state": "new",
         "strict-reconfig-check": True,
         "heartbeat-interval": 100,  # ms
-        "election-timeout": 1000,  # ms
+        "election-timeout": FAST_ELECTION if spec.fencing.lease < STEADY else ELECTION,  # ms
         "pre-vote": True,  # without it a healed member forces an election, and with it a second outage
         "enable-grpc-gateway": True,  # Patroni's way in; on by default, but not with a config file (3.4)
         "enable-v2": False,

@@ -190,7 +190,8 @@ class Fencing(Model):
     lease: Duration = Field(
         default=Seconds(3),
         json_schema_extra={"default": "3s"},
-        description="How long a cut-off primary may serve at most, 2s to 30s.",
+        description="How long a cut-off primary may serve at most, 2s to 30s. "
+        "Less than 3s also shortens etcd's election (docs/fencing.md, profile fast).",
     )
     agents: dict[Name, FenceAgent] = Field(
         default_factory=dict,

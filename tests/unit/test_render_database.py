@@ -12,6 +12,7 @@ from hactl import layout
 from hactl.render import base, control, etcd, hactl, integrity, keepalived, patroni, postgres, roles
 from hactl.render.all import render
 from hactl.spec import rules_database
+from hactl.units import Seconds
 from tests.support.rendered import content, files_of, rendered, sample, secrets
 
 SPEC = sample()
@@ -148,6 +149,12 @@ def test_replication_comes_from_database_nodes_with_a_certificate() -> None:
 def test_a_database_named_like_a_keyword_is_a_database() -> None:
     spec = sample(database={"name": "samerole"})  # rules refuse it; the renderer does not rely on that
     assert '"samerole" "samerole"' in " ".join(patroni.hba(spec))
+
+
+@pytest.mark.parametrize(("lease", "election"), [(2.0, 500), (2.9, 500), (3.0, 1000), (30.0, 1000)])
+def test_a_lease_below_3_s_shortens_etcd_s_election(lease: float, election: int) -> None:
+    spec = SPEC.model_copy(update={"fencing": SPEC.fencing.model_copy(update={"lease": Seconds(lease)})})
+    assert etcd.configuration(spec, "wit1")["election-timeout"] == election
 
 
 def test_etcd_s_settings() -> None:
