@@ -42,6 +42,13 @@ def test_each_round_has_every_cell_once_and_patroni_alone_in_some() -> None:
     ]
 
 
+def test_a_lab_of_profile_fast_is_for_that_profile_only() -> None:
+    asked = failover.arguments(["--runs", "1"])
+    order = failover.schedule(asked, random.Random(3), fast=True)  # noqa: S311
+    assert sorted(order) == [("freeze", "fast"), ("host-loss", "fast"), ("isolate", "fast")]
+    assert "fast" not in {variant for _, variant in failover.schedule(asked, random.Random(3))}  # noqa: S311
+
+
 def test_the_table_has_a_row_for_each_cell_and_says_what_never_came_back() -> None:
     records = [
         record("crash", "bmc", 1.5),
