@@ -140,6 +140,7 @@ def test_nobody_to_ask_means_no(site: Site, capsys: Out) -> None:
 @pytest.mark.usefixtures("site")
 def test_an_agent_that_does_not_obey_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
     monkeypatch.setattr(archive_drain, "is_out", lambda *_: False)
+    monkeypatch.setattr(archive_drain, "SLACK", 0.0)
     assert call("archive", "drain", "arc1", "--yes", "--within", "1") == 5
     assert "the drain stands in etcd" in capsys.readouterr().err
 

@@ -36,6 +36,7 @@ from tests.support.views import (
 
 SPEC = demo_spec()
 LEADER = Leader("db1", 7, 7)
+LONG = 100.0  # s; so long an outage is waited for in steps of a second
 
 
 def seen(*changes: Change, **own: Any) -> Any:
@@ -142,6 +143,7 @@ class Pair:
     def commit(self) -> str:
         self.now += 0.02
         if not self.serves or (self.asked_at and self.now < self.asked_at + self.outage):
+            self.now += 1.0 if not self.serves or self.outage > LONG else 0.0
             raise Unreachable("no answer in time")
         return "db2" if self.asked_at else "db1"
 
