@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.agent_lab import NODE, VIP, AgentLab, agent_lab, ip
+from tests.support.agent_lab import NODE, VIP, AgentLab, agent_lab
+from tests.support.node_net import ip
 from tests.support.servers import wait_until
 
 LENGTH = 3.0

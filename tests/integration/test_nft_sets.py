@@ -10,7 +10,7 @@ import pytest
 from hactl.adapters.command import run
 from hactl.adapters.nft_sets import NftSet, NoSuchSet, emptied, removed, renewed
 from hactl.lab import netns
-from tests.support.agent_lab import namespaces
+from tests.support.node_net import namespaces
 
 A, B = "192.0.2.100", "192.0.2.7"
 

@@ -12,7 +12,8 @@ import pytest
 
 from hactl import layout
 from hactl.adapters.command import run
-from tests.support.agent_lab import NODE, VIP, AgentLab, agent_lab, ip, sh
+from tests.support.agent_lab import NODE, VIP, AgentLab, agent_lab, sh
+from tests.support.node_net import ip
 from tests.support.servers import wait_until
 
 

@@ -9,7 +9,7 @@ from hactl.adapters.command import run
 from hactl.adapters.own_node import own_node
 from hactl.errors import Refused
 from hactl.lab import netns
-from tests.support.agent_lab import namespaces
+from tests.support.node_net import namespaces
 from tests.support.views import demo_spec
 
 DB2, VIP, ELSEWHERE = "192.0.2.12", "192.0.2.100", "192.0.2.11"

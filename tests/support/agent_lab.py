@@ -23,8 +23,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
@@ -39,39 +37,13 @@ from hactl.render import keepalived, lease
 from hactl.spec.model import ClusterSpec
 from hactl.view.keys import Keys
 from hactl.view.kv import Delete, Get, Put
-from tests.support import leftovers
+from tests.support.node_net import Echo, Flow, ip, namespaces
 from tests.support.rendered import secrets as render_secrets
-from tests.support.servers import Daemon, EtcdCluster, Loopback, etcd_cluster, loopback, program, wait_until
+from tests.support.servers import Daemon, EtcdCluster, Loopback, etcd_cluster, loopback, wait_until
 
 VIP = "192.0.2.100"
 NODE = "db1"
-SEND_EVERY = 0.02  # seconds
 _RUNNER = Path(__file__).with_name("agent_runner.py")
-
-
-def ip(*words: str) -> str:
-    return run(["ip", *words], within=10).out
-
-
-@contextlib.contextmanager
-def namespaces() -> Iterator[tuple[str, str]]:
-    """Names of the node's and the client's namespace; their links node0 and client0 are joined."""
-    if os.geteuid() != 0:
-        raise AssertionError("network namespaces need root: run this test with sudo")
-    program("nft", "nftables")
-    node, client = leftovers.name("node"), leftovers.name("client")
-    try:
-        for name in (node, client):
-            ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
-        ip("-n", node, "link", "add", "node0", "type", "veth", "peer", "name", "client0", "netns", client)
-        for name, link, address in ((node, "node0", "192.0.2.11/24"), (client, "client0", "192.0.2.2/24")):
-            ip("-n", name, "address", "add", address, "dev", link)
-            ip("-n", name, "link", "set", link, "up")
-        yield node, client
-    finally:
-        for name in (node, client):
-            run(["ip", "netns", "del", name], within=10, check=False)
 
 
 class _Patroni(http.server.BaseHTTPRequestHandler):
@@ -98,70 +70,6 @@ class PatroniStub(http.server.ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         pass
-
-
-class Echo:
-    """A server on PostgreSQL's port that sends back what it gets."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("", layout.PORT_POSTGRES), backlog=20)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    @staticmethod
-    def _serve(sock: socket.socket) -> None:
-        with sock, contextlib.suppress(OSError):
-            while data := sock.recv(64):
-                sock.sendall(data)
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-@dataclass
-class Flow:
-    """An established connection through the VIP: a byte each 20 ms, and when one came back."""
-
-    sock: socket.socket
-    echoes: list[float] = field(default_factory=list)
-    sent: list[float] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    def start(self) -> None:
-        threading.Thread(target=self._send, daemon=True).start()
-        threading.Thread(target=self._receive, daemon=True).start()
-
-    def _send(self) -> None:
-        with contextlib.suppress(OSError):
-            while not self._stop.wait(SEND_EVERY):
-                self.sent.append(time.monotonic())
-                self.sock.sendall(b".")
-
-    def _receive(self) -> None:
-        with contextlib.suppress(OSError):
-            while self.sock.recv(4096):
-                self.echoes.append(time.monotonic())
-
-    def last(self) -> float:
-        return self.echoes[-1] if self.echoes else 0.0
-
-    def silence(self) -> float:
-        """The longest time that it sent and got nothing back: not one in which the machine held up both."""
-        pairs = zip(self.echoes, self.echoes[1:], strict=False)
-        unanswered = (bisect_left(self.sent, b) - bisect_right(self.sent, a) for a, b in pairs)
-        return SEND_EVERY * max(unanswered, default=0)
-
-    def alive(self) -> bool:
-        return time.monotonic() - self.last() < 0.3
-
-    def close(self) -> None:
-        self._stop.set()
-        self.sock.close()
 
 
 @dataclass
@@ -318,7 +226,7 @@ def agent_lab(length: str = "3s", etcd: tuple[str, ...] = ()) -> Iterator[AgentL
         loopback() as net,
         etcd_cluster(net, ("db1",), etcd) as cluster,
     ):
-        patroni, echo = PatroniStub(net), Echo()
+        patroni, echo = PatroniStub(net), Echo(layout.PORT_POSTGRES)
         lab = _lab(net, (node, client), cluster, patroni, length)
         try:
             yield lab

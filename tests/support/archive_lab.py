@@ -13,7 +13,6 @@ import pickle
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ from hactl.view.keys import Keys
 from hactl.view.kv import Delete, Put
 from hactl.view.parse.agent_facts import parse_agent_facts
 from hactl.view.parse.archive import drain_text
-from tests.support.agent_lab import Flow, ip, namespaces
+from tests.support.node_net import Echo, Flow, ip, namespaces
 from tests.support.rendered import secrets as render_secrets
 from tests.support.servers import Daemon, Loopback, etcd_cluster, loopback, program, wait_until
 
@@ -41,29 +40,6 @@ VIP = "192.0.2.101"
 NODE, ADDRESS = "arc1", "192.0.2.11"
 DICOM = layout.PORT_DICOM_TLS
 _RUNNER = Path(__file__).with_name("archive_runner.py")
-
-
-class Echo:
-    """A server on the DICOM port that sends back what it gets."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("", DICOM), backlog=20)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    @staticmethod
-    def _serve(sock: socket.socket) -> None:
-        with sock, contextlib.suppress(OSError):
-            while data := sock.recv(64):
-                sock.sendall(data)
-
-    def close(self) -> None:
-        self._listener.close()
 
 
 @dataclass
@@ -228,7 +204,7 @@ def archive_lab() -> Iterator[ArchiveLab]:
         files = archive_guard.render(lab.spec, render_secrets(lab.spec))
         rules = next(f.content for f in files if (f.node, f.path) == (NODE, str(layout.ARCHIVE_RULES)))
         (net.folder / "archive.nft").write_text(rules)
-        echo = Echo()
+        echo = Echo(DICOM)
         lab.mount()
         try:
             lab.start_agent()
