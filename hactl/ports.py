@@ -8,9 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath as File
 from typing import Protocol
 
 from hactl.errors import Unreachable
+from hactl.view.archive_kind import ABLE, Abilities, Program
 from hactl.view.archive_levels import Answer, Route
 from hactl.view.control import Dcs
 from hactl.view.kv import Compare, Get, Op, RangeReply, RangesReply, TxnReply
@@ -210,10 +212,10 @@ class Archive(Protocol):
         """L0: its ports accept connections."""
 
     def answers(self) -> Probe:
-        """L1: Orthanc has a thread left for /tools/now."""
+        """L1: it has a thread left for an answer that needs no index."""
 
     def index(self) -> Probe:
-        """L2: Orthanc reads from the database."""
+        """L2: it reads from its index."""
 
     def version(self) -> str: ...
 
@@ -241,6 +243,55 @@ class ArchiveLines:
     close: Callable[[], None]
 
 
+class ProvesStorage(Protocol):
+    def prove(self) -> str:
+        """What of the storage was read and found to be as the index knows it.
+
+        Raises:
+            StepFailed: it is not the storage that belongs to the index.
+            Unreachable: the archive, or its index, does not answer.
+
+        """
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a DICOM application calls an archive. `ca`: who signed its certificates, None: the cluster's own.
+
+    `tls`: DICOM over TLS. `dicomweb`: the base address of DICOMweb, empty: it has none.
+    """
+
+    host: str
+    port: int
+    aet: str
+    tls: bool
+    dicomweb: str = ""
+    ca: File | None = None
+
+
+class ArchiveKind(Protocol):
+    """A kind of archive software: everything that is special to it (docs/archive-kinds.md).
+
+    Made for one spec; `name` is one of its archives. Start, stop and drain are `abilities` and `program`:
+    root's acts, keepalived and the packet filter do them for any kind that lies on nodes of hactl's own.
+    """
+
+    abilities: Abilities
+    program: Program | None
+
+    def once(self, name: str) -> Archive:
+        """Its health levels for whoever looks once, each asked in a thread of its own."""
+
+    def again(self, name: str) -> ArchiveLines:
+        """Its health levels for whoever asks again and again."""
+
+    def reach(self, name: str) -> Reach:
+        """How the end-to-end check (L4) calls it."""
+
+    def storage(self) -> ProvesStorage | None:
+        """On the archive's own node: storage against index; None: nobody can look at them."""
+
+
 class Vip(Protocol):
     address: str
 
@@ -258,7 +309,7 @@ class Certificates(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """Everything that one gathering asks, by node name.
+    """Everything that one gathering asks, by node name. `can`: of the archives.
 
     `config`, `facts` and `certificates` are for the doctor; `config`: ask for the dynamic configuration.
     """
@@ -272,3 +323,4 @@ class Ports:
     config: bool = False
     facts: Mapping[str, Facts] = field(default_factory=dict)
     certificates: Certificates | None = None
+    can: Abilities = ABLE

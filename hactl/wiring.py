@@ -6,18 +6,19 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from hactl import layout
-from hactl.adapters.archive_http import ArchiveVip, OrthancHttp
+from hactl.adapters.archive_http import ArchiveVip
 from hactl.adapters.clock import SystemClock
 from hactl.adapters.etcd import EtcdGateway
 from hactl.adapters.http import HttpsClient
 from hactl.adapters.patroni_rest import DatabaseVip, PatroniRest
 from hactl.adapters.tcp import SshBanner
 from hactl.errors import Unreachable
-from hactl.ports import Ports
+from hactl.ports import Ports, Vip
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
 from hactl.view.keys import Keys
 from hactl.view.model import CertState, CertView
+from hactl.wiring_archive import archive_kind, caller
 
 if TYPE_CHECKING:
     from hactl.adapters.etcd_kv import EtcdKvClient
@@ -35,16 +36,18 @@ def status_ports(spec: ClusterSpec, site: Site, http: HttpsClient | None = None)
     patroni, etcd = layout.PORT_PATRONI, layout.PORT_ETCD_CLIENT
     databases = {name: f"https://{node.address}:{patroni}" for name, node in spec.databases.items()}
     voters = {name: f"https://{node.address}:{etcd}" for name, node in spec.voters.items()}
+    kind = archive_kind(spec, site, caller(spec, site), http)
+    vips: dict[str, Vip] = {"database": DatabaseVip(http, str(spec.vips.database.address.ip), patroni)}
+    if spec.vips.archive is not None:
+        vips["archive"] = ArchiveVip(http, str(spec.vips.archive.address.ip))
     return Ports(
         clock=SystemClock(),
         nodes={n: SshBanner(str(node.address), spec.ssh.port) for n, node in spec.nodes.items()},
         patroni={n: PatroniRest(http, base) for n, base in databases.items()},
         etcd={n: EtcdGateway(http, base, Keys(spec.cluster)) for n, base in voters.items()},
-        archives={n: OrthancHttp(http, str(node.address)) for n, node in spec.archives.items()},
-        vips={
-            "database": DatabaseVip(http, str(spec.vips.database.address.ip), patroni),
-            "archive": ArchiveVip(http, str(spec.vips.archive.address.ip)),
-        },
+        archives={name: kind.once(name) for name in spec.archive_addresses},
+        vips=vips,
+        can=kind.abilities,
     )
 
 

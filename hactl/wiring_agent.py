@@ -11,7 +11,6 @@ from hactl import layout, wiring
 from hactl.adapters import postgres_answer
 from hactl.adapters.agent_notes import AgentNotes
 from hactl.adapters.archive_door import ArchiveDoor
-from hactl.adapters.archive_known import KnownImage
 from hactl.adapters.archive_notes import ArchiveNotes
 from hactl.adapters.canary import FsyncCanary
 from hactl.adapters.clock import SystemClock
@@ -29,12 +28,16 @@ from hactl.adapters.rootacts import SudoActs
 from hactl.adapters.storage_eyes import StorageEyes
 from hactl.adapters.systemd_notify import SystemdNotify
 from hactl.adapters.vip import KernelVip
+from hactl.errors import Refused
+from hactl.ports import ProvesStorage
 from hactl.render import acts
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
+from hactl.view.archive_kind import Program
 from hactl.view.integrity import IntegrityFacts
 from hactl.view.keys import Keys
 from hactl.view.model import Disk, Probe
+from hactl.wiring_archive import archive_kind
 
 CHECK_WITHIN = 40.0  # s: Python's start on a busy machine, and a check whose own deadline is 20 s
 
@@ -61,7 +64,8 @@ class ArchiveParts:
     eyes: StorageEyes
     notes: ArchiveNotes
     vip: KernelVip
-    known: KnownImage
+    known: ProvesStorage
+    program: Program
     check: Callable[[Sequence[str]], Result]
     integrity: Callable[[], IntegrityFacts]
 
@@ -106,7 +110,7 @@ def agent_parts(spec: ClusterSpec, site: Site, node: str) -> AgentParts:
         disks=functools.partial(_disks, spec, node),
         vips=vips,
         database=_database(spec, site, node, https) if node in spec.databases else None,
-        archive=_archive(spec, node, https) if node in spec.archives else None,
+        archive=_archive(spec, site, node, https) if node in spec.archives else None,
     )
 
 
@@ -123,19 +127,23 @@ def _disks(spec: ClusterSpec, node: str) -> tuple[Disk, ...]:
 
 
 def _vips(spec: ClusterSpec, node: str) -> dict[str, KernelVip]:
-    held = ((spec.vips.database, spec.databases), (spec.vips.archive, spec.archives))
-    mine = (vip for vip, holders in held if node in holders)
+    holders = {"database": spec.databases, "archive": spec.archives}
+    mine = (vip for name, vip in spec.vips.by_name.items() if node in holders[name])
     return {str(vip.address.ip): KernelVip(vip.address, vip.interface) for vip in mine}
 
 
-def _archive(spec: ClusterSpec, node: str, https: HttpsClient) -> ArchiveParts:
-    vip = spec.vips.archive
+def _archive(spec: ClusterSpec, site: Site, node: str, https: HttpsClient) -> ArchiveParts:
+    vip, kind = spec.archive_vip, archive_kind(spec, site, "", https)
+    known, program = kind.storage(), kind.program
+    if known is None or program is None:
+        raise Refused(f"hactl runs no archive of kind {spec.archive.kind} on a node")
     return ArchiveParts(
         door=ArchiveDoor(str(vip.address.ip), str(spec.nodes[node].address), Path(layout.ARCHIVE_RULES)),
         eyes=StorageEyes(Path(spec.archive.storage), node),
         notes=ArchiveNotes(Path(layout.RUN), Path(layout.STATE)),
         vip=KernelVip(vip.address, vip.interface),
-        known=KnownImage(https),
+        known=known,
+        program=program,
         integrity=functools.partial(integrity_facts, Path(layout.INTEGRITY)),
         check=functools.partial(run, within=CHECK_WITHIN, check=False),
     )

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path as File
 
 from hactl import layout
-from hactl.adapters.archive_routes import OwnFiles, orthanc_lines
-from hactl.adapters.dicom_echo import DicomEcho, Titles
 from hactl.adapters.etcd_kv import EtcdKvClient
 from hactl.adapters.fence_agent import FOLDER, FenceAgent
 from hactl.adapters.heartbeat import VipHeartbeat
 from hactl.adapters.http import HttpsClient
-from hactl.adapters.http_keep import KeepAlive
 from hactl.adapters.prober import TlsProber
 from hactl.ports import ArchiveLines, Ports
 from hactl.site import Site
@@ -23,6 +20,7 @@ from hactl.spec.dsn import identity
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import Path
 from hactl.wiring import etcd_kv, https, status_ports
+from hactl.wiring_archive import archive_kind
 
 
 @dataclass(frozen=True)
@@ -55,16 +53,9 @@ def controller_ports(
 
 
 def archive_lines(spec: ClusterSpec, site: Site, me: str) -> dict[str, ArchiveLines]:
-    """How a controller on node `me` asks each archive node."""
-    pki, aet = site.key.parent, echo_aets(spec).get(me)
-    https = OwnFiles(site.ca, site.cert, site.key)
-    dicom = OwnFiles(pki / layout.DICOM_CA.name, pki / "dicom.crt", pki / "dicom.key")
-    found = {}
-    for node, archive in spec.archives.items():
-        address, titles = str(archive.address), Titles(aet or "", spec.archive.aet)
-        echo = DicomEcho(dicom.context, address, layout.PORT_DICOM_TLS, titles) if aet else None
-        found[node] = orthanc_lines(KeepAlive(f"https://{address}:{layout.PORT_HTTPS}", https), echo, address)
-    return found
+    """How a controller on node `me` asks each archive."""
+    kind = archive_kind(spec, site, echo_aets(spec).get(me, ""), https(site))
+    return {name: kind.again(name) for name in spec.archive_addresses}
 
 
 def heartbeat_conninfo(spec: ClusterSpec, site: Site) -> dict[str, str]:

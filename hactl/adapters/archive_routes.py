@@ -54,11 +54,16 @@ def orthanc_lines(
         Question(NOW, WITHIN, _get(http, "/tools/now", lambda body: body.strip().decode("ascii"))),
         Question(NGINX, WITHIN, _get(http, "/hactl/node", parse_node)),
     )
-    port = Question(PORT, WITHIN, lambda within: _asked(lambda: _accepts(address, dicom, within)))
+    port = port_question(PORT, address, dicom)
     if echo is None:
         return ArchiveLines((by_http, (port,)), http.close)
-    call = Question(ECHO, ECHO_WITHIN, lambda within: _asked(lambda: echo.ask(within)))
+    call = Question(ECHO, ECHO_WITHIN, lambda within: asked(lambda: echo.ask(within)))
     return ArchiveLines((by_http, (call, port)), lambda: _close(http, echo))
+
+
+def port_question(route: Route, address: str, port: int) -> Question:
+    """Whether it accepts connections."""
+    return Question(route, WITHIN, lambda within: asked(lambda: _accepts(address, port, within)))
 
 
 def _close(http: KeepAlive, echo: DicomEcho) -> None:
@@ -72,7 +77,7 @@ def _accepts(address: str, port: int, within: float) -> None:
 
 def _get(http: KeepAlive, path: str, understand: Callable[[bytes], object]) -> Callable[[float], Answer]:
     def ask(within: float) -> Answer:
-        return _asked(lambda: _understood(http, path, understand, within))
+        return asked(lambda: _understood(http, path, understand, within))
 
     return ask
 
@@ -93,7 +98,7 @@ def _understood(
     return None
 
 
-def _asked(question: Callable[[], Probe | None]) -> Answer:
+def asked(question: Callable[[], Probe | None]) -> Answer:
     """What somebody else's certificate or a setting keeps from us is unknown, not failed."""
     try:
         problem = question()

@@ -14,7 +14,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from hactl.adapters.http import tls_problem
 from hactl.adapters.tcp import connect, translated
@@ -46,18 +46,20 @@ class Titles:
 class DicomEcho:
     """One archive's DICOM port. For one thread at a time."""
 
+    syntax: ClassVar[bytes] = _VERIFICATION  # what an association is asked for
+
     def __init__(
         self, context: Callable[[], ssl.SSLContext] | None, address: str, port: int, titles: Titles
     ) -> None:
         """`context` None: plain DICOM."""
         self._context, self._where = context, (address, port)
         self._what = f"{address}:{port}"
-        self._request = associate_request(titles)
+        self._request = associate_request(titles, self.syntax)
         self._link: socket.socket | None = None
         self._since = 0.0
 
     def ask(self, within: float) -> None:
-        """One C-ECHO, answered with success in `within` seconds, whatever had to be connected for it.
+        """One C-ECHO (`_exchange`), answered with success in `within` seconds, whatever had to be connected.
 
         Raises:
             Silent, PortClosed, Untrusted: as anybody who connects.
@@ -73,7 +75,7 @@ class DicomEcho:
                 return
             self._link = self._associated(end)
             self._since = time.monotonic()
-            self._echo(end)
+            self._exchange(end)
         except BaseException:
             self._drop()
             raise
@@ -94,7 +96,7 @@ class DicomEcho:
     def _kept(self, end: float) -> bool:
         """False: the association from last time has ended meanwhile; a new one may do better."""
         try:
-            self._echo(end)
+            self._exchange(end)
         except Unreachable:
             self._drop()
             if time.monotonic() >= end:
@@ -114,8 +116,12 @@ class DicomEcho:
         if kind == _REJECT:
             raise _rejected(self._what, body)
         if kind != _ACCEPT or not accepted(body):
-            raise Unreachable(f"{self._what}: no association for verification")
+            raise self._not_offered(kind)
         return self._link
+
+    def _not_offered(self, kind: int) -> Unreachable:  # noqa: ARG002 - for others than verification it tells
+        """There is no association for what we ask; `kind`: the PDU that was the answer."""
+        return Unreachable(f"{self._what}: no association for verification")
 
     def _wrapped(self, sock: socket.socket, end: float) -> socket.socket:
         with translated(self._what):
@@ -128,7 +134,7 @@ class DicomEcho:
             except ssl.SSLError as error:
                 raise tls_problem(self._what, error) from error
 
-    def _echo(self, end: float) -> None:
+    def _exchange(self, end: float) -> None:
         self._send(_pdu(_DATA, _ECHO_REQUEST), end)
         kind, body = self._receive(end)
         if kind != _DATA or (status := echo_status(body)) is None:
@@ -189,9 +195,9 @@ def _item(kind: int, body: bytes) -> bytes:
     return struct.pack(">BBH", kind, 0, len(body)) + body
 
 
-def associate_request(titles: Titles) -> bytes:
-    """A-ASSOCIATE-RQ with verification in implicit VR as its only presentation context."""
-    syntaxes = _item(0x30, _VERIFICATION) + _item(0x40, _IMPLICIT)
+def associate_request(titles: Titles, syntax: bytes = _VERIFICATION) -> bytes:
+    """A-ASSOCIATE-RQ with one presentation context: an abstract syntax (verification) in implicit VR."""
+    syntaxes = _item(0x30, syntax) + _item(0x40, _IMPLICIT)
     user = _item(0x51, struct.pack(">L", MAX_PDU)) + _item(0x52, _IMPLEMENTATION)
     items = _item(0x10, _CONTEXT) + _item(0x20, b"\x01\0\0\0" + syntaxes) + _item(0x50, user)
     names = b"".join(t.encode("ascii").ljust(16)[:16] for t in (titles.called, titles.calling))

@@ -1,4 +1,4 @@
-"""HTTPS connections that stay open, for what is asked several times a second.
+"""HTTP connections, with TLS mostly, that stay open, for what is asked several times a second.
 
 A TLS handshake costs a client some milliseconds of processor time and two round trips. Each request has a
 deadline over all of it, also when the answer trickles in.
@@ -30,13 +30,14 @@ MAX_IDLE = 4  # connections kept for threads that come at the same time
 class KeepAlive:
     """One server. Thread-safe: each request has a connection to itself; idle ones are used again."""
 
-    def __init__(self, base: str, files: HttpsClient) -> None:
+    def __init__(self, base: str, files: HttpsClient | None) -> None:
+        """`files` None: plain HTTP."""
         parts = urlsplit(base)
-        self.host, self.port = parts.hostname or "", parts.port or 443
+        self.host, self.port = parts.hostname or "", parts.port or (443 if files else 80)
         self.what = f"{self.host}:{self.port}"
         self._files = files
         self._lock = threading.Lock()
-        self._idle: list[ssl.SSLSocket] = []
+        self._idle: list[socket.socket] = []
 
     def post(self, path: str, body: bytes, *, connected_by: float, answered_by: float) -> Reply:
         """One request; both times are of time.monotonic.
@@ -46,10 +47,10 @@ class KeepAlive:
             MaybeDone: sent, and no proper answer came in time.
 
         """
-        tls = self._take() or self.connect(connected_by)
+        tls = self._take() or self._connect(connected_by)
         keep = False
         try:
-            with self._refusals(tls.context), _spoken(self.what):
+            with self._refusals(tls), _spoken(self.what):
                 _left(tls, answered_by)
                 tls.sendall(post_request(path, self.what, body))
             reply, keep = self._answer(tls, answered_by)
@@ -57,7 +58,7 @@ class KeepAlive:
         finally:
             self._give_back(tls, keep=keep)
 
-    def get(self, path: str, *, by: float) -> Reply:
+    def get(self, path: str, *, by: float, accept: str = "") -> Reply:
         """One question, which changes nothing. A kept connection that has just died is replaced once.
 
         Raises:
@@ -67,19 +68,19 @@ class KeepAlive:
         kept = self._take()
         if kept is not None:
             try:
-                return self._got(kept, path, by)
+                return self._got(kept, path, by, accept)
             except MaybeDone:
                 if time.monotonic() >= by:
                     raise
-        return self._got(self.connect(by), path, by)
+        return self._got(self._connect(by), path, by, accept)
 
-    def _got(self, tls: ssl.SSLSocket, path: str, by: float) -> Reply:
-        keep = False
+    def _got(self, tls: socket.socket, path: str, by: float, accept: str) -> Reply:
+        keep, wanted = False, f"Accept: {accept}\r\n" if accept else ""
         try:
             try:
                 with _spoken(self.what):
                     _left(tls, by)
-                    tls.sendall(f"GET {path} HTTP/1.1\r\nHost: {self.what}\r\n\r\n".encode())
+                    tls.sendall(f"GET {path} HTTP/1.1\r\nHost: {self.what}\r\n{wanted}\r\n".encode())
             except Unreachable as error:
                 raise MaybeDone(error.message) from error
             reply, keep = self._answer(tls, by)
@@ -87,13 +88,20 @@ class KeepAlive:
         finally:
             self._give_back(tls, keep=keep)
 
+    def _connect(self, by: float) -> socket.socket:
+        if self._files is None:
+            return connect(self.host, self.port, within=max(0.001, by - time.monotonic()))
+        return self.connect(by)
+
     def connect(self, by: float) -> ssl.SSLSocket:
-        """A new connection. Raises Silent, PortClosed, Untrusted, Unreachable."""
+        """A new connection with TLS. Raises Silent, PortClosed, Untrusted, Unreachable."""
+        if self._files is None:
+            raise Unreachable(f"{self.what}: it is to be asked without TLS")
         context = self._files.context()
         sock = connect(self.host, self.port, within=max(0.001, by - time.monotonic()))
         with (
             sock,
-            self._refusals(context),
+            self._told(self._files, context),
             _spoken(self.what),
         ):  # once wrapped, the connection is the TLS socket's, and `sock` empty
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -106,7 +114,7 @@ class KeepAlive:
         for tls in idle:
             tls.close()
 
-    def _take(self) -> ssl.SSLSocket | None:
+    def _take(self) -> socket.socket | None:
         """An idle connection that the server has not closed meanwhile, as after a restart."""
         while True:
             with self._lock:
@@ -119,25 +127,30 @@ class KeepAlive:
                 return tls
             tls.close()
 
-    def _give_back(self, tls: ssl.SSLSocket, *, keep: bool) -> None:
+    def _give_back(self, tls: socket.socket, *, keep: bool) -> None:
         with self._lock:
             if keep and len(self._idle) < MAX_IDLE:
                 self._idle.append(tls)
                 return
         tls.close()
 
-    @contextlib.contextmanager
-    def _refusals(self, shown: ssl.SSLContext) -> Iterator[None]:
+    def _refusals(self, link: socket.socket) -> contextlib.AbstractContextManager[None]:
         """With TLS 1.3 a client's certificate is refused after the handshake, in place of an answer."""
+        if self._files is None or not isinstance(link, ssl.SSLSocket):
+            return contextlib.nullcontext()
+        return self._told(self._files, link.context)
+
+    @contextlib.contextmanager
+    def _told(self, files: HttpsClient, shown: ssl.SSLContext) -> Iterator[None]:
         try:
             yield
         except NotBelieved as error:
-            self._files.not_believed(shown, error.message)
+            files.not_believed(shown, error.message)
             raise
 
-    def _answer(self, tls: ssl.SSLSocket, by: float) -> tuple[Reply, bool]:
+    def _answer(self, tls: socket.socket, by: float) -> tuple[Reply, bool]:
         try:
-            with self._refusals(tls.context), _spoken(self.what):
+            with self._refusals(tls), _spoken(self.what):
                 response = http.client.HTTPResponse(cast("socket.socket", _Source(tls, by)), method="POST")
                 response.begin()
                 reply = Reply(response.status, response.read(MAX_BODY))
@@ -161,7 +174,7 @@ def _spoken(what: str) -> Iterator[None]:
 class _Source:
     """What HTTPResponse wants of a socket: a file to read from, each read with what is left of the time."""
 
-    def __init__(self, tls: ssl.SSLSocket, by: float) -> None:
+    def __init__(self, tls: socket.socket, by: float) -> None:
         self._raw = _Timed(tls, by)
 
     def makefile(self, mode: str, *_: Any) -> io.BufferedReader:  # noqa: ARG002 - the socket's signature
@@ -169,7 +182,7 @@ class _Source:
 
 
 class _Timed(io.RawIOBase):
-    def __init__(self, tls: ssl.SSLSocket, by: float) -> None:
+    def __init__(self, tls: socket.socket, by: float) -> None:
         super().__init__()
         self._tls, self._by = tls, by
 

@@ -19,6 +19,7 @@ from hactl.agent.ports import Clocks, RootActs
 from hactl.agent.storage import Identity, Known, Verdict
 from hactl.errors import HactlError, StepFailed
 from hactl.view.archive import NOT_RUN, ArchiveFacts, Drain, EndToEnd
+from hactl.view.archive_kind import Program
 from hactl.view.model import Probe, State, Unknown
 from hactl.view.parse.archive import drain_text, parse_drain
 from hactl.view.storage import StorageSeen
@@ -87,6 +88,7 @@ class ArchiveMachine:
     holding: Callable[[], bool]
     drain: Callable[[], Drain | None]
     prove: Callable[[], str]
+    program: Program
     check: Callable[[], EndToEnd | Unknown] = lambda: NOT_RUN
 
 
@@ -114,7 +116,7 @@ class Keeper:
         self._renewed = 0.0
         self._unwritten = 0
         self._problem = ""
-        self._work = Work(machine.acts, machine.notes, machine.prove, self._now, say)
+        self._work = Work(machine.acts, machine.notes, machine.prove, machine.program, self._now, say)
 
     def start(self, stop: threading.Event) -> None:
         for look in (self._storage, self._room, self._write, self._drain):

@@ -1,4 +1,4 @@
-"""What an archive node's agent has others do, one at a time: Orthanc stopped and started, an image read."""
+"""What an archive node's agent has others do, one at a time: stop and start the archive, read an image."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final, Protocol
 from hactl.agent.archive import PROVE, START, STOP
 from hactl.agent.ports import RootActs
 from hactl.errors import HactlError
+from hactl.view.archive_kind import Program
 from hactl.view.storage import StorageSeen
 
 ACT_WITHIN: Final = 60.0
 SOON: Final = 2.0  # s after what was done: Orthanc needs as long until it listens
 AGAIN: Final = 5.0  # s after what failed
-UNIT: Final = "orthanc.service"
 
 
 class Noted(Protocol):
@@ -29,10 +29,12 @@ class Work:
         acts: RootActs,
         notes: Noted,
         prove: Callable[[], str],
+        program: Program,
         now: Callable[[], float],
         say: Callable[..., None],
     ) -> None:
         self._acts, self._notes, self._prove, self._now, self._say = acts, notes, prove, now, say
+        self._program = program
         self._lock = threading.Lock()
         self._wishes: tuple[str, ...] = ()
         self._about: object = None
@@ -51,7 +53,7 @@ class Work:
 
     @property
     def stopping(self) -> bool:
-        """Orthanc may still listen, and will not for long."""
+        """It may still listen, and will not for long."""
         return self._doing == STOP
 
     def run(self, stop: threading.Event) -> None:
@@ -83,10 +85,10 @@ class Work:
 
     def _stop(self) -> str:
         self._notes.note_stopped(stopped=True)
-        return self._acts.act("stop-orthanc", within=ACT_WITHIN)
+        return self._acts.act(self._program.stop, within=ACT_WITHIN)
 
     def _start(self) -> str:
-        said = self._acts.act("start", UNIT, within=ACT_WITHIN)
+        said = self._acts.act("start", self._program.unit, within=ACT_WITHIN)
         self._notes.note_stopped(stopped=False)
         return said
 

@@ -42,6 +42,7 @@ def build(
         holding=own.vip.here,
         drain=drain,
         prove=own.known.prove,
+        program=own.program,
         check=checks.last,
     )
     keeper = Keeper(machine, parts.clocks, parts.events.say, changed)

@@ -11,6 +11,7 @@ from hactl.cli import operator as by_hand
 from hactl.cli.context import Context, open_context
 from hactl.cli.output import emit
 from hactl.errors import Refused, StepFailed, UsageError
+from hactl.view.archive_kind import Ability
 
 if TYPE_CHECKING:
     from hactl.act.maintenance import Operator
@@ -36,7 +37,7 @@ def drain(ctx: click.Context, node: str, within: float | None, force: bool, aske
     New connections wait meanwhile (their clients try again a second later) and then reach another node. It
     stays out, over reboots too, until `hactl archive undrain`.
     """
-    context = archive_context(ctx, node)
+    context = archive_context(ctx, node, Ability.DRAIN)
     view = by_hand.look(context)
     vetoes = refused_by(context, view, node, force=force)
     if asked.dry_run:
@@ -61,7 +62,7 @@ def drain(ctx: click.Context, node: str, within: float | None, force: bool, aske
 @click.pass_context
 def undrain(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
     """Let NODE hold the archive VIP again. It takes nothing from the node that has it, so nobody is asked."""
-    context = archive_context(ctx, node)
+    context = archive_context(ctx, node, Ability.DRAIN)
     if asked.dry_run:
         found = drained_by(by_hand.look(context), node)
         _print(context, {"node": node, "drained_by": found}, f"{node}: {found or 'not drained'}")
@@ -78,11 +79,14 @@ def undrain(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
     )
 
 
-def archive_context(ctx: click.Context, node: str) -> Context:
-    """Raises UsageError: the spec has no such archive node."""
+def archive_context(ctx: click.Context, node: str, ability: Ability) -> Context:
+    """Raises UsageError: the spec has no such archive; Refused: its kind lets nobody do this."""
+    from hactl.wiring_archive import refuse_unless
+
     context = open_context(ctx)
-    if node not in context.spec.archives:
+    if node not in context.spec.archive_addresses:
         raise UsageError(f"{node} is no archive node", hint="hactl archive list")
+    refuse_unless(context.spec, ability)
     return context
 
 
@@ -141,7 +145,7 @@ def is_out(context: Context, who: Operator, node: str) -> bool:
         facts = parse_agent_facts(found.value)
     except ValueError:
         return False
-    vip = str(context.spec.vips.archive.address.ip)
+    vip = str(context.spec.archive_vip.address.ip)
     return facts.archive is not None and facts.archive.out and vip not in facts.vips
 
 

@@ -81,6 +81,8 @@ def _gather(
     import dataclasses
 
     from hactl.decide.lint.model import Setting
+    from hactl.view.archive_kind import Ability
+    from hactl.wiring_archive import refuse_unless
 
     files = [t for t in targets if Path(t).exists() or "/" in t or t.endswith(".json")]
     nodes = [t for t in targets if t not in files]
@@ -88,6 +90,7 @@ def _gather(
     setting, silent = Setting(), dict[str, HactlError]()
     if nodes or not targets:
         context = _context(ctx, nodes)
+        refuse_unless(context.spec, Ability.LINT)
         chosen = nodes or list(context.spec.archives)
         if unknown := [n for n in chosen if n not in context.spec.archives]:
             known = ", ".join(context.spec.archives)

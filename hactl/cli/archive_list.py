@@ -28,7 +28,8 @@ def listing(ctx: click.Context) -> None:
     if context.output != "table":
         emit(data, context.output)
         return
-    click.echo(f"archive VIP {data['vip']['address']}: {data['vip']['holder'] or 'nobody'}")
+    if data["vip"]["address"]:
+        click.echo(f"archive VIP {data['vip']['address']}: {data['vip']['holder'] or 'nobody'}")
     for node in data["nodes"]:
         click.echo(_line(node))
 
@@ -40,10 +41,10 @@ def check(ctx: click.Context, node: str | None) -> None:
     """Look at every level of each archive node (or NODE) now; exit 7 if one failed.
 
     L0 to L2 are asked from here, L3 and L4 by the node's agent (L4 each minute; `hactl archive probe` does it
-    now).
+    now). An archive of kind dicom has no agent: its L3 and L4 stay unknown.
     """
     context = open_context(ctx)
-    if node is not None and node not in context.spec.archives:
+    if node is not None and node not in context.spec.archive_addresses:
         raise UsageError(f"{node} is no archive node", hint="hactl archive list")
     data = document(context.spec, by_hand.look(context))
     data["nodes"] = [n for n in data["nodes"] if node in {None, n["name"]}]
@@ -63,8 +64,8 @@ def document(spec: ClusterSpec, view: ClusterView) -> dict[str, Any]:
     return {
         "version": 1,
         "cluster": spec.cluster,
-        "vip": {"address": str(spec.vips.archive.address.ip), "holder": holder},
-        "nodes": [_node(view, name, holds=name == holder) for name in spec.archives],
+        "vip": {"address": str(own.address.ip) if (own := spec.vips.archive) else None, "holder": holder},
+        "nodes": [_node(view, name, holds=name == holder) for name in spec.archive_addresses],
     }
 
 

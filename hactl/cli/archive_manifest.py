@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hactl.cli.context import open_context
+from hactl.view.archive_kind import Ability
 
 
 @click.group("manifest")
@@ -22,7 +23,7 @@ def status(ctx: click.Context, chosen: tuple[str, ...]) -> None:
     from hactl.cli.output import emit
 
     context = open_context(ctx)
-    states = source.states(source.nodes(context, chosen))
+    states = source.states(source.nodes(context, chosen, Ability.MANIFEST))
     if context.output != "table":
         emit({node: state.get("manifest") for node, state in states.items()}, context.output)
         return
@@ -38,8 +39,10 @@ def follow(ctx: click.Context) -> None:
     from hactl.adapters.own_node import own_node
     from hactl.integrity import programs
     from hactl.integrity.build import Here
+    from hactl.wiring_archive import refuse_unless
 
     context, stop = open_context(ctx), programs.stopping()
+    refuse_unless(context.spec, Ability.MANIFEST)
     node = own_node(context.spec)
     here = Here(context.spec, context.site, node, stop.wait, stop.is_set)
     programs.follow(here, stop, EventLog(f"manifest {node}").say)
@@ -61,8 +64,10 @@ def verify(ctx: click.Context) -> None:
     from hactl.integrity.manifest import Manifest
     from hactl.view.keys import Keys
     from hactl.wiring import etcd_kv
+    from hactl.wiring_archive import refuse_unless
 
     context = open_context(ctx)
+    refuse_unless(context.spec, Ability.MANIFEST)
     node = own_node(context.spec)
     manifest = Manifest(Path(layout.INTEGRITY) / "manifest.db", node)
     anchors = EtcdNotes(etcd_kv(context.spec, context.site, here=node), Keys(context.spec.cluster)).anchored()

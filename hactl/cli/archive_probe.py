@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hactl.cli import operator as by_hand
 from hactl.cli.context import Context, open_context
 from hactl.cli.output import emit
 from hactl.errors import NotHealthy, UsageError
+from hactl.view.archive_kind import Ability
 
 if TYPE_CHECKING:
     from hactl.view.archive import EndToEnd
@@ -18,21 +20,31 @@ if TYPE_CHECKING:
 @click.command("probe")
 @click.argument("node", required=False)
 @click.option("--on-node", hidden=True, metavar="NODE", help="As this node's agent, over loopback.")
+@click.option("--yes", is_flag=True, help="Do not ask whether an image may stay there (kind dicom).")
 @click.pass_context
-def command(ctx: click.Context, node: str | None, on_node: str | None) -> None:
+def command(ctx: click.Context, node: str | None, on_node: str | None, yes: bool) -> None:
     """Check each archive node (or NODE) end to end, from here.
 
     Over DICOM with TLS and over DICOMweb: a small image of a reserved patient is stored, found, retrieved,
     compared and removed. Each node's agent does the same on itself each minute; `hactl archive list` shows
     its last result.
+
+    DICOM cannot delete: on an archive of kind dicom one image of that patient stays. It is the same one each
+    time, so there is never a second; and you are asked.
     """
+    from hactl.render.archive_guard import probe_patient
+    from hactl.wiring_archive import abilities
+
     context = open_context(ctx)
     if on_node:
         _on_node(context, on_node)
         return
-    nodes = tuple(context.spec.archives) if node is None else (node,)
-    if unknown := [n for n in nodes if n not in context.spec.archives]:
+    nodes = tuple(context.spec.archive_addresses) if node is None else (node,)
+    if unknown := [n for n in nodes if n not in context.spec.archive_addresses]:
         raise UsageError(f"{unknown[0]} is no archive node", hint="hactl archive list")
+    if Ability.FORGET not in abilities(context.spec).does:
+        asked = f"Leave one image of patient {probe_patient('ops')} on {', '.join(nodes)}?"
+        by_hand.meant(asked, yes=yes)
     found = {n: _from_here(context, n) for n in nodes}
     if context.output == "table":
         for name, result in found.items():
@@ -58,8 +70,7 @@ def _on_node(context: Context, node: str) -> None:
 def _from_here(context: Context, node: str) -> EndToEnd:
     from hactl.drill import endtoend, probe_place
 
-    address = str(context.spec.archives[node].address)
-    return endtoend.check(probe_place.from_here(context.spec, context.site, address), _boottime)
+    return endtoend.check(probe_place.from_here(context.spec, context.site, node), _boottime)
 
 
 def document(cluster: str, found: dict[str, EndToEnd]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hactl.cli.context import open_context
+from hactl.view.archive_kind import Ability
 
 NODES = click.option("--node", "chosen", multiple=True, metavar="NODE", help="Only this archive node.")
 
@@ -22,7 +23,7 @@ def start(ctx: click.Context, chosen: tuple[str, ...], dry_run: bool) -> None:
     """Begin, on the first archive node unless one is named. After a failover hactl does this by itself."""
     from hactl.cli import integrity_source as source
 
-    for node, ask in source.nodes(open_context(ctx), chosen, one=True).items():
+    for node, ask in source.nodes(open_context(ctx), chosen, Ability.RECONCILE, one=True).items():
         ask("reconcile-dry" if dry_run else "reconcile-start", source.START_WITHIN)
         click.echo(f"{node}: reconcile started; hactl archive reconcile report --node {node}")
 
@@ -37,7 +38,7 @@ def report(ctx: click.Context, chosen: tuple[str, ...]) -> None:
     from hactl.cli.output import emit
 
     context = open_context(ctx)
-    asks = source.nodes(context, chosen)
+    asks = source.nodes(context, chosen, Ability.RECONCILE)
     states = source.states(asks)
     found = {node: {"state": states[node].get("reconcile"), "report": None} for node in asks}
     for node, ask in asks.items():
@@ -72,12 +73,14 @@ def run(ctx: click.Context, dry_run: bool, since: str | None, force: bool) -> No
     from hactl.integrity.build import Here
     from hactl.integrity.reconcile import stages
     from hactl.units import Seconds
+    from hactl.wiring_archive import refuse_unless
 
     context, stop = open_context(ctx), programs.stopping()
     try:
         begin = None if since is None else time.time() - Seconds.parse(since).value
     except ValueError as error:
         raise UsageError(str(error)) from error
+    refuse_unless(context.spec, Ability.RECONCILE)
     node = own_node(context.spec)
     here = Here(context.spec, context.site, node, stop.wait, stop.is_set)
     say = EventLog(f"reconcile {node}").say

@@ -11,8 +11,8 @@ from hactl.cli import operator as by_hand
 from hactl.cli.context import Context
 from hactl.cli.output import emit
 from hactl.errors import Refused, StepFailed
+from hactl.view.archive_kind import Ability
 
-UNIT = "orthanc.service"
 ACT_WITHIN = 65.0  # s: the agent gives root's act 60
 READY_WITHIN = 90.0  # s: Orthanc waits for its index, and a failover may be under way
 
@@ -27,13 +27,15 @@ def command(ctx: click.Context, node: str, force: bool, asked: by_hand.Asked) ->
 
     A node that was drained before stays drained.
     """
-    context = archive_drain.archive_context(ctx, node)
+    from hactl.wiring_archive import unit
+
+    context = archive_drain.archive_context(ctx, node, Ability.RESTART)
     view = by_hand.look(context)
     drained = bool(archive_drain.drained_by(view, node))
     vetoes = [] if drained else archive_drain.refused_by(context, view, node, force=force)
     steps = [
         *(() if drained else (f"drain {node}",)),
-        f"restart {UNIT}",
+        f"restart {unit(context.spec)}",
         *(() if drained else (f"undrain {node}",)),
     ]
     if asked.dry_run:
@@ -50,17 +52,19 @@ def _run(context: Context, node: str, reason: str, *, drained: bool, force: bool
     """Raises StepFailed: it is left drained, unless it was not begun."""
     from hactl.act import maintenance
     from hactl.view.control import Order
+    from hactl.wiring_archive import unit
 
+    program = unit(context.spec)
     who = by_hand.operator(context)
     why = reason or "restart"
     if not drained:
         archive_drain.begin(context, who, node, reason=why, within=None, force=force)
-    maintenance.note(who, "archive-restart", {"node": node, "unit": UNIT, "reason": reason})
-    maintenance.order(who, Order(node, secrets.token_hex(4), "restart", UNIT), within=ACT_WITHIN)
+    maintenance.note(who, "archive-restart", {"node": node, "unit": program, "reason": reason})
+    maintenance.order(who, Order(node, secrets.token_hex(4), "restart", program), within=ACT_WITHIN)
     if not maintenance.wait_until(who, lambda: _reaches_its_index(context, node), READY_WITHIN):
         raise StepFailed(
             f"Orthanc on {node} does not reach its index",
-            last_done=f"{UNIT} was restarted; {node} is drained",
+            last_done=f"{program} was restarted; {node} is drained",
             hint=f"hactl archive check {node}",
         )  # fmt: skip
     if not drained:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from hactl.cli.context import open_context
+from hactl.view.archive_kind import Ability
 
 NODES = click.option("--node", "chosen", multiple=True, metavar="NODE", help="Only this archive node.")
 
@@ -25,7 +26,7 @@ def start(ctx: click.Context, chosen: tuple[str, ...], follow: bool) -> None:
     from hactl.cli import integrity_source as source
 
     context = open_context(ctx)
-    asks = source.nodes(context, chosen, one=True)
+    asks = source.nodes(context, chosen, Ability.SCRUB, one=True)
     for node, ask in asks.items():
         ask("scrub-start", source.START_WITHIN)
         click.echo(f"{node}: scrub started; hactl archive scrub status --node {node}")
@@ -40,7 +41,7 @@ def stop(ctx: click.Context, chosen: tuple[str, ...]) -> None:
     """Interrupt it; the next start goes on from there."""
     from hactl.cli import integrity_source as source
 
-    for node, ask in source.nodes(open_context(ctx), chosen).items():
+    for node, ask in source.nodes(open_context(ctx), chosen, Ability.SCRUB).items():
         ask("scrub-stop", source.START_WITHIN)
         click.echo(f"{node}: scrub stopped")
 
@@ -58,7 +59,7 @@ def status(ctx: click.Context, chosen: tuple[str, ...], watch: bool) -> None:
     from hactl.cli.output import emit
 
     context = open_context(ctx)
-    asks = source.nodes(context, chosen)
+    asks = source.nodes(context, chosen, Ability.SCRUB)
     if watch and context.output == "table":
         _followed(asks)
     states = source.states(asks)
@@ -79,7 +80,7 @@ def report(ctx: click.Context, chosen: tuple[str, ...]) -> None:
     from hactl.cli.output import emit
 
     context = open_context(ctx)
-    asks = source.nodes(context, chosen)
+    asks = source.nodes(context, chosen, Ability.SCRUB)
     found = {node: ask("scrub-report", source.WITHIN) for node, ask in asks.items()}
     if context.output != "table":
         emit(found, context.output)
@@ -97,8 +98,10 @@ def run(ctx: click.Context) -> None:
     from hactl.adapters.own_node import own_node
     from hactl.integrity import programs
     from hactl.integrity.build import Here
+    from hactl.wiring_archive import refuse_unless
 
     context, stop = open_context(ctx), programs.stopping()
+    refuse_unless(context.spec, Ability.SCRUB)
     node = own_node(context.spec)
     here = Here(context.spec, context.site, node, stop.wait, stop.is_set)
     programs.scrub(here, EventLog(f"scrub {node}").say)

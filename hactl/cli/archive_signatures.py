@@ -11,6 +11,7 @@ import click
 
 from hactl.cli.context import open_context
 from hactl.errors import NotHealthy, UsageError
+from hactl.view.archive_kind import Ability
 
 if TYPE_CHECKING:
     from hactl.integrity.build import Here
@@ -118,8 +119,10 @@ def _here(ctx: click.Context, wait: object = None) -> Here:
 
     from hactl.adapters.own_node import own_node
     from hactl.integrity.build import Here
+    from hactl.wiring_archive import refuse_unless
 
     context = open_context(ctx)
+    refuse_unless(context.spec, Ability.SIGN)
 
     def sleep(seconds: float) -> bool:
         time.sleep(seconds)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from hactl import layout
 from hactl.cli.context import Context
 from hactl.errors import HactlError, Unreachable, UsageError
+from hactl.view.archive_kind import Ability
 
 NAMES: Final = ("manifest", "scrub", "reconcile")
 WITHIN: Final = 20.0
@@ -17,11 +18,16 @@ START_WITHIN: Final = 90.0
 Ask = Callable[[str, float], Any]
 
 
-def nodes(context: Context, chosen: tuple[str, ...], *, one: bool = False) -> dict[str, Ask]:
+def nodes(
+    context: Context, chosen: tuple[str, ...], ability: Ability, *, one: bool = False
+) -> dict[str, Ask]:
     """How each archive node is asked; `one`: only the first, where none is named.
 
-    Raises UsageError: not an archive node, or not this one.
+    Raises UsageError: not an archive node, or not this one; Refused: the archive's kind lets nobody do this.
     """
+    from hactl.wiring_archive import refuse_unless
+
+    refuse_unless(context.spec, ability)
     known = tuple(context.spec.archives)
     for name in chosen:
         if name not in known:

@@ -112,7 +112,9 @@ def _lag(value: int | None) -> str:
 def _archive(data: dict[str, Any]) -> Iterator[RenderableType]:
     archive = data["archive"]
     levels = ("L0", "L1", "L2", "L3", "L4")
-    table = _table(f"\narchive: virtual IP {_vip(archive['vip'])}", "NAME", "STATE", *levels)
+    # An archive that hactl only watches has no virtual IP here.
+    vip = f": virtual IP {_vip(archive['vip'])}" if archive["vip"]["address"] else ""
+    table = _table(f"\narchive{vip}", "NAME", "STATE", *levels)
     for node in archive["nodes"]:
         cells = (_coloured(node["levels"][level]) for level in levels)
         table.add_row(node["name"], _coloured(node["state"]), *cells)

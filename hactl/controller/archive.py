@@ -25,6 +25,7 @@ from hactl.metrics.snapshot import ArchivesSeen
 from hactl.ports import Clock
 from hactl.spec.model import ClusterSpec
 from hactl.view.archive import ArchiveMark, ArchiveState
+from hactl.view.archive_kind import ABLE, Abilities
 from hactl.view.control import ControlView, Dcs
 from hactl.view.model import ArchiveView
 
@@ -46,6 +47,7 @@ class ArchiveLoop:
     clock: Clock
     log: EventLog
     instruments: Instruments
+    can: Abilities = ABLE
     memory: ArchiveMemory = field(default_factory=ArchiveMemory)
     watched: float | None = None
     _views: Mapping[str, ArchiveView] = field(default_factory=dict)
@@ -73,9 +75,9 @@ class ArchiveLoop:
         dcs = _fresh(control, self.clock.monotonic())
         if dcs is None:
             return
-        decision = decide_archive(self.spec, self.prober.sights(), dcs, weather, self.memory, now)
+        decision = decide_archive(self.spec, self.prober.sights(), dcs, weather, self.memory, now, self.can)
         self.memory = decision.memory
-        self._views = {node: ArchiveView(look.levels) for node, look in decision.looks.items()}
+        self._views = {n: ArchiveView(look.levels, can=self.can) for n, look in decision.looks.items()}
         self._act(decision)
         self._mark(decision, dcs)
         self.instruments.tick("archive", self.clock.monotonic() - now)

@@ -87,8 +87,9 @@ class Engine:
         measure = common.instruments.archive
         self._prober = Prober(ports.archives, common.clock, measure, self.holding)
         self._archive = ArchiveLoop(
-            spec, samples, self._prober, hands, common.clock, common.log, common.instruments
-        )
+            spec, samples, self._prober, hands, common.clock, common.log, common.instruments,
+            can=ports.around.can,
+        )  # fmt: skip
         self._around = Surroundings(ports.around, samples, common.clock)
         self._tick = Tick(
             spec,

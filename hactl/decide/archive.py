@@ -14,6 +14,7 @@ from hactl.decide.pacing import Pulses, Seen, again
 from hactl.decide.plan import GiveOrder, Plan, Step, Veto, alarm
 from hactl.spec.model import ClusterSpec
 from hactl.view.archive import GIVEN_UP, ArchiveMark, ArchiveState
+from hactl.view.archive_kind import ABLE, Abilities
 from hactl.view.archive_levels import Sights
 from hactl.view.control import Dcs
 
@@ -41,12 +42,18 @@ class ArchiveDecision:
     looks: Mapping[str, NodeLook]
 
 
-def decide_archive(
-    spec: ClusterSpec, sights: Mapping[str, Sights], dcs: Dcs, sql: Sql, memory: ArchiveMemory, now: float
-) -> ArchiveDecision:
-    """At most one act for each call: the next one is decided when this one's effect is seen."""
+def decide_archive(  # noqa: PLR0913, PLR0917 - one thing each, and nobody else needs them together
+    spec: ClusterSpec, sights: Mapping[str, Sights], dcs: Dcs, sql: Sql, memory: ArchiveMemory, now: float,
+    can: Abilities = ABLE,
+) -> ArchiveDecision:  # fmt: skip
+    """At most one act for each call: the next one is decided when this one's effect is seen.
+
+    `can`: what the archive's kind lets anybody do; nothing else is ever ordered.
+    """
     pulses = memory.pulses.after(dcs, now)
-    scene = Scene(_looks(spec, sights, dcs, sql, pulses, now), dcs, pulses, memory.acted, now)
+    vip = str(spec.vips.archive.address.ip) if spec.vips.archive else ""
+    looks = _looks(spec, sights, dcs, pulses, Around(vip, sql, now, can))
+    scene = Scene(looks, dcs, pulses, memory.acted, now, can)
     round_ = _Round(scene, memory)
     for node, look in scene.looks.items():
         round_.node(node, look)
@@ -57,15 +64,13 @@ def decide_archive(
 
 
 def _looks(
-    spec: ClusterSpec, sights: Mapping[str, Sights], dcs: Dcs, sql: Sql, pulses: Pulses, now: float
+    spec: ClusterSpec, sights: Mapping[str, Sights], dcs: Dcs, pulses: Pulses, around: Around
 ) -> dict[str, NodeLook]:
-    vip = str(spec.vips.archive.address.ip)
     return {
         node: NodeLook.of(
-            node, sights.get(node, {}), pulses.fresh(dcs, node, now), dcs.drains.get(node),
-            Around(vip, sql, now),
+            node, sights.get(node, {}), pulses.fresh(dcs, node, around.now), dcs.drains.get(node), around
         )
-        for node in spec.archives
+        for node in spec.archive_addresses
     }  # fmt: skip
 
 
@@ -89,7 +94,7 @@ class _Round:
         rung = before.rung if before else ""
         if step := ladder.back(self.scene, look):
             self.steps.append(step)
-        elif found is not None:
+        elif found is not None and self.scene.can.mended:
             rung = self._mend(found, rung)
         self.marks[node] = ArchiveMark(state, why, "" if state is ArchiveState.HEALTHY else rung)
 

@@ -17,6 +17,7 @@ from hactl.decide.budgets import DRAIN, REDEPLOY, limit
 from hactl.decide.pacing import Pulses, Seen, hands_off, used_up
 from hactl.decide.plan import DrainArchive, GiveOrder, Step, UndrainArchive, Veto
 from hactl.view.archive import DrainBy
+from hactl.view.archive_kind import ABLE, Abilities, Ability
 from hactl.view.archive_levels import Sight
 from hactl.view.control import Dcs
 
@@ -55,6 +56,7 @@ class Scene:
     pulses: Pulses
     acted: Mapping[str, float]
     now: float
+    can: Abilities = ABLE
 
     # Each is asked once for a thousand nodes, not once by each of them.
     @cached_property
@@ -125,7 +127,7 @@ def waits_for(look: NodeLook, found: Trouble) -> Veto | None:
 
 def next_rung(scene: Scene, found: Trouble) -> str:
     """The lowest rung that is left for this trouble; empty: none."""
-    for rung in _rungs(found):
+    for rung in _rungs(found, scene.can):
         if rung == DRAIN:
             left = not scene.looks[found.node].kept_out and bool(scene.takers(found.node))
         else:
@@ -135,11 +137,14 @@ def next_rung(scene: Scene, found: Trouble) -> str:
     return ""
 
 
-def _rungs(found: Trouble) -> Iterator[str]:
-    for unit in found.units:
-        yield f"restart:{unit}"
-    yield DRAIN
-    if found.units:
+def _rungs(found: Trouble, can: Abilities) -> Iterator[str]:
+    """Only those that this kind of archive has."""
+    if Ability.RESTART in can.does:
+        for unit in found.units:
+            yield f"restart:{unit}"
+    if Ability.DRAIN in can.does:
+        yield DRAIN
+    if found.units and Ability.REDEPLOY in can.does:
         yield REDEPLOY
 
 
@@ -196,6 +201,8 @@ def step(scene: Scene, found: Trouble, rung: str, seen: Seen) -> Step:
 
 def back(scene: Scene, look: NodeLook) -> Step | None:
     """What the ladder has drained is let in again when it has served for a while, or nobody else can."""
+    if Ability.DRAIN not in scene.can.does:
+        return None
     if look.drain is None or look.drain.by is not DrainBy.LADDER or hands_off(scene.dcs, look.node):
         return None
     if not scene.takers(look.node) and _better_than_nobody(look):

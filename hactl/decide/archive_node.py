@@ -8,6 +8,7 @@ from typing import Final
 
 from hactl.decide.archive_sql import Sql
 from hactl.view.archive import ArchiveFacts, ArchiveState, Drain, DrainBy
+from hactl.view.archive_kind import ABLE, Abilities
 from hactl.view.archive_levels import Sight, Sights, levels
 from hactl.view.control import AgentFacts
 from hactl.view.model import Probe, State
@@ -15,17 +16,17 @@ from hactl.view.model import Probe, State
 # How often in a row a level must have failed before it counts. A lost storage is checked by the agent itself.
 FALL: Final[Mapping[str, int]] = {"L0": 2, "L1": 2, "L2": 3, "L3": 1}
 RISE: Final = 2  # how often in a row every route must have answered before a node that did not serve serves
-SERVING: Final = tuple(FALL)  # L4 is said aloud, and nothing is done about it
 _BACK: Final = frozenset({ArchiveState.HEALTHY, ArchiveState.DEGRADED})
 
 
 @dataclass(frozen=True)
 class Around:
-    """What all nodes have in common: the archive's virtual IP, the database, the time."""
+    """What all nodes have in common: the archive's virtual IP (empty: none), database, time, kind."""
 
     vip: str
     sql: Sql
     now: float
+    can: Abilities = ABLE
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class NodeLook:
     holds_vip: bool | None
     sql: Sql
     levels: Mapping[str, Probe] = field(default_factory=dict)
+    can: Abilities = ABLE
 
     @classmethod
     def of(
@@ -46,7 +48,8 @@ class NodeLook:
     ) -> NodeLook:
         fresh = {name: sight.now(around.now) for name, sight in sights.items()}
         holds = None if facts is None else around.vip in facts.vips
-        return cls(node, fresh, facts, drain, holds, around.sql, levels(fresh, facts))
+        found = levels(fresh, facts, around.can)
+        return cls(node, fresh, facts, drain, holds, around.sql, found, around.can)
 
     @property
     def archive(self) -> ArchiveFacts | None:
@@ -75,11 +78,16 @@ class NodeLook:
     @property
     def able(self) -> bool:
         """It is known to serve, and nobody keeps it out: it can take over from another."""
-        return not self.kept_out and all(self.levels[level].ok for level in SERVING)
+        return not self.kept_out and self.serves
+
+    @property
+    def serves(self) -> bool:
+        """Every level that decides it is ok. L4 does not: it is said aloud, and nothing is done about it."""
+        return all(self.levels[level].ok for level in self.can.serving)
 
     def serves_since(self) -> float | None:
         """Since when all of its routes answer; None: they do not all."""
-        if not all(self.levels[level].ok for level in SERVING):
+        if not self.serves:
             return None
         return max((s.since for s in self.sights.values()), default=None)
 
@@ -90,7 +98,7 @@ class NodeLook:
 
     def failing(self) -> str | None:
         """The lowest level that fails."""
-        return next((level for level in SERVING if self.levels[level].failed), None)
+        return next((level for level in self.can.serving if self.levels[level].failed), None)
 
     def firm(self, level: str) -> bool:
         """It failed often enough, and not because the database fails over."""
@@ -122,7 +130,7 @@ def next_state(
         firm = look.firm(level) and not starting
         why = f"{level}: {look.levels[level].why}"
         return (ArchiveState.FAILED if firm else _not_all(before, starting=starting)), why
-    unknown = next((lv for lv in SERVING if look.levels[lv].state is State.UNKNOWN), None)
+    unknown = next((lv for lv in look.can.serving if look.levels[lv].state is State.UNKNOWN), None)
     if unknown is not None:
         return _not_all(before, starting=starting), f"{unknown}: {look.levels[unknown].why}"
     return _answering(before, look)

@@ -7,8 +7,6 @@ from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs
 from hactl.view.model import ArchiveView, State
 
-_SERVING = ("L0", "L1", "L2", "L3")
-
 
 def shown(view: ClusterView, node: str) -> ArchiveMark | None:
     """None: nothing is known. A mark of a controller that is not active any more is an old story."""
@@ -31,10 +29,10 @@ def _kept_out(dcs: Dcs | None, node: str) -> ArchiveMark | None:
 
 
 def _seen(archive: ArchiveView | None) -> ArchiveMark | None:
-    if archive is None or all(archive.level(level).state is State.UNKNOWN for level in _SERVING):
+    if archive is None or all(archive.level(level).state is State.UNKNOWN for level in archive.can.serving):
         return None
     for wanted, state in ((State.FAILED, ArchiveState.FAILED), (State.UNKNOWN, ArchiveState.DEGRADED)):
-        level = next((lv for lv in _SERVING if archive.level(lv).state is wanted), None)
+        level = next((lv for lv in archive.can.serving if archive.level(lv).state is wanted), None)
         if level is not None:
             return ArchiveMark(state, f"{level}: {archive.level(level).why}")
     if archive.level("L4").failed:

@@ -274,11 +274,15 @@ CODES = {code.name: code for code in _ALL}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: its code, what it is about (a node, a VIP or ""), and what exactly was seen."""
+    """One thing found: its code, what it is about (a node, a VIP or ""), and what exactly was seen.
+
+    `instead`: the next command, where the code's own is not for this subject.
+    """
 
     code: Code
     subject: str = ""
     detail: str = ""
+    instead: str = ""
 
     @property
     def severity(self) -> Severity:
@@ -286,8 +290,8 @@ class Finding:
 
     @property
     def fix(self) -> str:
-        return self.code.fix.replace("{node}", self.subject or "the node")
+        return (self.instead or self.code.fix).replace("{node}", self.subject or "the node")
 
 
-def finding(name: str, subject: str = "", detail: str = "") -> Finding:
-    return Finding(CODES[name], subject, detail)
+def finding(name: str, subject: str = "", detail: str = "", instead: str = "") -> Finding:
+    return Finding(CODES[name], subject, detail, instead)

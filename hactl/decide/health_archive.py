@@ -17,6 +17,7 @@ _CODE_OF_LEVEL = {
     "L1": "ARCHIVE_NOT_RESPONDING",
     "L2": "ARCHIVE_INDEX_UNREACHABLE",
 }
+NOT_OURS = "whoever runs {node} starts it again; hactl archive check {node}"
 
 
 def lowest_failed(archive: ArchiveView) -> str | None:
@@ -37,7 +38,8 @@ def nodes(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     for name, archive in view.archives.items():
         failed = lowest_failed(archive)
         if failed is not None:
-            yield finding(_code(view, name, failed), name, archive.level(failed).why)
+            instead = "" if archive.can.mended else NOT_OURS
+            yield finding(_code(view, name, failed), name, archive.level(failed).why, instead)
             continue
         for level in _CODE_OF_LEVEL:
             probe = archive.level(level)

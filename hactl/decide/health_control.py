@@ -81,7 +81,7 @@ def keepalived(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
 
 
 def addresses(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
-    for vip in (spec.vips.database, spec.vips.archive):
+    for vip in spec.vips.by_name.values():
         address = str(vip.address.ip)
         holders = [node for node, facts in _reports(view) if address in facts.vips]
         if len(holders) > 1:

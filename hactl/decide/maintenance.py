@@ -97,7 +97,7 @@ def ok_to_stop(spec: ClusterSpec, view: ClusterView, node: str) -> Answer:
 def _archive(spec: ClusterSpec, view: ClusterView, dcs: Dcs, node: str) -> Iterator[Veto]:
     yield from _takers(spec, view, dcs, node)
     facts = dcs.facts.get(node)
-    if facts is not None and str(spec.vips.archive.address.ip) in facts.vips:
+    if facts is not None and str(spec.archive_vip.address.ip) in facts.vips:
         yield Veto("HOLDS_VIP", f"{node} holds the archive VIP: hactl archive drain {node}")
 
 

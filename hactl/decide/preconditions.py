@@ -56,7 +56,7 @@ def _known(view: ClusterView) -> dict[str, NodeFacts]:
 
 
 def vips_once(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
-    for vip in (spec.vips.database, spec.vips.archive):
+    for vip in spec.vips.by_name.values():
         address = str(vip.address.ip)
         holders = [n for n, facts in _known(view).items() if address in facts.addresses]
         if len(holders) > 1:

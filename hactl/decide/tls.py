@@ -61,7 +61,8 @@ def endpoints(spec: ClusterSpec, *, inside: bool) -> tuple[Endpoint, ...]:
 
 def _endpoints(spec: ClusterSpec, *, inside: bool) -> Iterator[Endpoint]:
     archives = {n: str(node.address) for n, node in spec.archives.items()}
-    for name, host in {"archive-vip": str(spec.vips.archive.address.ip), **archives}.items():
+    vip = {} if spec.vips.archive is None else {"archive-vip": str(spec.vips.archive.address.ip)}
+    for name, host in {**vip, **archives}.items():
         yield Endpoint(name, Speaks.DICOM, host, layout.PORT_DICOM_TLS)
         yield Endpoint(name, Speaks.ARCHIVE, host, layout.PORT_HTTPS)
     yield Endpoint("database-vip", Speaks.POSTGRES, str(spec.vips.database.address.ip), layout.PORT_POSTGRES)

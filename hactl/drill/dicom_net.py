@@ -19,8 +19,9 @@ from hactl.errors import Refused, StepFailed, Unreachable
 from hactl.pki.store import Store
 from hactl.pki.uses import OPS, OPS_DICOM
 from hactl.site import Site
+from hactl.spec.aets import OPERATOR
 
-AET = "HACTL"  # our own AE title; the archive's allow-list must have it
+AET = OPERATOR  # our own AE title; the archive's allow-list must have it
 SUCCESS = 0x0000
 PENDING = frozenset({0xFF00, 0xFF01})
 # PS3.6 annex A: Verification, Study Root Query/Retrieve FIND and MOVE.

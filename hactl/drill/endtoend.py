@@ -1,5 +1,7 @@
 """Level L4: an image goes in by DICOM, is found, comes back both ways as it was, and is removed.
 
+Where nobody can remove it, it is the same image each time: the archive has it once, however often it comes.
+
 It belongs to a patient whose PatientID nobody else has (one for each node, and one for operators), so that
 whatever an interrupted check leaves behind is removed by the next one, and by nobody else's.
 """
@@ -25,17 +27,29 @@ from hactl.view.archive import EndToEnd
 
 WITHIN: Final = 20.0  # s: all of it
 STEP_WITHIN: Final = 6.0  # s: an answer
+# PS3.7 annex C: duplicate SOP instance. PS3.4 B.2.3: kept, with other attributes; the pixels are compared.
+_THERE_ALREADY: Final = frozenset({0x0111, 0xB000})
 GET: Final = UID("1.2.840.10008.5.1.4.1.2.2.3")  # PS3.6 annex A: Study Root Query/Retrieve GET
 
 
 @dataclass(frozen=True)
 class Place:
-    """Whom to call. `forget` removes all that belongs to `patient`; how many objects that were."""
+    """Whom to call. `forget` removes all that belongs to `patient`; how many objects that were.
+
+    None: nothing can be removed there, so what is stored stays. `web` None: it has no DICOMweb.
+    """
 
     archive: Archive
-    web: Web
+    web: Web | None
     patient: str
-    forget: Callable[[], int]
+    forget: Callable[[], int] | None
+
+    def image(self, moment: int) -> Image:
+        return Image(self.patient if self.forget is None else f"{self.patient}/{moment}", 0)
+
+
+class NoCGet(StepFailed):
+    """It does not offer C-GET: nothing is wrong, and there may be another way."""
 
 
 @dataclass
@@ -47,10 +61,12 @@ class _Run:
     step: str = "leftovers"
 
     def steps(self) -> tuple[tuple[str, Callable[[], None]], ...]:
-        return (
-            ("store", self.store), ("find", self.find), ("retrieve", self.retrieve), ("wado", self.wado),
-            ("qido", self.qido), ("delete", self.delete),
-        )  # fmt: skip
+        steps = [("store", self.store), ("find", self.find), ("retrieve", self.retrieve)]
+        if self.place.web is not None:
+            steps += [("wado", self.wado), ("qido", self.qido)]
+        if self.place.forget is not None:
+            steps.append(("delete", self.delete))
+        return tuple(steps)
 
     def store(self) -> None:
         wanted = dataset(self.image)
@@ -60,7 +76,8 @@ class _Run:
             status = link.send_c_store(wanted)
         if not status:
             raise Unreachable("no answer to C-STORE")
-        if status.Status != dicom_net.SUCCESS:
+        there = self.place.forget is None and status.Status in _THERE_ALREADY
+        if status.Status != dicom_net.SUCCESS and not there:
             raise StepFailed(f"C-STORE was answered with status 0x{status.Status:04X}")
 
     def find(self) -> None:
@@ -68,19 +85,33 @@ class _Run:
             raise StepFailed("C-FIND does not find what was stored")
 
     def retrieve(self) -> None:
-        self._same(_get(self.place.archive, self.image.study).get(self.image.uid), "C-GET")
+        try:
+            found = _get(self.place.archive, self.image.study)
+        except NoCGet:
+            if self.place.web is None:
+                raise
+            return  # WADO-RS brings it
+        self._same(found.get(self.image.uid), "C-GET")
 
     def wado(self) -> None:
-        self._same(digest_of(dicomweb.wado(self.place.web, self.image)), "WADO-RS")
+        self._same(digest_of(dicomweb.wado(self._web(), self.image)), "WADO-RS")
 
     def qido(self) -> None:
-        if self.image.uid not in dicomweb.qido(self.place.web, self.image.study):
+        if self.image.uid not in dicomweb.qido(self._web(), self.image.study):
             raise StepFailed("QIDO-RS does not find what was stored")
 
+    def _web(self) -> Web:
+        if self.place.web is None:
+            raise StepFailed("it has no DICOMweb")
+        return self.place.web
+
     def delete(self) -> None:
-        self.place.forget()
+        self.forget()
         if dicom_net.find(self.place.archive, self.image.study):
             raise StepFailed("what was deleted is still found")
+
+    def forget(self) -> int:
+        return 0 if self.place.forget is None else self.place.forget()
 
     def _same(self, digest: str | None, how: str) -> None:
         if digest is None:
@@ -92,10 +123,10 @@ class _Run:
 def check(place: Place, boottime: Callable[[], float]) -> EndToEnd:
     """Never raises for what the archive does. At most about WITHIN seconds."""
     start = time.monotonic()
-    run = _Run(place, Image(f"{place.patient}/{time.time_ns()}", 0), start + WITHIN)
+    run = _Run(place, place.image(time.time_ns()), start + WITHIN)
     leftovers, why = 0, ""
     try:
-        leftovers = place.forget()
+        leftovers = run.forget()
         for name, step in run.steps():
             run.step = name
             began = time.monotonic()
@@ -106,7 +137,7 @@ def check(place: Place, boottime: Callable[[], float]) -> EndToEnd:
     except (HactlError, ValueError, AttributeError, KeyError) as error:  # what comes back may be no DICOM
         why = f"{run.step}: {error}"
         with contextlib.suppress(HactlError):  # the next check removes it
-            place.forget()
+            run.forget()
     return EndToEnd(ok=not why, at=boottime(), took=run.took, why=why, leftovers=leftovers)
 
 
@@ -132,6 +163,8 @@ def _get(archive: Archive, study: str) -> dict[str, str]:
     if not found.is_established:
         raise Unreachable("no DICOM association for C-GET")
     try:
+        if GET not in {c.abstract_syntax for c in found.accepted_contexts}:
+            raise NoCGet("it offers no C-GET")
         _fetched(found, study, archive.within)
     finally:
         if found.is_established:

@@ -60,7 +60,7 @@ def ground(spec: ClusterSpec, site: Site, addresses: Addresses, stored: Stored, 
         Refused: there is no state folder, or no secrets in it.
 
     """
-    vip = str(spec.vips.archive.address.ip)
+    vip = str(spec.archive_vip.address.ip)
     secrets = Store(site.state).secrets()
     account = Account(OPERATOR, secrets.orthanc_ops.value)
     return Ground(

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 import urllib3
 
 from hactl import layout
+from hactl.adapters.http import HttpsClient
 from hactl.adapters.rootacts import SudoActs
 from hactl.drill import dicom_net, dicomweb
 from hactl.drill.dicom_net import Archive
 from hactl.drill.dicomweb import Account, Web
 from hactl.drill.endtoend import STEP_WITHIN, Place
-from hactl.errors import StepFailed, Unreachable
+from hactl.errors import Refused, StepFailed, Unreachable
 from hactl.pki.store import Store
+from hactl.ports import Reach
 from hactl.render.archive_guard import probe_patient
 from hactl.render.orthanc import ADMIN, OPERATOR, PROBE_AET
 from hactl.site import Site
+from hactl.spec.aets import OPERATOR as OPERATOR_AET
 from hactl.spec.model import ClusterSpec
+from hactl.view.archive_kind import Ability
+from hactl.wiring_archive import archive_kind, dicom_files
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -50,11 +56,43 @@ def _by_root() -> int:
     return int(said.split()[0]) if said.split()[0].isdigit() else 0
 
 
-def from_here(spec: ClusterSpec, site: Site, address: str) -> Place:
-    """By an operator, with the state folder's certificate and the archive's administrator.
+def from_here(spec: ClusterSpec, site: Site, name: str) -> Place:
+    """By an operator: whatever the archive's kind, as it is reached over the network.
 
-    Raises Refused: the state folder lacks one of them.
+    Raises Refused: the state folder lacks a certificate, or the secrets.
     """
+    kind = archive_kind(spec, site, OPERATOR_AET, HttpsClient(site.ca, site.cert, site.key))
+    if Ability.FORGET in kind.abilities.does:
+        return _own(spec, site, kind.reach(name).host)
+    return _foreign(kind.reach(name), site)
+
+
+def _foreign(reach: Reach, site: Site) -> Place:
+    """Nothing can be removed there: DICOM has no words for it."""
+    try:
+        tls = _context(reach.ca, *dicom_files(site)) if reach.tls else None
+        web = _foreign_web(reach, site) if reach.dicomweb else None
+    except OSError as error:
+        raise Refused(f"cannot use a certificate: {error}", hint="archive.servers in the spec") from error
+    archive = Archive(reach.host, reach.port, reach.aet, tls, within=STEP_WITHIN)
+    return Place(archive, web, probe_patient("ops"), None)
+
+
+def _foreign_web(reach: Reach, site: Site) -> Web:
+    secure = reach.dicomweb.startswith("https://")
+    tls = _context(reach.ca, site.ca, site.cert, site.key) if secure else None
+    limit = urllib3.Timeout(total=STEP_WITHIN)
+    return Web(
+        reach.dicomweb, urllib3.PoolManager(ssl_context=tls, timeout=limit, retries=False, maxsize=2), {}
+    )
+
+
+def _context(chosen: PurePath | None, own: Path, cert: Path, key: Path) -> ssl.SSLContext:
+    return dicom_net.tls_context(Path(chosen or own), cert, key, ssl.Purpose.SERVER_AUTH)
+
+
+def _own(spec: ClusterSpec, site: Site, address: str) -> Place:
+    """With the state folder's certificate and the archive's administrator."""
     secrets = Store(site.state).secrets()
     base = f"https://{address}/dicom-web"
     web = dicomweb.connect(base, Account(OPERATOR, secrets.orthanc_ops.value), ca=site.ca, within=STEP_WITHIN)

@@ -186,6 +186,9 @@ def _vetoes(spec: ClusterSpec, lan: IPv4Network) -> list[str]:
     ]
     if lan.overlaps(MANAGEMENT):
         found.append(f"{lan} overlaps the lab's management network {MANAGEMENT}")
+    if spec.vips.archive is None:
+        found.append(f"an archive of kind {spec.archive.kind} is somebody else's; a lab makes only its own")
+        return found
     if spec.vips.archive.address.network != lan:
         found.append(f"the archive VIP is not in {lan}; a lab has one LAN")
     if spec.vips.archive.interface != spec.vips.database.interface:

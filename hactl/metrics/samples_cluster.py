@@ -73,13 +73,13 @@ def _vips(spec: ClusterSpec, seen: Seen) -> Iterator[Row]:
     """Held, as each node's agent says; who answers at the address holds it whatever the agents say."""
     facts = seen.dcs.facts if seen.dcs else {}
     views = seen.view.vips if seen.view else {}
-    kinds = (("database", spec.vips.database, spec.databases), ("archive", spec.vips.archive, spec.archives))
-    for name, vip, nodes in kinds:
+    holders = {"database": spec.databases, "archive": spec.archives}
+    for name, vip in spec.vips.by_name.items():
         answers = views[name].holder if name in views else Unknown("not asked")
         known = not isinstance(answers, Unknown)
         if known:
             yield "hactl_vip_answers", (name,), float(answers is not None)
-        for node in nodes:
+        for node in holders[name]:
             if node in facts:
                 has = str(vip.address.ip) in facts[node].vips or answers == node
                 yield "hactl_vip_held", (name, node), float(has)

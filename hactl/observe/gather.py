@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from hactl.observe.race import Pending, Race
 from hactl.ports import Archive, Etcd, Patroni, Ports
-from hactl.view.archive_levels import end_to_end_level, storage_level
+from hactl.view.archive_kind import Abilities
+from hactl.view.archive_levels import by_agent
 from hactl.view.cluster import ClusterView, EtcdView
 from hactl.view.control import AgentFacts, Dcs
 from hactl.view.model import (
@@ -55,10 +56,9 @@ class _ArchiveAsked:
     levels: Mapping[str, Pending[Probe]]
     version: Pending[str]
 
-    def view(self, facts: AgentFacts | None) -> ArchiveView:
+    def view(self, facts: AgentFacts | None, can: Abilities) -> ArchiveView:
         levels = {name: _probe(pending) for name, pending in self.levels.items()}
-        agents = {"L3": storage_level(facts), "L4": end_to_end_level(facts)}
-        return ArchiveView({**levels, **agents}, self.version.value)
+        return ArchiveView({**levels, **by_agent(facts, can)}, self.version.value, can)
 
 
 def _probe(pending: Pending[Probe]) -> Probe:
@@ -125,7 +125,7 @@ def gather(ports: Ports, *, within: float = WITHIN) -> ClusterView:
         patroni={n: p.view() for n, p in patroni.items()},
         etcd=members,
         control=control,
-        archives={n: p.view(_facts(control, n)) for n, p in archives.items()},
+        archives={n: p.view(_facts(control, n), ports.can) for n, p in archives.items()},
         vips={n: VipView(ports.vips[n].address, p.value) for n, p in vips.items()},
         facts={n: p.value for n, p in facts.items()},
         certificates=certificates.value if certificates else (),

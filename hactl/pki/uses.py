@@ -144,6 +144,5 @@ def modality(spec: ClusterSpec, name: str) -> CertSpec:
 
 def _server_names(spec: ClusterSpec, name: str, node: Node) -> tuple[str, ...]:
     """What clients may call this node: its name, its address, the loopback, and each VIP that it may hold."""
-    vips = ((Role.DATABASE, spec.vips.database), (Role.ARCHIVE, spec.vips.archive))
-    held = (str(vip.address.ip) for role, vip in vips if role in node.roles)
+    held = (str(vip.address.ip) for role, vip in spec.vips.by_name.items() if Role(role) in node.roles)
     return tuple(sorted({name, str(node.address), *LOOPBACK, *held}))

@@ -27,7 +27,7 @@ def networks(*many: Iterable[IPv4Network]) -> list[str]:
 
 def clients(spec: ClusterSpec) -> list[str]:
     """Who may use the virtual IPs; nobody named means everybody in the virtual IPs' own networks."""
-    named = spec.access.clients or (spec.vips.database.address.network, spec.vips.archive.address.network)
+    named = spec.access.clients or tuple(v.address.network for v in spec.vips.by_name.values())
     return networks(named)
 
 

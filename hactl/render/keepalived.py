@@ -86,7 +86,7 @@ def _instances(spec: ClusterSpec, node: str) -> tuple[Instance, ...]:
         database = _instance("database", spec.vips.database, node, spec.databases, (PRIMARY,))
         found.append(replace(database, advert=DATABASE_ADVERT, tracks=TRACK_NAME))
     if node in spec.archives:
-        archive = _instance("archive", spec.vips.archive, node, spec.archives, (ARCHIVE, INDEX))
+        archive = _instance("archive", spec.archive_vip, node, spec.archives, (ARCHIVE, INDEX))
         found.append(replace(archive, tracks=ARCHIVE_TRACK_NAME))
     return tuple(found)
 

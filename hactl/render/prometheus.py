@@ -62,7 +62,7 @@ def configuration(spec: ClusterSpec, witness: str) -> dict[str, Any]:
         "scrape_configs": [
             _job(spec, "patroni", spec.databases, layout.PORT_PATRONI),
             _job(spec, "etcd", spec.voters, layout.PORT_ETCD_CLIENT),
-            _job(spec, "orthanc", spec.archives, layout.PORT_HTTPS, path="/tools/metrics-prometheus"),
+            *_orthanc(spec),
             _job(spec, "hactl", spec.voters, layout.PORT_METRICS, label="controller"),
             _job(spec, "prometheus", [witness], layout.PORT_PROMETHEUS),
             {
@@ -90,6 +90,12 @@ def web() -> dict[str, Any]:
 def _rules() -> str:
     """The same for every installation, and by far the longest of the rendered files."""
     return engine.yaml_document(alerts.document())
+
+
+def _orthanc(spec: ClusterSpec) -> Iterator[dict[str, Any]]:
+    """Nobody else's archive has these metrics."""
+    if spec.archives:
+        yield _job(spec, "orthanc", spec.archives, layout.PORT_HTTPS, path="/tools/metrics-prometheus")
 
 
 def _job(

@@ -7,6 +7,7 @@ from typing import Final
 from hactl.spec.model import ClusterSpec
 
 ECHO: Final = "HACTLECHO"
+OPERATOR: Final = "HACTL"  # of commands that are run where the operator sits
 
 
 def echo_aets(spec: ClusterSpec) -> dict[str, str]:

@@ -34,8 +34,11 @@ database:
   parameters: {max_connections: 200}
 
 # Orthanc. Only the modalities named here may send, find and fetch; `tls: false` is for old ones.
+# An archive that is there already and is only watched: `kind: dicom`, no archive nodes, no vips.archive, and
+#   servers: {pacs1: {address: 192.0.2.31, port: 11112, tls: false, dicomweb: https://192.0.2.31/dicom-web}}
 archive:
   kind: orthanc
+  servers: {}
   aet: PACS
   storage: /srv/images          # shared storage, mounted on each archive node
   modalities:

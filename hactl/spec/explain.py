@@ -125,10 +125,16 @@ def _model_at(path: Path) -> type[BaseModel] | None:
     for part in path:
         if isinstance(here, type) and issubclass(here, BaseModel):
             field = here.model_fields.get(str(part))
-            here = field.annotation if field else None
+            here = _given(field.annotation) if field else None
         else:
             here = _inner(here)
     return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+
+
+def _given(annotation: Any) -> Any:
+    """The type of `X | None` where there is one."""
+    types = [argument for argument in get_args(annotation) if argument is not type(None)]
+    return types[0] if len(types) == 1 and type(None) in get_args(annotation) else annotation
 
 
 def _inner(container: Any) -> Any:

@@ -38,16 +38,30 @@ class AgentFacts:
 
 
 @dataclass(frozen=True)
+class ServerFacts:
+    """`at`: where it answers, None if that is in doubt."""
+
+    at: tuple[IPv4Address, int] | None
+
+
+@dataclass(frozen=True)
 class Facts:
-    """`nodes`, `vips`, `agents` and `modality_aets` have an entry for each that the spec names."""
+    """`nodes`, `vips`, `agents`, `modality_aets` and `servers` have an entry for each that the spec names.
+
+    `has_vips`: it has such a mapping. `kind` is the archive's, as it stands there; `archive`: all of it.
+    """
 
     nodes: Mapping[str, NodeFacts]
     vips: Mapping[str, VipFacts]
+    has_vips: bool
     database_name: str | None
     parameters: Mapping[str, Any]
     aet: str | None
     storage: str | None
     modality_aets: Mapping[str, str | None]
+    kind: object
+    servers: Mapping[str, ServerFacts]
+    archive: Mapping[str, Any]
     lease: Seconds | None
     agents: Mapping[str, AgentFacts]
     ssh_user: str | None
@@ -94,8 +108,9 @@ def gather(document: object) -> Facts:
         vips={
             name: _vip(vips[name], model.model_fields["router_id"].default)
             for name, model in (("database", DatabaseVip), ("archive", ArchiveVip))
-            if name in vips
+            if vips.get(name) is not None
         },
+        has_vips=isinstance(_at(document).get("vips"), dict),
         database_name=_scalar(_SQL_NAME, document, "database.name"),
         parameters=_at(document, "database.parameters"),
         aet=_scalar(_AET, document, "archive.aet"),
@@ -104,6 +119,9 @@ def gather(document: object) -> Facts:
             name: _good(_AET, _at(modality).get("aet"))
             for name, modality in _at(document, "archive.modalities").items()
         },
+        kind=_at(document, "archive").get("kind", "orthanc"),
+        servers={name: _server(server) for name, server in _at(document, "archive.servers").items()},
+        archive=_at(document, "archive"),
         lease=_scalar(_DURATION, document, "fencing.lease"),
         agents={
             name: AgentFacts(_good(_AGENT, _at(agent).get("agent")), _at(agent, "options"))
@@ -117,6 +135,11 @@ def gather(document: object) -> Facts:
 
 def _node(node: object) -> NodeFacts:
     return NodeFacts(_good(_ADDRESS, _at(node).get("address")), _good(_ROLES, _at(node).get("roles")))
+
+
+def _server(server: object) -> ServerFacts:
+    address, port = _good(_ADDRESS, _at(server).get("address")), _good(_PORT, _at(server).get("port", 104))
+    return ServerFacts(None if address is None or port is None else (address, port))
 
 
 def _vip(vip: object, default_id: int) -> VipFacts:

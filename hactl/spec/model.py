@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from hactl.errors import Refused
 from hactl.spec.types import (
     AbsolutePath,
     Address,
     AeTitle,
     AgentName,
+    DicomWebUrl,
     Duration,
     EmailAddress,
     FenceOption,
@@ -87,10 +89,20 @@ class ArchiveVip(Vip):
 
 
 class Vips(Model):
-    """The two addresses that clients use."""
+    """The addresses that clients use."""
 
     database: DatabaseVip = Field(description="Follows the primary; database nodes may hold it.")
-    archive: ArchiveVip = Field(description="Follows a healthy archive node; archive nodes may hold it.")
+    archive: ArchiveVip | None = Field(
+        default=None,
+        description="Follows a healthy archive node; archive nodes may hold it. Only, and always, where "
+        "hactl runs the archive itself.",
+    )
+
+    @property
+    def by_name(self) -> dict[str, Vip]:
+        """Those that there are: `database`, `archive`."""
+        found = {"database": self.database, "archive": self.archive}
+        return {name: vip for name, vip in found.items() if vip is not None}
 
 
 class Database(Model):
@@ -155,10 +167,35 @@ class Signing(Model):
     )
 
 
+class DicomServer(Model):
+    """An archive of somebody else's: it is watched over the network, and nothing is installed on it."""
+
+    address: Address = Field(description="Its address.")
+    port: Port = Field(default=104, description="Where it listens for DICOM.")
+    tls: Flag = Field(default=True, description="Whether that is DICOM over TLS.")
+    aet: AeTitle | None = Field(default=None, description="Its AE title; none: `archive.aet`.")
+    dicomweb: DicomWebUrl | None = Field(
+        default=None,
+        description="The base address of its DICOMweb, with TLS (https://) or without; none: not asked.",
+    )
+    ca: AbsolutePath | None = Field(
+        default=None,
+        description="PEM, wherever hactl runs: who has signed its certificates; none: the cluster's own CAs.",
+    )
+
+
 class Archive(Model):
     """The archive nodes."""
 
-    kind: Literal["orthanc"] = Field(default="orthanc", description="The archive's software.")
+    kind: Literal["orthanc", "dicom"] = Field(
+        default="orthanc",
+        description="The archive's software. `orthanc`: hactl runs it on the nodes with the role `archive`. "
+        "`dicom`: any DICOM server that is there already; hactl only watches it.",
+    )
+    servers: dict[Name, DicomServer] = Field(
+        default_factory=dict,
+        description="With kind `dicom`: the archives, by a name of your choice. They are no nodes.",
+    )
     aet: AeTitle = Field(default="PACS", description="The archive's AE title.")
     storage: AbsolutePath = Field(
         default="/srv/images",
@@ -307,6 +344,19 @@ class ClusterSpec(Model):
     @property
     def archives(self) -> dict[str, Node]:
         return self.having(Role.ARCHIVE)
+
+    @property
+    def archive_addresses(self) -> dict[str, Address]:
+        """Every archive that is watched, by name: nodes of our own, or somebody else's servers."""
+        own = {name: node.address for name, node in self.archives.items()}
+        return own or {name: server.address for name, server in self.archive.servers.items()}
+
+    @property
+    def archive_vip(self) -> ArchiveVip:
+        """Of an archive that hactl runs itself, which always has one. Raises Refused for all others."""
+        if self.vips.archive is None:
+            raise Refused(f"hactl runs no archive of kind {self.archive.kind}, so none has a virtual IP here")
+        return self.vips.archive
 
     @property
     def voters(self) -> dict[str, Node]:

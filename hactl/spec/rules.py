@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from hactl.errors import Problem
-from hactl.spec import rules_addresses, rules_database, rules_roles, rules_services
+from hactl.spec import rules_addresses, rules_archive, rules_database, rules_roles, rules_services
 from hactl.spec.facts import Facts, gather
 from hactl.spec.model import ClusterSpec
 
@@ -32,6 +32,11 @@ RULES: Final[tuple[Rule, ...]] = (
     rules_services.application_entities,
     rules_services.storage,
     rules_services.ssh,
+    rules_archive.archive_vip,
+    rules_archive.servers,
+    rules_archive.no_own_nodes,
+    rules_archive.own_settings,
+    rules_archive.different_servers,
 )
 
 

@@ -97,9 +97,9 @@ def witnesses(facts: Facts) -> Iterator[Problem]:
 
 
 def archives(facts: Facts) -> Iterator[Problem]:
-    """There are at least two archive nodes."""
+    """There are at least two archive nodes, unless the archive is somebody else's."""
     found = facts.having(Role.ARCHIVE)
-    if facts.roles_known and len(found) < 2:
+    if facts.roles_known and len(found) < 2 and facts.kind == "orthanc":
         count = f"only one archive node ({found[0]})" if found else "no archive node"
         reason = f"there is {count}; the archive must survive the loss of one"
         yield Problem("nodes", "", reason, "add one with roles: [archive]")

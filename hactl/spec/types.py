@@ -98,6 +98,14 @@ WebhookUrl = Annotated[
         "a webhook is an http:// or https:// address without spaces and quotes, 500 characters at most",
     ),
 ]
+DicomWebUrl = Annotated[
+    str,
+    _text(
+        r"^https?://[A-Za-z0-9][A-Za-z0-9.-]{0,189}(:[0-9]{1,5})?(/[A-Za-z0-9._~-]{1,60}){0,8}$",
+        "URL",
+        "a DICOMweb address is http:// or https://, a host, perhaps a port and a path, without / at its end",
+    ),
+]
 EmailAddress = Annotated[
     str,
     _text(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from hactl.view.archive_kind import ABLE, Abilities
 from hactl.view.control import AgentFacts
 from hactl.view.model import Probe, State, Unknown
 
@@ -110,7 +111,18 @@ def end_to_end_level(facts: AgentFacts | None) -> Probe:
     return Probe(State.OK, f"{sum(check.took.values()):.2f} s, {age:.0f} s ago")
 
 
-def levels(sights: Sights, facts: AgentFacts | None) -> dict[str, Probe]:
+def by_agent(facts: AgentFacts | None, can: Abilities = ABLE) -> dict[str, Probe]:
+    """L3 and L4, by name; of a kind that shows them to nobody, why."""
+    found = {"L3": storage_level(facts), "L4": end_to_end_level(facts)}
+    return {level: unseen(can, level) or probe for level, probe in found.items()}
+
+
+def unseen(can: Abilities, level: str) -> Probe | None:
+    why = can.unseen.get(level)
+    return None if why is None else Probe(State.UNKNOWN, why)
+
+
+def levels(sights: Sights, facts: AgentFacts | None, can: Abilities = ABLE) -> dict[str, Probe]:
     """All five, by name."""
     asked = {level: level_of(sights, level) for level in ("L0", "L1", "L2")}
-    return {**asked, "L3": storage_level(facts), "L4": end_to_end_level(facts)}
+    return {**asked, **by_agent(facts, can)}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hactl.units import Bytes, Lsn
+from hactl.view.archive_kind import ABLE, Abilities
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ class ArchiveView:
 
     levels: Mapping[str, Probe]
     version: str | Unknown = Unknown("not asked for")
+    can: Abilities = ABLE
 
     def level(self, name: str) -> Probe:
         return self.levels.get(name, Probe(State.UNKNOWN, "not asked for"))

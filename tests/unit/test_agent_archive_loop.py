@@ -9,6 +9,7 @@ import pytest
 from hactl.agent.archive_loop import STALLED, ArchiveMachine, Keeper
 from hactl.errors import StepFailed
 from hactl.view.archive import Drain, DrainBy, EndToEnd
+from hactl.view.archive_kind import Program
 from hactl.view.model import State
 from hactl.view.storage import StorageSeen
 from tests.fakes.agent import Clocks, FakeActs, Heard
@@ -37,7 +38,7 @@ class Bench:
     def start(self) -> None:
         machine = ArchiveMachine(
             "arc1", "demo", self.door, self.eyes, self.notes, self.acts, lambda: self.world.holding,
-            self.world.wanted, self.world.prove, lambda: CHECK,
+            self.world.wanted, self.world.prove, Program("orthanc.service", "stop-orthanc"), lambda: CHECK,
         )  # fmt: skip
         self.keeper = Keeper(machine, self.clocks, self.heard.event)
 
