@@ -28,6 +28,8 @@ def archive_vip(facts: Facts) -> Iterator[Problem]:
 
 def servers(facts: Facts) -> Iterator[Problem]:
     """`archive.servers` names the archives of kind `dicom`, one at least, and none of another kind."""
+    if not isinstance(facts.archive.get("servers", {}), dict):
+        return  # which is told already
     if facts.kind == FOREIGN and not facts.servers:
         hint = "pacs1: {address: 192.0.2.21, port: 11112, tls: false}"
         yield Problem("archive.servers", "", "names no archive: there is nothing to watch", hint)

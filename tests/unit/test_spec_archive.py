@@ -44,6 +44,7 @@ FOREIGN = [
         {"archive.servers.pacs1.dicomweb": "https://u:p@pacs/dicom-web"},
         "archive.servers.pacs1.dicomweb", "a DICOMweb address is", id="a password in it",
     ),
+    pytest.param({"archive.servers": []}, "archive.servers", "must be a mapping", id="a list of servers"),
     pytest.param(
         {"archive.servers.pacs1.port": 0}, "archive.servers.pacs1.port", "must be at least 1", id="no port"
     ),
