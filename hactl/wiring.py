@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hactl import layout
@@ -17,7 +18,9 @@ from hactl.ports import Ports, Vip
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
 from hactl.view.keys import Keys
+from hactl.view.kv import Get
 from hactl.view.model import CertState, CertView
+from hactl.view.pace import MANY
 from hactl.wiring_archive import archive_kind, caller
 
 if TYPE_CHECKING:
@@ -33,9 +36,8 @@ def https(site: Site) -> HttpsClient:
 def status_ports(spec: ClusterSpec, site: Site, http: HttpsClient | None = None) -> Ports:
     """What `status` asks: everything that answers within its 2 s."""
     http = http or https(site)
-    patroni, etcd = layout.PORT_PATRONI, layout.PORT_ETCD_CLIENT
+    patroni = layout.PORT_PATRONI
     databases = {name: f"https://{node.address}:{patroni}" for name, node in spec.databases.items()}
-    voters = {name: f"https://{node.address}:{etcd}" for name, node in spec.voters.items()}
     kind = archive_kind(spec, site, caller(spec, site), http)
     vips: dict[str, Vip] = {"database": DatabaseVip(http, str(spec.vips.database.address.ip), patroni)}
     if spec.vips.archive is not None:
@@ -44,11 +46,27 @@ def status_ports(spec: ClusterSpec, site: Site, http: HttpsClient | None = None)
         clock=SystemClock(),
         nodes={n: SshBanner(str(node.address), spec.ssh.port) for n, node in spec.nodes.items()},
         patroni={n: PatroniRest(http, base) for n, base in databases.items()},
-        etcd={n: EtcdGateway(http, base, Keys(spec.cluster)) for n, base in voters.items()},
+        etcd=etcd_gateways(spec, http),
         archives={name: kind.once(name) for name in spec.archive_addresses},
         vips=vips,
         can=kind.abilities,
     )
+
+
+def glance_ports(spec: ClusterSpec, site: Site) -> Ports:
+    """As `status_ports`; of many archive nodes none itself: decide/archive_told.py."""
+    ports = status_ports(spec, site)
+    if len(spec.archives) <= MANY:
+        return ports
+    nodes = {name: host for name, host in ports.nodes.items() if name not in spec.archives}
+    return dataclasses.replace(ports, archives={}, nodes=nodes)
+
+
+def etcd_gateways(spec: ClusterSpec, http: HttpsClient, gets: Sequence[Get] = ()) -> dict[str, EtcdGateway]:
+    """Each voter's own etcd. `gets`: what is read of the keys, if not all."""
+    keys, port = Keys(spec.cluster), layout.PORT_ETCD_CLIENT
+    bases = {name: f"https://{node.address}:{port}" for name, node in spec.voters.items()}
+    return {name: EtcdGateway(http, base, keys, gets) for name, base in bases.items()}
 
 
 def etcd_kv(spec: ClusterSpec, site: Site, here: str = "", http: HttpsClient | None = None) -> EtcdKvClient:

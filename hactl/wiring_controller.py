@@ -19,7 +19,9 @@ from hactl.spec.aets import echo_aets
 from hactl.spec.dsn import identity
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import Path
-from hactl.wiring import etcd_kv, https, status_ports
+from hactl.view.keys import Keys
+from hactl.view.pace import MANY
+from hactl.wiring import etcd_gateways, etcd_kv, https, status_ports
 from hactl.wiring_archive import archive_kind
 
 
@@ -46,10 +48,18 @@ def controller_ports(
         devices={
             n: FenceAgent(a.agent, a.options, folder=fence_agents) for n, a in spec.fencing.agents.items()
         },
-        # The archive has threads of its own: nobody else may ask what hangs there.
-        around=dataclasses.replace(status_ports(spec, site, http), archives={}),
+        around=_around(spec, site, http),
         archives=archive_lines(spec, site, me),
     )
+
+
+def _around(spec: ClusterSpec, site: Site, http: HttpsClient) -> Ports:
+    """The archive has threads of its own: nobody else may ask what hangs there, nor read what is so much."""
+    ports = dataclasses.replace(status_ports(spec, site, http), archives={})
+    if len(spec.archive_addresses) <= MANY:
+        return ports
+    gets = Keys(spec.cluster).look_but_archives(spec.voters)
+    return dataclasses.replace(ports, etcd=etcd_gateways(spec, http, gets))
 
 
 def archive_lines(spec: ClusterSpec, site: Site, me: str) -> dict[str, ArchiveLines]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Final
 
 from hactl.act.hands import WITHIN, Done, Hands
@@ -13,6 +14,7 @@ from hactl.view.kv import Delete, Put, absent, revision_is
 from hactl.view.parse.archive import drain_text, mark_text, parse_drain
 
 MOST_TAKERS: Final = 8  # compared in one transaction, of which etcd takes 128 at most
+MOST_MARKS: Final = 100
 
 
 def drain(action: DrainArchive, hands: Hands) -> Done:
@@ -51,10 +53,13 @@ def undrain(action: UndrainArchive, hands: Hands) -> Done:
     return Done(f"{node} may hold the archive VIP again")
 
 
-def mark(node: str, found: ArchiveMark, hands: Hands) -> None:
-    """So that the next controller goes on from here. Raises Refused, Unreachable: it is not written."""
-    put = Put(hands.keys.archive_state(node), mark_text(found))
-    if not hands.kv.txn((hands.ours(),), (put,), within=WITHIN, again=True).succeeded:
+def mark(marks: Mapping[str, ArchiveMark], hands: Hands) -> None:
+    """So that the next controller goes on from here; at most MOST_MARKS nodes, all or none of them.
+
+    Raises Refused, Unreachable: nothing is written.
+    """
+    puts = tuple(Put(hands.keys.archive_state(node), mark_text(found)) for node, found in marks.items())
+    if not hands.kv.txn((hands.ours(),), puts, within=WITHIN, again=True).succeeded:
         raise Refused("another controller is active")
 
 

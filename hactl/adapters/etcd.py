@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from hactl.adapters.etcd_wire import txn_request
@@ -11,7 +11,7 @@ from hactl.errors import Unreachable
 from hactl.ports import Http
 from hactl.view.control import Dcs
 from hactl.view.keys import Keys
-from hactl.view.kv import RangesReply
+from hactl.view.kv import Get, RangesReply
 from hactl.view.model import EtcdMember, EtcdStatus
 from hactl.view.parse import etcd as parse
 from hactl.view.parse import etcd_kv as parse_kv
@@ -23,10 +23,10 @@ WITHIN = 1.7
 
 
 class EtcdGateway:
-    """One endpoint at `base`, for what `status` looks at."""
+    """One endpoint at `base`, for what `status` looks at. `gets`: what is read of the keys, if not all."""
 
-    def __init__(self, http: Http, base: str, keys: Keys) -> None:
-        self._http, self._base, self._keys = http, base, keys
+    def __init__(self, http: Http, base: str, keys: Keys, gets: Sequence[Get] = ()) -> None:
+        self._http, self._base, self._keys, self._gets = http, base, keys, gets or keys.look()
 
     def _post(self, path: str, request: dict[str, Any], understand: Callable[[bytes], T]) -> T:
         reply = self._http.send("POST", self._base + path, body=json.dumps(request).encode(), within=WITHIN)
@@ -51,4 +51,4 @@ class EtcdGateway:
                 raise ValueError("txn: not done")
             return parse_look(self._keys, RangesReply(reply.revision, reply.results))
 
-        return self._post("/v3/kv/txn", txn_request((), self._keys.look(), ()), understand)
+        return self._post("/v3/kv/txn", txn_request((), self._gets, ()), understand)

@@ -25,6 +25,7 @@ from hactl.layout import PKI, PORT_PATRONI
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import PeerLook
 from hactl.view.model import Probe, State, Unknown
+from hactl.view.pace import report_every
 from hactl.wiring_agent import AgentParts, DatabaseParts
 
 INTEGRITY_EVERY = 5.0  # s: three small files
@@ -69,7 +70,10 @@ def build(spec: ClusterSpec, node: str, parts: AgentParts) -> Agent:
             return _agent(me, parts, plain, hands, looks, publish)
         side = build_archive.build(spec.cluster, me, parts, parts.archive, publish)
         integrity = Look("integrity", parts.archive.integrity, INTEGRITY_EVERY, parts.clocks.monotonic)
-        looks = replace(looks, storage=side.keeper.storage, archive=side.keeper.facts, integrity=integrity)
+        looks = replace(
+            looks, storage=side.keeper.storage, archive=side.keeper.facts, integrity=integrity,
+            every=report_every(len(spec.archives)),
+        )  # fmt: skip
         return _both(side.start, _agent(me, parts, plain, hands, looks, publish))
     return _database(me, parts, parts.database, publish)
 

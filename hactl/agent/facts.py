@@ -1,4 +1,4 @@
-"""What this node knows of itself, in etcd each second, and at once when something important changed."""
+"""What this node knows of itself, in etcd each second or so, and at once when something important changed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HANGS = 2.0  # s: what does not answer for so long is unknown
 
 @dataclass(frozen=True)
 class Looks:
-    """What there is to look at on this node; None: no such thing here."""
+    """What there is to look at on this node; None: no such thing here. `every`: seconds between reports."""
 
     units: Look[dict[str, str]]
     disks: Look[tuple[Disk, ...]]
@@ -48,6 +48,7 @@ class Looks:
     joining: Look[str] | None = None
     certificates: Look[dict[str, int]] | None = None
     spare: Callable[[], str] = str
+    every: float = EVERY
 
     def start(self, stop: threading.Event) -> None:
         single = (
@@ -89,6 +90,7 @@ def gather(me: Me, seq: int, looks: Looks, told: Told, boottime: float) -> Agent
         units={} if isinstance(units, Unknown) else units,
         boottime=boottime, thawed=told.thawed, ledger=looks.ledger(),
         joining=_joining(looks.joining), certificates=_certificates(looks.certificates), spare=looks.spare(),
+        every=looks.every,
     )  # fmt: skip
 
 
@@ -141,6 +143,7 @@ class Publisher:
 
     def __init__(self, me: Me, kv: EtcdKv, looks: Looks, loop: Loop, clocks: Clocks) -> None:
         self._me, self._kv, self._looks, self._loop, self._clocks = me, kv, looks, loop, clocks
+        self._live = LIVE + round(2 * (looks.every - EVERY))
         self._lease = 0
         self._kept = 0.0
         self._seq = 0
@@ -156,7 +159,7 @@ class Publisher:
         while not stop.is_set():
             self.once()
             stop.wait(AT_ONCE)
-            self._wake.wait(EVERY - AT_ONCE)
+            self._wake.wait(self._looks.every - AT_ONCE)
             self._wake.clear()
 
     def once(self) -> bool:
@@ -177,7 +180,7 @@ class Publisher:
     def _keep_lease(self) -> None:
         now = self._clocks.monotonic()
         if self._lease == 0:
-            self._lease = self._kv.grant(LIVE, within=WITHIN)
+            self._lease = self._kv.grant(self._live, within=WITHIN)
         elif now - self._kept > KEEP:
             self._kv.keepalive(self._lease, within=WITHIN)
         else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hactl.errors import Refused, SpecError, UsageError
+from hactl.view.names import some
 
 if TYPE_CHECKING:
     from hactl.spec.model import ClusterSpec
@@ -79,7 +80,7 @@ def check(ctx: click.Context, file: str | None) -> None:
     if options["output"] != "table":
         emit({"source": str(source), "valid": True, "problems": []}, options["output"])
         return
-    nodes = ", ".join(f"{name} ({'+'.join(node.roles)})" for name, node in spec.nodes.items())
+    nodes = some(f"{name} ({'+'.join(node.roles)})" for name, node in spec.nodes.items())
     click.echo(f"{source} is good: cluster {spec.cluster}, {len(spec.nodes)} nodes: {nodes}")
 
 

@@ -9,6 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hactl.cli import status_many
+
 _COLOURS = {
     "healthy": "bold green", "degraded": "bold yellow", "failed": "bold red",
     "error": "bold red", "warning": "yellow", "info": "cyan",
@@ -17,13 +19,21 @@ _COLOURS = {
 _YES_NO = {True: ("yes", "green"), False: ("no", "bold red"), None: ("unknown", "dim")}
 
 
-def screen(data: dict[str, Any]) -> Group:
-    return Group(_head(data), *_reasons(data), *_nodes(data), *_database(data), *_archive(data), _foot(data))
+def screen(data: dict[str, Any], *, every: bool = False) -> Group:
+    """`every`: many archive nodes are listed, too, not counted."""
+    many = not every and len(data["archive"]["nodes"]) > status_many.FEW
+    return Group(
+        _head(data), *_reasons(data, many=many), *_nodes(data, many=many), *_database(data),
+        *_archive(data, many=many), _foot(data),
+    )  # fmt: skip
 
 
-def reasons(data: list[dict[str, Any]]) -> Iterator[RenderableType]:
-    """Findings with what was seen and the next command; for the doctor too."""
-    for found in data:
+def reasons(data: list[dict[str, Any]], *, many: bool = False) -> Iterator[RenderableType]:
+    """Findings with what was seen and the next command; for the doctor too. `many`: like ones are counted."""
+    for found, instead in status_many.reasons(data) if many else ((found, "") for found in data):
+        if found is None:
+            yield Text(f"          {instead}", "dim")
+            continue
         subject = f" {found['subject']}" if found["subject"] else ""
         line = Text("  ")
         line.append(f"{found['severity']:<8}", _COLOURS[found["severity"]])
@@ -41,8 +51,8 @@ def _head(data: dict[str, Any]) -> Text:
     return line
 
 
-def _reasons(data: dict[str, Any]) -> Iterator[RenderableType]:
-    yield from reasons(data["reasons"])
+def _reasons(data: dict[str, Any], *, many: bool) -> Iterator[RenderableType]:
+    yield from reasons(data["reasons"], many=many)
     fixes = dict.fromkeys(f["fix"] for f in data["reasons"] if f["severity"] in {"error", "warning"})
     if fixes:
         yield Text(f"  next: {next(iter(fixes))}")
@@ -63,14 +73,22 @@ def _coloured(word: str, bad: str = "bold red") -> Text:
     return Text(word, _COLOURS.get(word, bad if word == "failed" else ""))
 
 
-def _nodes(data: dict[str, Any]) -> Iterator[RenderableType]:
+def _nodes(data: dict[str, Any], *, many: bool) -> Iterator[RenderableType]:
     table = _table("\nnodes", "NAME", "ADDRESS", "ROLES", "REACHABLE", "AGENT")
-    for node in data["nodes"]:
+    archives = [node for node in data["nodes"] if many and node["roles"] == ["archive"]]
+    silent = status_many.silent(archives)
+    listed = silent[: status_many.WORST]
+    for node in [node for node in data["nodes"] if node not in archives] + listed if many else data["nodes"]:
         roles = ", ".join(node["roles"])
         table.add_row(
             node["name"], node["address"], roles, _answer(node["reachable"]), _answer(node["agent"])
         )
     yield table
+    if many:
+        well = len(archives) - len(silent)
+        yield Text(f"{well} of {len(archives)} archive nodes are reachable, and their agents report", "dim")
+        if len(silent) > len(listed):
+            yield status_many.rest(len(silent), len(listed))
 
 
 def _vip(vip: dict[str, Any]) -> str:
@@ -109,16 +127,23 @@ def _lag(value: int | None) -> str:
     return "-" if value is None else str(Bytes(value))
 
 
-def _archive(data: dict[str, Any]) -> Iterator[RenderableType]:
+def _archive(data: dict[str, Any], *, many: bool) -> Iterator[RenderableType]:
     archive = data["archive"]
     levels = ("L0", "L1", "L2", "L3", "L4")
     # An archive that hactl only watches has no virtual IP here.
     vip = f": virtual IP {_vip(archive['vip'])}" if archive["vip"]["address"] else ""
-    table = _table(f"\narchive{vip}", "NAME", "STATE", *levels)
-    for node in archive["nodes"]:
+    head, nodes = f"\narchive{vip}", archive["nodes"]
+    listed = status_many.worst(nodes) if many else nodes
+    table = _table(head, "NAME", "STATE", *levels)
+    for node in listed:
         cells = (_coloured(node["levels"][level]) for level in levels)
         table.add_row(node["name"], _coloured(node["state"]), *cells)
-    yield table
+    if listed:
+        yield table
+    else:
+        yield Text(head, "bold")
+    if many:
+        yield Text(f"{len(nodes)} archive nodes: {status_many.counts(nodes)}; `--all` lists them", "dim")
 
 
 def _foot(data: dict[str, Any]) -> Text:

@@ -12,6 +12,7 @@ from hactl.act.hands import Hands
 from hactl.act.hour import HourLeases
 from hactl.adapters.events import EventLog
 from hactl.controller.archive import ArchiveLoop
+from hactl.controller.archive_keys import ArchiveKeys
 from hactl.controller.archive_probes import Prober
 from hactl.controller.beat import Beats
 from hactl.controller.election import Election
@@ -31,6 +32,7 @@ from hactl.metrics.tally import Tally
 from hactl.ports import Clock
 from hactl.spec.model import ClusterSpec
 from hactl.view.keys import Keys
+from hactl.view.pace import MANY
 from hactl.wiring_controller import ControllerPorts
 
 LOOK: Final = 0.25
@@ -71,7 +73,15 @@ class Engine:
         self._threads: list[threading.Thread] = []
         self.samples = samples = Samples()
         self._fences = FenceRuns(ports.devices, common.clock, samples)
-        self._mirror = Mirror(ports.kv, common.keys, common.clock, Signs(samples, spec.databases), common.log)
+        self._archive_keys = self._apart(spec)
+        self._mirror = Mirror(
+            ports.kv,
+            common.keys,
+            common.clock,
+            Signs(samples, spec.databases),
+            common.log,
+            self._archive_keys,
+        )
         hands = self._hands(spec)
         self._fast = FastLoop(
             spec,
@@ -88,9 +98,9 @@ class Engine:
         self._prober = Prober(ports.archives, common.clock, measure, self.holding)
         self._archive = ArchiveLoop(
             spec, samples, self._prober, hands, common.clock, common.log, common.instruments,
-            can=ports.around.can,
+            can=ports.around.can, again=self._look_again,
         )  # fmt: skip
-        self._around = Surroundings(ports.around, samples, common.clock)
+        self._around = Surroundings(ports.around, samples, common.clock, tuple(spec.archives))
         self._tick = Tick(
             spec,
             samples,
@@ -104,6 +114,13 @@ class Engine:
             archives=self._archive.seen,
         )
         self._haste = Haste(samples, common.clock)
+
+    def _apart(self, spec: ClusterSpec) -> ArchiveKeys | None:
+        """Few archive nodes' keys are part of each look."""
+        if len(spec.archive_addresses) <= MANY:
+            return None
+        common = self._common
+        return ArchiveKeys(self._ports.kv, common.keys, spec.voters, common.clock, common.log)
 
     def _hands(self, spec: ClusterSpec) -> Hands:
         common = self._common
@@ -126,6 +143,8 @@ class Engine:
         self._spawn("view", lambda: self._around.run(self.holding, stop, lambda: beat("view")))
         self._spawn("tick", lambda: self._tick.run(stop, lambda: beat("tick")))
         self._prober.start(stop)
+        if keys := self._archive_keys:
+            self._spawn("archive keys", lambda: keys.run(self.holding, stop))
         self._spawn("archive", lambda: self._archive.run(stop, lambda: beat("archive")))
         beats = Beats(self._ports.heart, self.samples, common.clock, common.instruments)
         self._spawn("heartbeat", lambda: beats.run(self.holding, self._haste, stop))
@@ -149,6 +168,12 @@ class Engine:
         # In a thread of its own: who reads the spec again must not wait for an archive that hangs.
         threading.Thread(target=self._prober.close, args=(CLOSE,), name="archive end", daemon=True).start()
         return not any(t.is_alive() for t in acting)
+
+    def _look_again(self) -> None:
+        """All of it as it is now, for whoever is about to act on an archive node."""
+        if self._archive_keys:
+            self._archive_keys.all()
+            self._mirror.look()
 
     def holding(self) -> bool:
         return self._common.election.claim() is not None

@@ -13,6 +13,7 @@ from hactl import layout
 from hactl.adapters.clock import SystemClock
 from hactl.adapters.events import EventLog
 from hactl.adapters.journal_file import JournalFile
+from hactl.adapters.open_files import allow_open_files
 from hactl.adapters.own_node import boot_id, own_node
 from hactl.adapters.systemd_notify import SystemdNotify
 from hactl.controller.election import Candidate, Election
@@ -79,7 +80,11 @@ def _serve(
         writer = Writer(me, boot, election.claim)
         return EtcdJournal(of.kv, keys, writer, clock, file), Replica(of.kv, keys, file, told=tally.add)
 
-    means = Means(load, lambda new: controller_ports(new, site, me), journal, exporter.use)
+    def ports_of(new: ClusterSpec) -> ControllerPorts:
+        allow_open_files(len(new.archive_addresses))
+        return controller_ports(new, site, me)
+
+    means = Means(load, ports_of, journal, exporter.use)
     _show(exporter, spec, site, me, log)
     log.say("started", boot=boot, cluster=spec.cluster)
     try:

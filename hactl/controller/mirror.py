@@ -1,4 +1,7 @@
-"""One linearizable look at all keys, again and again; what it says of the primary's life on two paths."""
+"""One linearizable look at all keys, again and again; what it says of the primary's life on two paths.
+
+Where there are many archive nodes, their keys are read beside it (controller/archive_keys.py).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from hactl.adapters.events import EventLog
+from hactl.controller.archive_keys import ArchiveKeys
 from hactl.controller.samples import Samples
 from hactl.errors import Unreachable
 from hactl.ports import Clock, EtcdKv
@@ -24,8 +28,18 @@ PULSE: Final = 3.5  # an agent publishes each second; three missed in a row are 
 class Mirror:
     """`look` may be called by any thread; looks in one thread at a time."""
 
-    def __init__(self, kv: EtcdKv, keys: Keys, clock: Clock, signs: Signs, log: EventLog) -> None:
+    def __init__(
+        self,
+        kv: EtcdKv,
+        keys: Keys,
+        clock: Clock,
+        signs: Signs,
+        log: EventLog,
+        archives: ArchiveKeys | None = None,
+    ) -> None:
+        """`archives`: who knows archive nodes' keys, which then are not looked at here."""
         self._kv, self._keys, self._clock, self._log = kv, keys, clock, log
+        self._gets, self._archives = archives.others if archives else keys.look(), archives
         self._lock = threading.Lock()
         self._signs, self._samples = signs, signs.samples
         self.wanted = threading.Event()
@@ -42,7 +56,7 @@ class Mirror:
         with self._lock:
             asked = self._clock.monotonic()
             try:
-                reply = self._kv.ranges(self._keys.look(), within=WITHIN)
+                reply = self._kv.ranges(self._gets, within=WITHIN)
             except Unreachable as error:
                 self._samples.look_failed(error.message, self._clock.monotonic())
                 self._log.changed("etcd", "away", "etcd does not answer", why=error.message)
@@ -51,7 +65,7 @@ class Mirror:
             self._log.changed("etcd", "there", "etcd answers")
             self._log.changed("keys", dcs.problems, "keys in etcd that cannot be read", problems=dcs.problems)
             self._signs.seen(dcs, asked)
-            self._samples.look(dcs, asked)
+            self._samples.look(dcs if self._archives is None else self._archives.joined(dcs), asked)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +91,12 @@ class Signs:
         for node, key in dcs.alive.items():
             since = self._alive[node] = _since(self._alive.get(node), key.mod_revision, asked)
             known[node, Path.ALIVE_KEY] = _alive(since, asked)
-        for observer, facts in dcs.facts.items():
+        for observer in self._databases:
+            facts = dcs.facts.get(observer)
+            if facts is None:
+                continue
             pulse = self._facts[observer] = _since(self._facts.get(observer), facts.seq, asked)
-            if observer in self._databases and asked - pulse.at <= PULSE:
+            if asked - pulse.at <= PULSE:
                 known.update(self._peers(facts, asked))
         for (node, path), state in known.items():
             self.samples.path(node, path, state)

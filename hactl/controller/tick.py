@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,7 @@ from hactl.controller.answers import Answers
 from hactl.controller.fast import report, told
 from hactl.controller.ledgers import Ledgers
 from hactl.controller.samples import Samples
+from hactl.controller.turns import Turns
 from hactl.decide.codes import Finding
 from hactl.decide.control import ControlMemory, decide_control
 from hactl.decide.grey import GreyMemory, decide_grey
@@ -44,19 +45,22 @@ _NONE_SEEN: Final = ArchivesSeen()
 class Surroundings:
     """The slow look at everything, in its own thread: each source has a deadline, no tick waits."""
 
-    def __init__(self, ports: Ports, samples: Samples, clock: Clock) -> None:
+    def __init__(self, ports: Ports, samples: Samples, clock: Clock, archives: Sequence[str] = ()) -> None:
+        """`archives`: whose hosts are asked in turns, where there are many."""
         self._ports, self._samples, self._clock = ports, samples, clock
+        self._turns = Turns(ports.nodes, archives)
         self._lock = threading.Lock()
         self._seen: tuple[ClusterView, float] | None = None
 
     def look(self) -> None:
         asked = self._clock.monotonic()
-        view = gather(self._ports)
+        view = self._turns.whole(gather(dataclasses.replace(self._ports, nodes=self._turns.next())))
         self._samples.etcd_leader(_etcd_leader(view))
         with self._lock:
             self._seen = (view, asked)
 
     def forget(self) -> None:
+        self._turns.forget()
         with self._lock:
             self._seen = None
 

@@ -11,6 +11,7 @@ from hactl.view.archive_levels import FAILS_OVER
 from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs
 from hactl.view.model import ArchiveView, State, Unknown
+from hactl.view.names import some
 
 _CODE_OF_LEVEL = {
     "L0": "ARCHIVE_NODE_DOWN",
@@ -34,7 +35,7 @@ def can_serve(archive: ArchiveView) -> bool | None:
 
 def nodes(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     if view.archives and all(can_serve(a) is False for a in view.archives.values()):
-        yield finding("ALL_ARCHIVES_DOWN", detail=", ".join(view.archives))
+        yield finding("ALL_ARCHIVES_DOWN", detail=some(view.archives))
     for name, archive in view.archives.items():
         failed = lowest_failed(archive)
         if failed is not None:
@@ -103,7 +104,7 @@ def vip(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
         holder = view.archives.get(seen.holder)
         others = [n for n, a in view.archives.items() if n != seen.holder and can_serve(a)]
         if holder is not None and can_serve(holder) is False and others:
-            detail = f"{seen.address} is there, {', '.join(others)} could serve"
+            detail = f"{seen.address} is there, {some(others)} could serve"
             yield finding("VIP_WRONG_NODE", seen.holder, detail)
 
 

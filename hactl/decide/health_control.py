@@ -68,10 +68,10 @@ def agents(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     """A node that is down is a finding of its own."""
     if isinstance(view.control, Unknown):
         return
-    for node in spec.nodes:
+    for node in spec.nodes if view.control.archives_known else spec.voters:
         seen = view.nodes.get(node)
         if node not in view.control.facts and seen is not None and not seen.failed:
-            yield finding("AGENT_SILENT", node, "no report within the last 10 s")
+            yield finding("AGENT_SILENT", node, "its last report has expired")
 
 
 def keepalived(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:

@@ -17,7 +17,8 @@ _T = TypeVar("_T")
 
 BACK_OFF: Final = 30.0  # seconds after the first try; doubled with each further one
 LONGEST_BACK_OFF: Final = 600.0
-PULSE: Final = 3.5  # an agent publishes each second: three missed in a row are silence
+PULSE: Final = 3.5  # an agent that publishes each second: three missed in a row are silence
+_MISSED: Final = 2.5  # of its pace: as many for one that publishes less often
 ORDER_ENDS: Final = 90.0  # the longest verb has 60 s; an order older than this was lost with its agent
 
 
@@ -80,8 +81,10 @@ class Pulses:
 
     def fresh(self, dcs: Dcs, node: str, now: float) -> AgentFacts | None:
         """The node's report if its agent still writes it."""
-        known = self.facts.get(node)
-        return dcs.facts.get(node) if known and now - known[1] <= PULSE else None
+        known, facts = self.facts.get(node), dcs.facts.get(node)
+        if known is None or facts is None:
+            return None
+        return facts if now - known[1] <= PULSE + _MISSED * (facts.every - 1.0) else None
 
     def at_work(self, dcs: Dcs, node: str, now: float) -> bool:
         """The node's agent has an order that it has not answered yet."""

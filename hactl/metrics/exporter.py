@@ -12,6 +12,7 @@ from hactl.metrics.instruments import Instruments
 from hactl.metrics.samples import STALE_AFTER
 from hactl.metrics.server import Answer, HttpServer, Listener
 from hactl.metrics.snapshot import Board
+from hactl.metrics.text import text
 from hactl.spec.model import ClusterSpec
 from hactl.view.model import Unknown
 
@@ -31,7 +32,6 @@ class Exporter:
         self._board = board
         self._registry = instruments.registry
         self._collector = ClusterCollector(board, spec, certificates)
-        self._registry.register(self._collector)
         self._server = HttpServer(
             {"/metrics": self._metrics, "/healthz": self._healthz, "/readyz": self._readyz}
         )
@@ -49,7 +49,9 @@ class Exporter:
 
     def _metrics(self, accept: str) -> Answer:
         encode, content_type = choose_encoder(accept)
-        return Answer(HTTPStatus.OK, content_type, encode(self._registry))
+        openmetrics = content_type.startswith("application/openmetrics-text")
+        own = text(self._collector.rows(), openmetrics=openmetrics).encode()
+        return Answer(HTTPStatus.OK, content_type, own + encode(self._registry))
 
     def _healthz(self, _: str) -> Answer:
         """The process lives: each of its loops made progress lately."""

@@ -56,7 +56,7 @@ _ALL: Final = (
     Metric("hactl_paused", _G, (), "1: somebody has paused Patroni or hactl: nothing is automatic."),
     # Nodes
     Metric("hactl_node_up", _G, ("node",), "1: the node's SSH server greets, 0: it does not."),
-    Metric("hactl_agent_up", _G, ("node",), "1: the node's agent publishes facts; 0: none for 10 s."),
+    Metric("hactl_agent_up", _G, ("node",), "1: the node's agent publishes facts; 0: its last have expired."),
     Metric("hactl_unit_running", _G, ("node", "unit"), "1: active, as the node's agent reports."),
     Metric("hactl_disk_free_bytes", _G, ("node", "path"), "Free space, as the node's agent reports."),
     Metric("hactl_disk_size_bytes", _G, ("node", "path"), "Size of the file system, beside its free space."),

@@ -53,7 +53,7 @@ def _leases(spec: ClusterSpec, dcs: Dcs) -> Iterator[Row]:
 
 
 def _agents(spec: ClusterSpec, dcs: Dcs) -> Iterator[Row]:
-    for node in spec.nodes:
+    for node in spec.nodes if dcs.archives_known else spec.voters:
         facts = dcs.facts.get(node)
         yield "hactl_agent_up", (node,), float(facts is not None)
         if facts is not None:

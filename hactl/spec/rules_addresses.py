@@ -11,6 +11,7 @@ from hactl.spec.model import Role
 from hactl.spec.shown import dotted
 
 _HOLDERS = {"database": Role.DATABASE, "archive": Role.ARCHIVE}
+_NAMED = 8  # nodes in one sentence
 
 
 def different_nodes(facts: Facts) -> Iterator[Problem]:
@@ -61,7 +62,8 @@ def holders_in_the_network(facts: Facts) -> Iterator[Problem]:
         holders = {node: facts.nodes[node].address for node in facts.having(_HOLDERS[name])}
         outside = [node for node, address in holders.items() if address and address not in network]
         if outside and len(outside) == len(holders):
-            reason = f"none of the nodes that may hold it ({', '.join(outside)}) is in its network {network}"
+            named = ", ".join(outside[:_NAMED]) + (", ..." if len(outside) > _NAMED else "")
+            reason = f"none of the nodes that may hold it ({named}) is in its network {network}"
             yield Problem(
                 f"vips.{name}.address", str(vip.address), reason, "is it the right address and prefix length?"
             )

@@ -143,7 +143,7 @@ class AgentFacts:
 
     `joining`: the program that Patroni runs to make this node a standby again; empty: none.
     `certificates`: by use, when those end (Unix time) that will soon. `spare`: why it shows its spare one.
-    `archive`, `integrity`: of archive nodes only.
+    `archive`, `integrity`: of archive nodes only. `every`: seconds until its next report, if nothing happens.
     """
 
     node: str
@@ -168,6 +168,7 @@ class AgentFacts:
     spare: str = ""
     archive: ArchiveFacts | None = None
     integrity: IntegrityFacts | None = None
+    every: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,9 @@ class Dcs:
     `problems`: keys whose values could not be read, which therefore are missing here.
 
     `reconciled`: the timeline up to which image storage and index were compared; 0: never.
+
+    `archives_known`: `drains`, `archive_states` and archive nodes' `facts` are whole and fresh. Of many nodes
+    they are read beside the rest, page by page: each may be a few seconds old, and at first they are missing.
 
     `mode_revisions`: of the mode keys. Only a lease renewed after a node went to mode leased is the kernel's.
     """
@@ -204,6 +208,7 @@ class Dcs:
     reconciled: int = 0
     paused: bool = False
     tls_check: TlsCheck | None = None
+    archives_known: bool = True
     problems: tuple[str, ...] = ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hactl import layout
@@ -124,6 +125,26 @@ class Keys:
     def look(self) -> tuple[Get, ...]:
         """All keys but the journal's, which are thousands: for EtcdKv.ranges, in one transaction."""
         own, journal = self.own, self.journal_prefix
-        after = own + "journal" + chr(ord("/") + 1)
-        end = own[:-1] + chr(ord("/") + 1)
-        return (Get(own, until=journal), Get(after, until=end), Get(self.patroni, prefix=True))
+        rest = Get(_behind(journal), until=_behind(own))
+        return (Get(own, until=journal), rest, Get(self.patroni, prefix=True))
+
+    def look_but_archives(self, voters: Iterable[str]) -> tuple[Get, ...]:
+        """As `look`, without what a thousand archive nodes say and what is said of them: `of_archives`."""
+        own, (archives, facts) = self.own, self.of_archives()
+        return (
+            Get(own, until=archives.key),
+            Get(_behind(archives.key), until=facts.key),
+            *(Get(self.facts(node)) for node in voters),
+            Get(_behind(facts.key), until=self.journal_prefix),
+            Get(_behind(self.journal_prefix), until=_behind(own)),
+            Get(self.patroni, prefix=True),
+        )
+
+    def of_archives(self) -> tuple[Get, Get]:
+        """All archive nodes' drains and states, and every agent's facts."""
+        return Get(f"{self.own}archive/", prefix=True), Get(self.facts(""), prefix=True)
+
+
+def _behind(folder: str) -> str:
+    """The first key that is not below `folder`, which ends with a slash."""
+    return folder[:-1] + chr(ord("/") + 1)

@@ -1,6 +1,6 @@
 """Measures what docs/benchmarks.md quotes: `./bootstrap bench [NAME ...] [--runs N] [--out FILE]`.
 
-`./bootstrap bench failover` is a matter of its own: tests/bench/failover.py.
+`./bootstrap bench failover` and `scale` are matters of their own: tests/bench/{failover,scale}.py.
 
 Each measure is a whole command, timed from outside, as its user would feel it. Raw figures go into a JSON
 file, so that a table can be made again, and a figure be doubted, without running it all once more.
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hactl import __version__
-from tests.bench import failover
+from tests.bench import failover, scale
 from tests.bench.measures import FIGURES, MEASURES
 
 
@@ -42,6 +42,9 @@ def _row(name: str, goal: str, seconds: list[float]) -> str:
 def main() -> None:
     if sys.argv[1:2] == ["failover"]:
         failover.main(sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["scale"]:
+        scale.main(sys.argv[2:])
         return
     asked = _arguments()
     series: dict[str, list[float]] = {}

@@ -72,8 +72,8 @@ def test_a_pause_keeps_a_drain_too(bench: Bench) -> None:
 
 def test_a_state_is_kept_for_the_next_controller(bench: Bench) -> None:
     found = ArchiveMark(ArchiveState.FAILED, "L2", "drain", "2026-11-22T12:00:00+00:00")
-    mark("arc1", found, bench.hands)
+    mark({"arc1": found}, bench.hands)
     assert parse_mark(bench.etcd.value(KEYS.archive_state("arc1"))) == found
     bench.etcd.put(KEYS.controller, "{}")
     with pytest.raises(Refused):
-        mark("arc1", ArchiveMark(ArchiveState.HEALTHY), bench.hands)
+        mark({"arc1": ArchiveMark(ArchiveState.HEALTHY)}, bench.hands)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hactl.adapters.processes import Process, UnitProcesses
-from hactl.agent.facts import Looks, gather
+from hactl.agent.facts import Looks, Publisher, gather
 from hactl.agent.looks import Look
 from hactl.agent.loop import Told
 from hactl.agent.node_looks import ENOUGH, PeerProbe, joining, keepalived_probe, postgres_gone
@@ -17,7 +18,10 @@ from hactl.units import Bytes, Lsn
 from hactl.view.control import AgentFacts, Mode, PeerLook, PostgresLocal
 from hactl.view.keys import Keys
 from hactl.view.model import Disk, Probe, State, Unknown
+from hactl.view.pace import report_every
 from hactl.view.parse.agent_facts import facts_text, parse_agent_facts
+from tests.fakes.agent import Clocks
+from tests.fakes.etcd import FakeEtcd
 
 words = st.text(max_size=12)
 probes = st.builds(Probe, st.sampled_from(State), words)
@@ -48,6 +52,7 @@ facts = st.builds(
     boottime=st.integers(0, 10**8).map(float), thawed=st.integers(0, 9),
     ledger=st.dictionaries(words, st.integers(), max_size=2), joining=words,
     certificates=st.dictionaries(words, st.integers(0, 2**33), max_size=2), spare=words,
+    every=st.integers(1, 60).map(float),
 )  # fmt: skip
 
 
@@ -67,6 +72,36 @@ def test_an_older_agent_says_less() -> None:
     assert found.mode is None
     assert found.canary.state is State.UNKNOWN
     assert isinstance(found.postgres, Unknown)
+    assert found.every == 1.0
+
+
+@pytest.mark.parametrize("told", ["0.1", "-5", "86400", "null", '"10"', "true"])
+def test_a_pace_that_nobody_would_miss_is_not_believed(told: str) -> None:
+    found = parse_agent_facts(f'{{"node":"arc1","boot":"x","seq":1,"every":{told}}}')
+    assert found.every == 1.0
+
+
+def test_the_more_archive_nodes_the_less_often_each_reports() -> None:
+    paces = [report_every(count) for count in (1, 50, 100, 101, 500, 1000)]
+    assert paces == [1.0, 1.0, 1.0, 1.01, 5.0, 10.0]
+
+
+@pytest.mark.parametrize(("every", "lives"), [(1.0, 10), (10.0, 28)])
+def test_what_an_agent_said_lives_longer_than_its_pace(every: float, lives: int) -> None:
+    clocks, etcd = Clocks(), FakeEtcd()
+    me = Me("arc1", "b", Keys("demo"), 3.0)
+    empty: Look[Any] = Look("none", dict, 1.0, clocks.monotonic)
+    looks = Looks(units=empty, disks=empty, vips=empty, every=every)
+    kv: Any = etcd.client()
+    assert Publisher(me, kv, looks, _Loop(), clocks).once()
+    assert parse_agent_facts(etcd.value(me.keys.facts("arc1")) or "").every == every
+    [lease] = etcd.leases.values()
+    assert lease.ttl == lives
+
+
+class _Loop:
+    def told(self) -> Told:
+        return Told(None, None, 0)
 
 
 class Clock:

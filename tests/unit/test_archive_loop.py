@@ -16,12 +16,14 @@ from hactl.adapters.events import EventLog
 from hactl.controller.archive import ArchiveLoop
 from hactl.controller.archive_probes import Prober
 from hactl.controller.samples import Samples
+from hactl.decide.archive import ArchiveDecision, ArchiveMemory
 from hactl.decide.archive_sql import BUDGET, WORKS, Sql, sql
+from hactl.decide.plan import Plan
 from hactl.metrics.instruments import Instruments
 from hactl.ports import ArchiveLines, Question
-from hactl.view.archive import ArchiveState
+from hactl.view.archive import ArchiveMark, ArchiveState, Drain, DrainBy
 from hactl.view.archive_levels import Answer
-from hactl.view.control import ControlView, Heartbeat
+from hactl.view.control import ControlView, Dcs, Heartbeat
 from hactl.view.incident import Phase
 from hactl.view.keys import Keys
 from hactl.view.model import Probe, State, Unknown
@@ -188,3 +190,52 @@ def test_without_etcd_nothing_is_known_of_it() -> None:
     assert not Sql(works_for=WORKS - 1).calm
     assert Sql(works_for=WORKS).calm
     assert [Sql(away_for=a).fails_over for a in (0.0, 1.0, BUDGET)] == [False, True, False]
+
+
+def test_many_changes_of_one_moment_are_one_record(bench: Bench) -> None:
+    nodes = [f"arc{n}" for n in range(250)]
+    healthy, starting = ArchiveMark(ArchiveState.HEALTHY), ArchiveMark(ArchiveState.STARTING)
+    marks = {**dict.fromkeys(nodes, healthy), "arc3": starting, "arc4": ArchiveMark(ArchiveState.FAILED)}
+    decision = ArchiveDecision(Plan(), ArchiveMemory(), marks, {})
+    before = dict.fromkeys(nodes[200:], healthy)
+    bench.loop._mark(decision, dataclasses.replace(archives.scene().dcs, archive_states=before))
+    assert [bench.state(n) for n in ("arc0", "arc3", "arc4", "arc199")] == [
+        ArchiveState.HEALTHY, ArchiveState.STARTING, ArchiveState.FAILED, ArchiveState.HEALTHY,
+    ]  # fmt: skip
+    assert bench.etcd.value(KEYS.archive_state("arc200")) is None
+    records = [line["data"]["states"] for line in bench.lines if line["action"] == "archive-states"]
+    assert len(records) == 2
+    well = {node for record in records for node in record.get("healthy", ())}
+    assert well == set(nodes[:200]) - {"arc3", "arc4"}
+    assert [r["failed"] for r in records if "failed" in r] == [["arc4"]]
+    assert bench.told() == []
+
+
+def test_nothing_is_decided_while_archive_keys_are_not_known(bench: Bench) -> None:
+    bench.run(10)
+    dcs = dataclasses.replace(bench.samples.view("wit1", holding=True).dcs, archives_known=False, revision=99)
+    bench.answers["arc1"] = BAD
+    before = dict(bench.etcd.pairs)
+    for _ in range(40):
+        bench.clock.forward(1)
+        bench.samples.look(dcs, bench.clock.now)
+        bench.loop.once()
+    assert bench.etcd.pairs == before
+
+
+def test_who_is_about_to_act_looks_again_and_keeps_off_what_was_just_drained(bench: Bench) -> None:
+    """Of many nodes the keys are read a little late: an operator may have been faster."""
+
+    def drained() -> None:
+        dcs = bench.samples.view("wit1", holding=True).dcs
+        assert isinstance(dcs, Dcs)
+        drain = Drain("arc1", DrainBy.OPERATOR, "disk")
+        bench.samples.look(dataclasses.replace(dcs, drains={"arc1": drain}), bench.clock.now)
+
+    looks: list[int] = []
+    bench.loop.again = lambda: (looks.append(bench.second), drained())[0]
+    bench.run(10)
+    bench.answers["arc1"] = BAD
+    bench.run(16)
+    assert looks
+    assert bench.etcd.value(KEYS.order("arc1")) is None

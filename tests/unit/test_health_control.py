@@ -50,6 +50,9 @@ ROWS = [
     pytest.param([fenced("db1")], {"FENCED"}, id="a fence"),
     pytest.param([keys_with(modes={"db2": Mode.OPEN})], {"LEASE_OPEN"}, id="a node without its agent"),
     pytest.param([agent_silent("arc1")], {"AGENT_SILENT"}, id="an agent is silent"),
+    pytest.param(
+        [agent_silent("arc1"), keys_with(archives_known=False)], set(), id="their keys are not read yet"
+    ),
     pytest.param([facts_of("arc1", keepalived=ILL)], {"KEEPALIVED_DOWN"}, id="keepalived is frozen"),
     pytest.param([facts_of("db2", vips=("192.0.2.100",))], {"VIP_ON_TWO_NODES"}, id="two have the address"),
     pytest.param([facts_of("db2", canary=ILL)], {"DISK_STALLED"}, id="a database's disk stalls"),

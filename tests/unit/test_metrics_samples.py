@@ -4,6 +4,9 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families
 
 from hactl.decide.codes import finding
 from hactl.metrics.certificates import NodeCertificates
@@ -12,6 +15,7 @@ from hactl.metrics.instruments import Instruments
 from hactl.metrics.registry import METRICS, Kind, Source
 from hactl.metrics.samples import STALE_AFTER, samples
 from hactl.metrics.snapshot import Board, Snapshot, Totals
+from hactl.metrics.text import text
 from hactl.units import Lsn
 from hactl.view.model import Unknown
 from tests.support.pki import initialised, small_spec
@@ -192,10 +196,26 @@ def test_phases_of_the_last_failover(other: str) -> None:
     assert ("hactl_failover_last_phase_seconds", "primed") not in found
 
 
+def _read(exposition: str) -> dict[str, Metric]:
+    """As the client library's own parser understands it."""
+    return {family.name: family for family in text_string_to_metric_families(exposition)}
+
+
+@pytest.mark.parametrize("openmetrics", [False, True], ids=["text", "OpenMetrics"])
+def test_both_formats_say_what_the_samples_say(*, openmetrics: bool) -> None:
+    odd = ("hactl_hea\\lth", 'with "quotes"', "and\na line")
+    rows = [*((s.name, s.labels, s.value) for s in samples(SPEC, snapshot(), NOW)), ("hactl_health", odd, 1)]
+    said = text(rows, openmetrics=openmetrics)
+    read = openmetrics_families(said + "# EOF\n") if openmetrics else text_string_to_metric_families(said)
+    found = {(s.name, frozenset(s.labels.items())): s.value for family in read for s in family.samples}
+    named = ((name, frozenset(zip(METRICS[name].labels, labels, strict=True))) for name, labels, _ in rows)
+    assert found == {key: float(value) for key, (_, _, value) in zip(named, rows, strict=True)}
+
+
 def test_families_are_typed_and_named_as_the_registry_says() -> None:
     board = Board({"fast": 5.0}, monotonic=lambda: NOW)
     board.publish(snapshot())
-    families = {f.name: f for f in ClusterCollector(board, SPEC).collect()}
+    families = _read(text(ClusterCollector(board, SPEC).rows(), openmetrics=False))
     assert families["hactl_failovers"].type == "counter"  # the client adds _total
     assert families["hactl_build_info"].type == "gauge"
     for name, family in families.items():
@@ -227,6 +247,14 @@ def test_a_loop_without_progress_is_named() -> None:
         board.beat("unheard of")
 
 
+def test_archive_agents_that_were_not_read_yet_are_not_said_to_be_silent() -> None:
+    known = values(snapshot())
+    unknown = values(snapshot(control=control(dcs=dcs(archives_known=False, facts={}))))
+    assert known["hactl_agent_up", "arc1"] == 1
+    assert ("hactl_agent_up", "arc1") not in unknown
+    assert unknown["hactl_agent_up", "db1"] == 0
+
+
 def test_paused_by_hactl_or_patroni() -> None:
     assert values(snapshot(control=control(dcs=dcs(paused=True))))["hactl_paused",] == 1
     blind = dataclasses.replace(snapshot(), view=None, control=control(dcs=Unknown("late")))
@@ -252,6 +280,6 @@ def test_the_ends_of_the_node_s_certificates(tmp_path: Path) -> None:
 def test_the_collector_shows_them(tmp_path: Path) -> None:
     store = initialised(tmp_path, small_spec())
     collector = ClusterCollector(Board({}), SPEC, NodeCertificates(store.state / "certs" / "wit1"))
-    families = {f.name: f for f in collector.collect()}
+    families = _read(text(collector.rows(), openmetrics=False))
     found = families["hactl_certificate_end_timestamp_seconds"].samples
     assert {"use": "metrics"} in [s.labels for s in found]

@@ -27,6 +27,7 @@ def facts_text(facts: AgentFacts) -> str:
             "ledger": dict(facts.ledger), "joining": facts.joining,
             **({"certificates": dict(facts.certificates)} if facts.certificates else {}),
             **({"spare": facts.spare} if facts.spare else {}),
+            **({"every": facts.every} if facts.every != 1.0 else {}),
             **({} if facts.archive is None else {"archive": facts_object(facts.archive)}),
             **({} if facts.integrity is None else {"integrity": integrity_object(facts.integrity)}),
         },
@@ -34,6 +35,7 @@ def facts_text(facts: AgentFacts) -> str:
     )  # fmt: skip
 
 
+MOST_SELDOM = 60.0  # seconds between two reports
 _PROBES = ("patroni", "keepalived", "canary", "storage")
 
 
@@ -77,6 +79,7 @@ def parse_agent_facts(value: str) -> AgentFacts:
         ledger=mapping(found.get("ledger") or {}, "facts: ledger"),
         joining=str(found.get("joining") or ""),
         spare=str(found.get("spare") or ""),
+        every=_every(found.get("every")),
         certificates=_ends(mapping(found.get("certificates") or {}, "facts: certificates")),
         archive=read_facts(found.get("archive")),
         integrity=read_integrity(found.get("integrity")),
@@ -91,6 +94,12 @@ def _ends(found: Json) -> dict[str, int]:
 
 def _float(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _every(value: object) -> float:
+    """As far as one can be believed: who claims to report once a day would never be missed."""
+    told = _float(value)
+    return told if told is not None and 1.0 <= told <= MOST_SELDOM else 1.0
 
 
 def _read_probe(value: object) -> Probe:

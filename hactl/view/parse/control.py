@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from hactl.view.archive import ArchiveMark, Drain
 from hactl.view.control import (
+    AgentFacts,
     Dcs,
     DcsMember,
     Fenced,
@@ -54,6 +55,25 @@ def parse_look(keys: Keys, reply: RangesReply) -> Dcs:
         mode_revisions={n: p.mod_revision for n, p in _below(own, "mode/")},
         problems=tuple(problems),
     )
+
+
+def parse_archive_key(keys: Keys, pair: Pair) -> tuple[str, Drain | ArchiveMark | AgentFacts] | None:
+    """The node, and what one of its keys says; None: a key of another kind.
+
+    Raises:
+        ValueError: it cannot be read.
+
+    """
+    family, _, rest = pair.key.removeprefix(keys.own).partition("/")
+    node, _, what = rest.partition("/")
+    match family, what:
+        case "facts", "":
+            return node, parse_agent_facts(pair.value)
+        case "archive", "drain":
+            return node, parse_drain(node, pair.value)
+        case "archive", "state":
+            return node, parse_mark(pair.value)
+    return None
 
 
 def _object(value: str) -> Json:
