@@ -12,7 +12,7 @@ from hactl.metrics.instruments import Instruments
 from hactl.metrics.samples import STALE_AFTER
 from hactl.metrics.server import Answer, HttpServer, Listener
 from hactl.metrics.snapshot import Board
-from hactl.metrics.text import text
+from hactl.metrics.text import Text
 from hactl.spec.model import ClusterSpec
 from hactl.view.model import Unknown
 
@@ -30,7 +30,7 @@ class Exporter:
         certificates: NodeCertificates | None = None,
     ) -> None:
         self._board = board
-        self._registry = instruments.registry
+        self._registry, self._text = instruments.registry, Text()
         self._collector = ClusterCollector(board, spec, certificates)
         self._server = HttpServer(
             {"/metrics": self._metrics, "/healthz": self._healthz, "/readyz": self._readyz}
@@ -50,7 +50,7 @@ class Exporter:
     def _metrics(self, accept: str) -> Answer:
         encode, content_type = choose_encoder(accept)
         openmetrics = content_type.startswith("application/openmetrics-text")
-        own = text(self._collector.rows(), openmetrics=openmetrics).encode()
+        own = self._text.of(self._collector.rows(), openmetrics=openmetrics).encode()
         return Answer(HTTPStatus.OK, content_type, own + encode(self._registry))
 
     def _healthz(self, _: str) -> Answer:

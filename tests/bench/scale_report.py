@@ -81,6 +81,8 @@ def verdict(records: Sequence[Record]) -> list[str]:
         _kept("p99 of the cycle", cycle, CYCLE, "s"),
         _kept("p99 of a scrape", most["scrape"]["p99"], SCRAPE, "s"),
     ]  # fmt: skip
+    missed, wronged = (sum(len(r[name]) for r in records) for name in ("not_found", "wronged"))
+    said.append(f"misbehaving nodes that were not found: {missed}; others that were called failed: {wronged}")
     for fewer, more in itertools.pairwise(records):
         said += [_grows(name, fewer, more) for name in ("CPU", "memory", "cycle", "scrape")]
     return said

@@ -29,7 +29,7 @@ def measure(count: int, *, faulty: int, warm: float, seconds: float) -> dict[str
         place = Place(Path(name) / "place", count, faulty)
         place.make()
         with _process(place, "etcd", _etcd(place)), _process(place, "sim", _ours("scale_sim", place)) as sim:
-            _wait((place.folder / "ready").exists, "the simulator", sim, within=60)
+            _wait((place.folder / "ready").exists, "the simulator", sim, within=120)
             with _process(place, "controller", _ours("scale_controller", place)) as controller:
                 looks = _watch(place, controller, warm, seconds)
             sim.terminate()

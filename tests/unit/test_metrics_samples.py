@@ -15,7 +15,7 @@ from hactl.metrics.instruments import Instruments
 from hactl.metrics.registry import METRICS, Kind, Source
 from hactl.metrics.samples import STALE_AFTER, samples
 from hactl.metrics.snapshot import Board, Snapshot, Totals
-from hactl.metrics.text import text
+from hactl.metrics.text import Text
 from hactl.units import Lsn
 from hactl.view.model import Unknown
 from tests.support.pki import initialised, small_spec
@@ -205,7 +205,7 @@ def _read(exposition: str) -> dict[str, Metric]:
 def test_both_formats_say_what_the_samples_say(*, openmetrics: bool) -> None:
     odd = ("hactl_hea\\lth", 'with "quotes"', "and\na line")
     rows = [*((s.name, s.labels, s.value) for s in samples(SPEC, snapshot(), NOW)), ("hactl_health", odd, 1)]
-    said = text(rows, openmetrics=openmetrics)
+    said = Text().of(rows, openmetrics=openmetrics)
     read = openmetrics_families(said + "# EOF\n") if openmetrics else text_string_to_metric_families(said)
     found = {(s.name, frozenset(s.labels.items())): s.value for family in read for s in family.samples}
     named = ((name, frozenset(zip(METRICS[name].labels, labels, strict=True))) for name, labels, _ in rows)
@@ -215,7 +215,7 @@ def test_both_formats_say_what_the_samples_say(*, openmetrics: bool) -> None:
 def test_families_are_typed_and_named_as_the_registry_says() -> None:
     board = Board({"fast": 5.0}, monotonic=lambda: NOW)
     board.publish(snapshot())
-    families = _read(text(ClusterCollector(board, SPEC).rows(), openmetrics=False))
+    families = _read(Text().of(ClusterCollector(board, SPEC).rows(), openmetrics=False))
     assert families["hactl_failovers"].type == "counter"  # the client adds _total
     assert families["hactl_build_info"].type == "gauge"
     for name, family in families.items():
@@ -280,6 +280,18 @@ def test_the_ends_of_the_node_s_certificates(tmp_path: Path) -> None:
 def test_the_collector_shows_them(tmp_path: Path) -> None:
     store = initialised(tmp_path, small_spec())
     collector = ClusterCollector(Board({}), SPEC, NodeCertificates(store.state / "certs" / "wit1"))
-    families = _read(text(collector.rows(), openmetrics=False))
+    families = _read(Text().of(collector.rows(), openmetrics=False))
     found = families["hactl_certificate_end_timestamp_seconds"].samples
     assert {"use": "metrics"} in [s.labels for s in found]
+
+
+def test_series_that_are_gone_are_forgotten() -> None:
+    found, many = Text(), [("hactl_agent_up", (f"arc{n}",), 1.0) for n in range(100)]
+    assert found.of(many, openmetrics=False).count('hactl_agent_up{node="arc') == 100
+    assert found.of(many[:60], openmetrics=False).count("\n") == 62
+    assert len(found._known["hactl_agent_up"]) == 100
+    found.of(many[:10], openmetrics=False)
+    assert found._known["hactl_agent_up"] == {}
+    assert 'node="arc9"} 1.0\n' in found.of(many[:10], openmetrics=False)
+    found.of([("hactl_paused", (), 0.0)], openmetrics=False)
+    assert found._known == {"hactl_agent_up": {}, "hactl_paused": {(): "hactl_paused "}}
