@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from hactl import layout
@@ -53,13 +53,15 @@ def status_ports(spec: ClusterSpec, site: Site, http: HttpsClient | None = None)
     )
 
 
-def glance_ports(spec: ClusterSpec, site: Site) -> Ports:
-    """As `status_ports`; of many archive nodes none itself: decide/archive_told.py."""
+def glance_ports(spec: ClusterSpec, site: Site, also: Collection[str] = ()) -> Ports:
+    """As `status_ports`; of many archive nodes only `also`: decide/archive_told.py has the rest."""
     ports = status_ports(spec, site)
     if len(spec.archives) <= MANY:
         return ports
-    nodes = {name: host for name, host in ports.nodes.items() if name not in spec.archives}
-    return dataclasses.replace(ports, archives={}, nodes=nodes)
+    left_out = spec.archives.keys() - set(also)
+    nodes = {name: host for name, host in ports.nodes.items() if name not in left_out}
+    archives = {name: archive for name, archive in ports.archives.items() if name not in left_out}
+    return dataclasses.replace(ports, archives=archives, nodes=nodes)
 
 
 def etcd_gateways(spec: ClusterSpec, http: HttpsClient, gets: Sequence[Get] = ()) -> dict[str, EtcdGateway]:

@@ -38,7 +38,7 @@ def drain(ctx: click.Context, node: str, within: float | None, force: bool, aske
     stays out, over reboots too, until `hactl archive undrain`.
     """
     context = archive_context(ctx, node, Ability.DRAIN)
-    view = by_hand.look(context)
+    view = by_hand.look(context, node)
     vetoes = refused_by(context, view, node, force=force)
     if asked.dry_run:
         _dry_run(context, view, node, vetoes)

@@ -41,12 +41,13 @@ def check(ctx: click.Context, node: str | None) -> None:
     """Look at every level of each archive node (or NODE) now; exit 7 if one failed.
 
     L0 to L2 are asked from here, L3 and L4 by the node's agent (L4 each minute; `hactl archive probe` does it
-    now). An archive of kind dicom has no agent: its L3 and L4 stay unknown.
+    now). An archive of kind dicom has no agent: its L3 and L4 stay unknown. Of more than 50 nodes only
+    NODE is asked from here; without it, the active controller tells of L0 to L2.
     """
     context = open_context(ctx)
     if node is not None and node not in context.spec.archive_addresses:
         raise UsageError(f"{node} is no archive node", hint="hactl archive list")
-    data = document(context.spec, by_hand.look(context))
+    data = document(context.spec, by_hand.look(context, *([node] if node else [])))
     data["nodes"] = [n for n in data["nodes"] if node in {None, n["name"]}]
     if context.output == "table":
         for found in data["nodes"]:

@@ -30,7 +30,7 @@ def command(ctx: click.Context, node: str, force: bool, asked: by_hand.Asked) ->
     from hactl.wiring_archive import unit
 
     context = archive_drain.archive_context(ctx, node, Ability.RESTART)
-    view = by_hand.look(context)
+    view = by_hand.look(context, node)
     drained = bool(archive_drain.drained_by(view, node))
     vetoes = [] if drained else archive_drain.refused_by(context, view, node, force=force)
     steps = [

@@ -32,11 +32,13 @@ def operator(context: Context) -> Operator:
     return Operator(kv, Keys(context.spec.cluster), SystemClock(), who, socket.gethostname())
 
 
-def look(context: Context) -> ClusterView:
+def look(context: Context, *also: str) -> ClusterView:
+    """Of many archive nodes only `also` are asked themselves; of the others the controller tells."""
+    from hactl.decide.archive_told import told
     from hactl.observe.gather import gather
-    from hactl.wiring import status_ports
+    from hactl.wiring import glance_ports
 
-    return gather(status_ports(context.spec, context.site))
+    return told(context.spec, gather(glance_ports(context.spec, context.site, also)))
 
 
 @dataclass(frozen=True)

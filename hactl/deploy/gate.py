@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from hactl.decide.archive_told import told
 from hactl.decide.codes import Finding, Severity
 from hactl.decide.health import judge
 from hactl.deploy.ask import Answer, insist
@@ -14,7 +15,7 @@ from hactl.observe.gather import gather
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
-from hactl.wiring import status_ports
+from hactl.wiring import glance_ports
 
 # What a deployment mends. It brings hactl's own services to run, also on a site that never had them: without
 # them nothing serves less. What they gave up on is a finding of its own where it matters.
@@ -57,7 +58,7 @@ def facts(
                 hint="hactl deploy",
             )
         return Facts(fresh=True, new=new)
-    view = gather(status_ports(spec, site))
+    view = told(spec, gather(glance_ports(spec, site)))
     if not force:
         refuse_unhealthy(judge(spec, view).findings, new)
     return Facts(fresh=False, new=new, primary=derive.primary(view) or derive.leader(view))

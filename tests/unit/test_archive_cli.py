@@ -45,7 +45,7 @@ class Site:
         head = sealed(Record(1, wall, 1, "b", "wit1", "controller", Kind.EVENT, "began"))
         self.etcd.put(KEYS.journal(1), text_of(head))
         self.orders: list[str] = []
-        monkeypatch.setattr(by_hand, "look", lambda _: self.look())
+        monkeypatch.setattr(by_hand, "look", lambda *_: self.look())
         asks = Operator(self.kv, KEYS, self, "operator anna", "desk")
         monkeypatch.setattr(by_hand, "operator", lambda _: asks)
         monkeypatch.setattr(archive_restart, "_reaches_its_index", lambda *_: True)

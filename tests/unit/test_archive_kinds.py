@@ -200,14 +200,14 @@ def view(**levels: Probe) -> ClusterView:
 
 
 def test_list_and_check_show_what_is_known(here: Path, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(by_hand, "look", lambda _: view())
+    monkeypatch.setattr(by_hand, "look", lambda *_: view())
     assert call(here, "archive", "list") == 0
     said = capsys.readouterr().out
     assert "VIP" not in said
     assert [line.split()[0] for line in said.splitlines()] == ["pacs1", "pacs2"]
     assert call(here, "archive", "check", "pacs1") == 0
     assert "storage cannot be seen over the network" in capsys.readouterr().out
-    monkeypatch.setattr(by_hand, "look", lambda _: view(L1=SILENT, L2=SILENT))
+    monkeypatch.setattr(by_hand, "look", lambda *_: view(L1=SILENT, L2=SILENT))
     assert call(here, "archive", "check") == 7
     capsys.readouterr()
     assert call(here, "-o", "json", "archive", "list") == 0

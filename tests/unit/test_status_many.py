@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +19,12 @@ from hactl.cli.status_many import ALIKE, WORST
 from hactl.cli.status_table import screen
 from hactl.decide.archive_told import told
 from hactl.decide.health import judge
+from hactl.site import find
 from hactl.view.archive import ArchiveFacts, ArchiveMark, ArchiveState, EndToEnd
 from hactl.view.cluster import ClusterView
 from hactl.view.control import AgentFacts, Dcs
 from hactl.view.model import Probe, State, Unknown
+from hactl.wiring import glance_ports
 from tests.support import views
 from tests.support.specs import SAMPLE
 
@@ -100,6 +103,16 @@ def test_who_does_not_report_is_not_called_unreachable() -> None:
 def test_who_was_asked_itself_keeps_its_answers() -> None:
     one = views.healthy()
     assert told(views.demo_spec(), one) is one
+
+
+def test_of_many_nodes_only_those_that_matter_are_asked(tmp_path: Path) -> None:
+    site = find(tmp_path / "cluster.yaml", "demo", environ={"HACTL_STATE": str(tmp_path)})
+    ports = glance_ports(SPEC, site, ["arc7"])
+    assert set(ports.archives) == {"arc7"}
+    assert set(ports.nodes) == {*SPEC.voters, "arc7"}
+    few = glance_ports(_DEMO, site)
+    assert set(few.archives) == {"arc1", "arc2"}
+    assert set(few.nodes) == set(_DEMO.nodes)
 
 
 def test_all_is_well_on_one_screen() -> None:

@@ -30,7 +30,7 @@ class Pair:
         self.dcs: dict[str, Any] = {"facts": {n: agent(n) for n in ("db1", "db2", "wit1")}}
         self.now, self.refuses, self.asked = 100.0, "", 0
         asks = Operator(self.etcd.client(), KEYS, self, "operator anna", "desk")
-        monkeypatch.setattr(by_hand, "look", lambda _: after(keys(**self.dcs)))
+        monkeypatch.setattr(by_hand, "look", lambda *_: after(keys(**self.dcs)))
         monkeypatch.setattr(by_hand, "operator", lambda _: asks)
         monkeypatch.setattr(switchover, "_means", lambda *_: self.means())
         monkeypatch.setattr(switchover, "_redundant", lambda *_: True)
