@@ -51,7 +51,7 @@ class ArchiveLoop:
     instruments: Instruments
     can: Abilities = ABLE
     memory: ArchiveMemory = field(default_factory=ArchiveMemory)
-    again: Callable[[], None] = lambda: None  # looks at etcd anew; what is many is read a little late
+    again: Callable[[], bool] = lambda: True  # looks at etcd anew: what is much is read a little late
     watched: float | None = None
     _views: Mapping[str, ArchiveView] = field(default_factory=dict)
 
@@ -79,8 +79,10 @@ class ArchiveLoop:
         if dcs is None:
             return
         decision = self._decide(dcs, weather, now)
-        if decision.plan.steps and (newer := self._anew()):
-            dcs = newer  # somebody may just have drained what is about to be restarted
+        if decision.plan.steps:  # somebody may just have drained what is about to be restarted
+            dcs = self._anew()
+            if dcs is None:
+                return
             decision = self._decide(dcs, weather, now)
         self.memory = decision.memory
         self._views = {n: ArchiveView(look.levels, can=self.can) for n, look in decision.looks.items()}
@@ -92,7 +94,8 @@ class ArchiveLoop:
         return decide_archive(self.spec, self.prober.sights(), dcs, weather, self.memory, now, self.can)
 
     def _anew(self) -> Dcs | None:
-        self.again()
+        if not self.again():
+            return None
         control = self.samples.view(self.hands.me, holding=self.hands.claim() is not None)
         return _fresh(control, self.clock.monotonic())
 

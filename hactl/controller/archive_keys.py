@@ -95,18 +95,20 @@ class ArchiveKeys:
             self._take(found, self._next, found[-1].key + "\0" if more else end)
             self._turn(found[-1].key + "\0" if more else "")
 
-    def all(self) -> None:
-        """Every page at once, for whoever is about to act. Never raises; what failed stays as it was."""
-        for range_ in self._ranges:
-            begin, end = range_.key, end_of(range_)
-            while begin:
-                try:
-                    found = self._ask(begin, end)
-                except Unreachable:
-                    return
-                more = len(found) == PAGE
-                self._take(found, begin, found[-1].key + "\0" if more else end)
-                begin = found[-1].key + "\0" if more else ""
+    def all(self) -> bool:
+        """Every page at once, for whoever is about to act; False, never an error: not all could be read."""
+        with self._reading:  # a page that was asked for before must not overwrite what is read now
+            for range_ in self._ranges:
+                begin, end = range_.key, end_of(range_)
+                while begin:
+                    try:
+                        found = self._ask(begin, end)
+                    except Unreachable:
+                        return False
+                    after = found[-1].key + "\0" if len(found) == PAGE else ""
+                    self._take(found, begin, after or end)
+                    begin = after
+        return True
 
     def forget(self) -> None:
         with self._reading, self._lock:

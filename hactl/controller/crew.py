@@ -37,7 +37,12 @@ class Crew:
                 return False
             thread = threading.Thread(target=self._run, args=(work,), name=self._name, daemon=True)
             self._threads.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives no more threads: as if this were the limit
+            with self._lock:
+                self._threads.discard(thread)
+            return False
         return True
 
     def end(self, within: float) -> bool:

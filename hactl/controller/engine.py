@@ -169,11 +169,13 @@ class Engine:
         threading.Thread(target=self._prober.close, args=(CLOSE,), name="archive end", daemon=True).start()
         return not any(t.is_alive() for t in acting)
 
-    def _look_again(self) -> None:
-        """All of it as it is now, for whoever is about to act on an archive node."""
-        if self._archive_keys:
-            self._archive_keys.all()
-            self._mirror.look()
+    def _look_again(self) -> bool:
+        """All of it as it is now, for whoever is about to act on an archive node; False: not known."""
+        if self._archive_keys is None:
+            return True  # each look has everything
+        known = self._archive_keys.all()
+        self._mirror.look()
+        return known
 
     def holding(self) -> bool:
         return self._common.election.claim() is not None

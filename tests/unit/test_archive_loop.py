@@ -226,16 +226,28 @@ def test_nothing_is_decided_while_archive_keys_are_not_known(bench: Bench) -> No
 def test_who_is_about_to_act_looks_again_and_keeps_off_what_was_just_drained(bench: Bench) -> None:
     """Of many nodes the keys are read a little late: an operator may have been faster."""
 
-    def drained() -> None:
+    def drained() -> bool:
         dcs = bench.samples.view("wit1", holding=True).dcs
         assert isinstance(dcs, Dcs)
         drain = Drain("arc1", DrainBy.OPERATOR, "disk")
         bench.samples.look(dataclasses.replace(dcs, drains={"arc1": drain}), bench.clock.now)
+        return True
 
     looks: list[int] = []
-    bench.loop.again = lambda: (looks.append(bench.second), drained())[0]
+    bench.loop.again = lambda: looks.append(bench.second) or drained()
     bench.run(10)
     bench.answers["arc1"] = BAD
     bench.run(16)
     assert looks
     assert bench.etcd.value(KEYS.order("arc1")) is None
+
+
+def test_who_cannot_look_again_does_not_act(bench: Bench) -> None:
+    bench.loop.again = lambda: False
+    bench.run(10)
+    bench.answers["arc1"] = BAD
+    bench.run(20)
+    assert bench.etcd.value(KEYS.order("arc1")) is None
+    bench.loop.again = lambda: True
+    bench.run(3)
+    assert bench.etcd.value(KEYS.order("arc1")) is not None

@@ -78,6 +78,21 @@ def test_who_has_no_work_goes_home(monkeypatch: pytest.MonkeyPatch) -> None:
     assert crew.end(WITHIN)
 
 
+def test_no_more_threads_of_the_system_is_a_limit_like_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    crew, done = Crew("test", 3), threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", full)
+        assert not crew.give(lambda: None)
+    assert crew.give(done.set)
+    assert done.wait(WITHIN)
+    assert crew.end(WITHIN)
+
+
 class Nodes:
     """The first `hang` of them answer only when `over` is set."""
 
@@ -216,8 +231,10 @@ def test_who_is_about_to_act_sees_what_changed_a_moment_ago(world: World) -> Non
     world.pages(ROUND)
     world.etcd.put(KEYS.archive_drain("arc7"), drain_text(Drain("arc7", DrainBy.OPERATOR, "disk")))
     assert "arc7" not in world.seen().drains
-    world.apart.all()
+    assert world.apart.all()
     assert world.seen().drains["arc7"].by is DrainBy.OPERATOR
+    world.kv.cut = True
+    assert not world.apart.all()
 
 
 def test_what_cannot_be_read_is_known_for_a_while_and_then_no_more(world: World) -> None:
