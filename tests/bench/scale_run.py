@@ -19,7 +19,7 @@ from tests.bench.scale_place import BAD, ME, Place
 from tests.bench.scale_watch import Scraper, sample
 from tests.support.servers import program
 
-EVERY: Final = 2.0  # s between two looks and scrapes; Prometheus comes each 5 s
+EVERY: Final = 2.0  # s between two looks and scrapes; Prometheus comes each 10 s
 ENDS: Final = 15.0
 
 
