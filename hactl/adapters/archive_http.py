@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hactl.adapters.archive_pool import past_the_dead
 from hactl.adapters.tcp import accepts
 from hactl.errors import Unreachable
 from hactl.layout import PORT_DICOM_TLS, PORT_HTTPS
@@ -37,7 +38,7 @@ class OrthancHttp:
         return self._probe("/tools/now", lambda body: body.strip().decode("ascii"))
 
     def index(self) -> Probe:
-        return self._probe("/changes?last", parse.parse_last_change)
+        return self._probe("/changes?last", parse.parse_last_change, pool=True)
 
     def version(self) -> str:
         reply = self._get("/system")
@@ -51,9 +52,9 @@ class OrthancHttp:
     def _get(self, path: str) -> Reply:
         return self._http.send("GET", self._base + path, within=WITHIN)
 
-    def _probe(self, path: str, understand: Callable[[bytes], object]) -> Probe:
+    def _probe(self, path: str, understand: Callable[[bytes], object], *, pool: bool = False) -> Probe:
         try:
-            reply = self._get(path)
+            reply = past_the_dead(lambda: self._get(path)) if pool else self._get(path)
         except Untrusted as error:
             return Probe(State.UNKNOWN, error.message)
         except Unreachable as error:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Final
 
 from hactl import layout
+from hactl.adapters.archive_pool import past_the_dead
 from hactl.adapters.dicom_echo import DicomEcho, NotAllowed
 from hactl.adapters.http import HttpsClient
 from hactl.adapters.http_keep import KeepAlive
 from hactl.adapters.tcp import connect
 from hactl.errors import Unreachable
-from hactl.ports import ArchiveLines, PortClosed, Question, Silent, Untrusted
+from hactl.ports import ArchiveLines, PortClosed, Question, Reply, Silent, Untrusted
 from hactl.view.archive_levels import Answer, Route
 from hactl.view.model import Probe, State
 from hactl.view.parse.orthanc import parse_last_change, parse_node
@@ -50,7 +51,7 @@ def orthanc_lines(
 ) -> ArchiveLines:
     """One line by HTTP, one by DICOM. `echo` None: this controller has no AE title of its own."""
     by_http = (
-        Question(INDEX, INDEX_WITHIN, _get(http, "/changes?last", parse_last_change)),
+        Question(INDEX, INDEX_WITHIN, _get(http, "/changes?last", parse_last_change, pool=True)),
         Question(NOW, WITHIN, _get(http, "/tools/now", lambda body: body.strip().decode("ascii"))),
         Question(NGINX, WITHIN, _get(http, "/hactl/node", parse_node)),
     )
@@ -75,26 +76,32 @@ def _accepts(address: str, port: int, within: float) -> None:
     connect(address, port, within=within).close()
 
 
-def _get(http: KeepAlive, path: str, understand: Callable[[bytes], object]) -> Callable[[float], Answer]:
+def _get(
+    http: KeepAlive, path: str, understand: Callable[[bytes], object], *, pool: bool = False
+) -> Callable[[float], Answer]:
+    """`pool`: Orthanc takes one of its database connections for it."""
+
     def ask(within: float) -> Answer:
-        return asked(lambda: _understood(http, path, understand, within))
+        by = time.monotonic() + within
+
+        def once() -> Reply:
+            return http.get(path, by=by)
+
+        return asked(lambda: _wrong(http.what, path, understand, past_the_dead(once) if pool else once()))
 
     return ask
 
 
-def _understood(
-    http: KeepAlive, path: str, understand: Callable[[bytes], object], within: float
-) -> Probe | None:
+def _wrong(what: str, path: str, understand: Callable[[bytes], object], reply: Reply) -> Probe | None:
     """What is wrong with the answer; None: nothing."""
-    reply = http.get(path, by=time.monotonic() + within)
     if reply.status in {401, 403}:
-        return Probe(State.UNKNOWN, f"{http.what} refuses hactl's certificate ({reply.status})")
+        return Probe(State.UNKNOWN, f"{what} refuses hactl's certificate ({reply.status})")
     if reply.status != 200:
-        return Probe(State.FAILED, f"{http.what}{path} answers with status {reply.status}")
+        return Probe(State.FAILED, f"{what}{path} answers with status {reply.status}")
     try:
         understand(reply.body)
     except ValueError as error:
-        return Probe(State.FAILED, f"what answers at {http.what} is no Orthanc: {error}")
+        return Probe(State.FAILED, f"what answers at {what} is no Orthanc: {error}")
     return None
 
 
