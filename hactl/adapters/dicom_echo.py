@@ -248,13 +248,18 @@ _ECHO_REQUEST: Final = _value(_command(_ECHO))
 
 def echo_status(body: bytes) -> int | None:
     """The status of a C-ECHO-RSP in a P-DATA-TF; None: it is none."""
-    command, at, found = body[6:], 0, {}
+    return status_of(body[6:], _ECHOED)
+
+
+def status_of(command: bytes, answer: int) -> int | None:
+    """The status in a command set whose command field is `answer`; None: it is another one, or none."""
+    at, found = 0, dict[int, bytes]()
     while at + 8 <= len(command):
         group, element, length = struct.unpack("<HHL", command[at : at + 8])
         if group == 0:
             found[element] = command[at + 8 : at + 8 + length]
         at += 8 + length
     field, status = found.get(0x0100, b""), found.get(0x0900, b"")
-    if len(field) != 2 or len(status) != 2 or struct.unpack("<H", field)[0] != _ECHOED:
+    if len(field) != 2 or len(status) != 2 or struct.unpack("<H", field)[0] != answer:
         return None
     return int(struct.unpack("<H", status)[0])

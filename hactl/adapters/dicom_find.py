@@ -10,7 +10,7 @@ import struct
 import time
 from typing import ClassVar, Final
 
-from hactl.adapters.dicom_echo import DicomEcho, NotAllowed
+from hactl.adapters.dicom_echo import DicomEcho, NotAllowed, status_of
 from hactl.errors import Unreachable
 
 NOBODYS_STUDY: Final = "2.25.301726117239284417"  # PS3.5 annex B.2: under 2.25, given to no study
@@ -80,16 +80,7 @@ def pieces(body: bytes) -> list[tuple[int, bytes]]:
 
 def find_status(command: bytes) -> int | None:
     """Of a C-FIND-RSP; None: it is none."""
-    found, at = dict[int, bytes](), 0
-    while at + 8 <= len(command):
-        group, element, length = struct.unpack("<HHL", command[at : at + 8])
-        if group == 0:
-            found[element] = command[at + 8 : at + 8 + length]
-        at += 8 + length
-    field, status = found.get(0x0100, b""), found.get(0x0900, b"")
-    if len(field) != 2 or len(status) != 2 or struct.unpack("<H", field)[0] != _FOUND:
-        return None
-    return int(struct.unpack("<H", status)[0])
+    return status_of(command, _FOUND)
 
 
 def _element(group: int, element: int, value: bytes, pad: bytes = b"\0") -> bytes:

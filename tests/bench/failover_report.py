@@ -129,9 +129,14 @@ def write(raw: Path, out: Path) -> None:
 
 def publish(raw: Path, docs: Path) -> None:
     """Between the marks in benchmarks.md; the plot and the raw records beside it."""
-    page, records = docs / "benchmarks.md", read(raw)
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    page.write_text(f"{before}{BEGIN}\n{text(records)}\n{END}{after}", encoding="utf-8")
+    records = read(raw)
+    between(docs / "benchmarks.md", BEGIN, END, text(records))
     (docs / "img" / "failover.svg").write_text(svg(strips(records)), encoding="utf-8")
     (docs / "benchmarks-failover.jsonl").write_text(raw.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def between(page: Path, begin: str, end: str, new: str) -> None:
+    """What stands between two marks of a page is `new` from now on."""
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    after = rest.split(end)[1]
+    page.write_text(f"{before}{begin}\n{new}\n{end}{after}", encoding="utf-8")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hactl import __version__
+from tests.bench.failover_report import between
 from tests.bench.scale_plot import Curve, svg
 
 Record = Mapping[str, Any]
@@ -132,10 +133,8 @@ def curves(records: Sequence[Record]) -> list[Curve]:
 
 def publish(raw: Path, docs: Path) -> None:
     """Between the marks in benchmarks.md; the plot and the raw records beside it."""
-    page, records = docs / "benchmarks.md", read(raw)
-    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    page.write_text(f"{before}{BEGIN}\n{_page(records)}\n{END}{after}", encoding="utf-8")
+    records = read(raw)
+    between(docs / "benchmarks.md", BEGIN, END, _page(records))
     (docs / "img" / "scale.svg").write_text(svg(curves(records)), encoding="utf-8")
     lines = "".join(json.dumps(record) + "\n" for record in records)
     (docs / "benchmarks-scale.jsonl").write_text(lines, encoding="utf-8")
