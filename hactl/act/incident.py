@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from dataclasses import dataclass
 
 from hactl.act.hands import WITHIN, Done, Hands
-from hactl.decide.plan import CloseIncident, Mark, OpenIncident, Withdraw
+from hactl.decide.plan import CloseIncident, Mark, OpenIncident, ReleaseLeader, Withdraw
 from hactl.errors import Refused, StepFailed
 from hactl.view.control import Key, Mode
-from hactl.view.control_text import fence_text, incident_object, incident_text, parse_incident
+from hactl.view.control_text import fence_text, incident_object, incident_text, parse_incident, stamp_object
 from hactl.view.incident import Incident, Phase, Stamp
 from hactl.view.kv import (
     Compare,
@@ -85,10 +86,47 @@ def mark(action: Mark, hands: Hands) -> Done:
         hands.fences.call_off(incident.victim)
     marked = _with(incident, stamp)
     if action.switched_off:
-        marked = dataclasses.replace(marked, details={**marked.details, "switched_off": True})
+        marked = _switched_off(marked)
     commit(hands, (revision_is(hands.keys.incident, pair.mod_revision),),
             (Put(hands.keys.incident, incident_text(marked)),), "not marked")  # fmt: skip
     return Done(f"{action.phase} at {action.node}")
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """What the release's own transaction says of the incident. Empty: the incident cannot be read."""
+
+    compares: tuple[Compare, ...] = ()
+    puts: tuple[Put, ...] = ()
+    record: tuple[dict[str, object], ...] = ()
+
+
+def released(action: ReleaseLeader, hands: Hands) -> Stamps:
+    """Proof, priming, release: whoever dies right after the release has written them. Raises Unreachable."""
+    intent, proof, now = action.intent, action.proof, hands.clock.monotonic()
+    try:
+        incident, pair = open_one(intent.incident, hands)
+    except (Refused, StepFailed):
+        return Stamps()  # nobody waits for a primary because of a timeline
+    said = [(Phase.PROOF, incident.victim, proof.at, f"{proof.kind}: {proof.evidence}")]
+    if action.primed:
+        said.append((Phase.PRIMED, incident.standby, now, f"{incident.standby} refuses {incident.victim}"))
+    said.append((Phase.RELEASED, incident.victim, now, f"leader key deleted, on {proof.kind}"))
+    stamps = [_stamp(hands, phase, node, at, why) for phase, node, at, why in said
+              if incident.reached(phase) is None]  # fmt: skip
+    for stamp in stamps:
+        incident = _with(incident, stamp)
+    if action.switched_off:
+        incident = _switched_off(incident)
+    return Stamps(
+        (revision_is(hands.keys.incident, pair.mod_revision),),
+        (Put(hands.keys.incident, incident_text(incident)),),
+        tuple(stamp_object(s) for s in stamps),
+    )
+
+
+def _switched_off(incident: Incident) -> Incident:
+    return dataclasses.replace(incident, details={**incident.details, "switched_off": True})
 
 
 def withdraw(action: Withdraw, hands: Hands) -> Done:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from hactl.act import incident as incidents
 from hactl.act.hands import WITHIN, Done, Hands
 from hactl.decide.plan import PrimeStandby, Readmit, ReleaseLeader, RunFenceAgent
 from hactl.errors import Refused, StepFailed
 from hactl.view.control import Prime
 from hactl.view.control_text import fence_text, prime_text
-from hactl.view.kv import Compare, Delete, Get, Put, absent, lease_is, revision_is, value_is
+from hactl.view.kv import Compare, Delete, Get, Op, Put, absent, lease_is, revision_is, value_is
 from hactl.view.parse.control import parse_fence, parse_prime
 
 
@@ -43,8 +44,10 @@ def release(action: ReleaseLeader, hands: Hands) -> Done:
         raise Refused(
             f"the proof is of {proof.node}, epoch {proof.epoch}, not of {intent.node}, {intent.epoch}"
         )
+    stamps = incidents.released(action, hands)
     compares = (
         hands.ours(),
+        *stamps.compares,
         absent(keys.paused),
         value_is(keys.fence(intent.node), fence_text(intent)),
         value_is(keys.leader, leader.node),
@@ -52,14 +55,16 @@ def release(action: ReleaseLeader, hands: Hands) -> Done:
         revision_is(keys.leader, leader.mod_revision),
     )
     reads = (Get(keys.leader), Get(keys.fence(intent.node)))
-    reply = hands.kv.txn(compares, (Delete(keys.leader),), reads, within=WITHIN, again=True)
+    then: tuple[Op, ...] = (Delete(keys.leader), *stamps.puts)
+    reply = hands.kv.txn(compares, then, reads, within=WITHIN, again=True)
     if reply.succeeded:
-        return Done(f"leader key deleted at revision {reply.revision}, on {proof.kind}")
+        said = f"leader key deleted at revision {reply.revision}, on {proof.kind}"
+        return Done(said, record={"stamps": stamps.record})
     held, fence = reply.results
     if not held and fence and fence[0].value == fence_text(intent):
         return Done("the leader key was gone already")
     raise Refused(
-        "leader key not deleted: it, the fence or the active controller changed, or somebody paused"
+        "leader key not deleted: it, fence, incident or active controller changed, or somebody paused"
     )
 
 

@@ -166,9 +166,10 @@ def _release(case: Case, intent: FenceIntent, proved: Proof) -> None:
         why = f"{i.victim} was not asked by this controller yet"
         case.draft.vetoes.append(Veto("NOT_ASKED_YET", why))
     elif primed or now - proved.at >= limits.PRIME:
-        case.draft.step(
-            f"release:{i.epoch}", ReleaseLeader(intent, proved), f"{i.victim} is silent: {proved.evidence}"
-        )
+        cut = power.switched(case.power.cut)
+        release = ReleaseLeader(intent, proved, primed, switched_off=cut)
+        if case.draft.step(f"release:{i.epoch}", release, f"{i.victim} is silent: {proved.evidence}"):
+            return  # stamps the incident itself
     case.mark(Phase.PROOF, i.victim, f"{proved.kind}: {proved.evidence}")
     if primed:
         case.mark(Phase.PRIMED, i.standby, f"{i.standby} refuses {i.victim}")

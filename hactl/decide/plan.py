@@ -50,10 +50,16 @@ class PrimeStandby:
 
 @dataclass(frozen=True)
 class ReleaseLeader:
-    """One transaction: delete the leader key, if intent and leader key are unchanged. Needs a proof."""
+    """One transaction: delete the leader key, if intent and leader key are unchanged. Needs a proof.
+
+    It stamps the incident as well: a controller that dies right after it owes nothing. `primed`: the standby
+    says that it is; `switched_off`: as in Mark.
+    """
 
     intent: FenceIntent
     proof: Proof
+    primed: bool = False
+    switched_off: bool = False
 
 
 @dataclass(frozen=True)

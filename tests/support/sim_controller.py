@@ -292,7 +292,16 @@ class SimController:
         if not e.txn([*ok, "paused" not in e.keys], deletes=("leader",)):
             return False
         self.world.released(node, a.proof)
+        self._stamp_release(a)
         return True
+
+    def _stamp_release(self, a: ReleaseLeader) -> None:
+        incident, now = parse_incident(self.world.etcd.get("incident")), round(self.world.now * 1000)
+        reached = [Phase.PROOF, *([Phase.PRIMED] if a.primed else []), Phase.RELEASED]
+        stamps = [Stamp(p, a.intent.node, now, "") for p in reached if incident.reached(p) is None]
+        details = {**incident.details, **({"switched_off": True} if a.switched_off else {})}
+        stamped = replace(incident, stamps=(*incident.stamps, *stamps), details=details)
+        self.world.etcd.put("incident", incident_text(stamped))
 
     def _do_Mark(self, a: Mark) -> bool:  # noqa: N802
         e = self.world.etcd

@@ -320,3 +320,21 @@ def test_one_that_was_granted_too_long_ago_is_not_used(bench: Bench) -> None:
     granted = set(bench.etcd.leases)
     bench.clock.forward(AHEAD + 1)
     assert hours.take() not in granted
+
+
+def test_releasing_stamps_the_incident_in_the_same_transaction(bench: Bench) -> None:
+    intent = bench.opened()
+    proof = Proof(ProofKind.POWER_OFF, "db1", 1, bench.clock.now - 0.1, "off")
+    bench.did(ReleaseLeader(intent, proof, primed=True, switched_off=True))
+    pair = bench.etcd.pairs[KEYS.incident]
+    incident = parse_incident(pair.value)
+    assert [s.phase for s in incident.stamps[-3:]] == [Phase.PROOF, Phase.PRIMED, Phase.RELEASED]
+    assert incident.switched_off, "whoever goes on gives the power back"
+    assert all(s.wall and s.by for s in incident.stamps[-3:])
+
+
+def test_an_incident_that_cannot_be_read_holds_no_release_up(bench: Bench) -> None:
+    intent = bench.opened()
+    bench.etcd.put(KEYS.incident, "{")
+    bench.did(_release(bench, intent))
+    assert bench.etcd.value(KEYS.leader) is None

@@ -86,6 +86,20 @@ def test_killed_at_any_call_another_controller_ends_it(call: int, *, after: bool
     assert world.releases == 1
     assert world.etcd.value(KEYS.fence(VICTIM)) is None
     assert len([k for k in world.etcd.pairs if "/recent/failover/" in k]) == 1
+    assert {"intent", "proof", "released", "promoted", "first-commit"} <= _told(world)
+
+
+def _told(world: World) -> set[str]:
+    """The phases in the journal. Who is killed while closing the incident leaves marks and release."""
+    told = {"intent"}
+    for record in world.journal:
+        data = record["data"] or {}
+        if record["kind"] == "result":
+            incident = data.get("incident", {})
+            told |= {stamp["phase"] for stamp in (*data.get("stamps", ()), *incident.get("stamps", ()))}
+        elif record["action"] == "mark":
+            told.add(data["phase"])
+    return told
 
 
 def test_two_at_once_and_only_one_acts() -> None:
