@@ -24,6 +24,7 @@ from hactl.view.pace import MANY
 from hactl.wiring_archive import archive_kind, caller
 
 if TYPE_CHECKING:
+    from hactl.act.maintenance import Operator
     from hactl.adapters.etcd_kv import EtcdKvClient
     from hactl.adapters.ssh import Dispatcher
 
@@ -81,6 +82,23 @@ def etcd_kv(spec: ClusterSpec, site: Site, here: str = "", http: HttpsClient | N
     order = sorted(spec.voters, key=lambda name: (name != here, name not in spec.witnesses))
     endpoints = {name: f"https://{spec.voters[name].address}:{layout.PORT_ETCD_CLIENT}" for name in order}
     return EtcdKvClient(endpoints, http or https(site))
+
+
+def operator(spec: ClusterSpec, site: Site) -> Operator:
+    """Whoever runs this command, for what is done by hand."""
+    import socket  # noqa: PLC0415 - status must not pay for all this
+
+    from hactl.act.maintenance import Operator  # noqa: PLC0415
+    from hactl.adapters import actor  # noqa: PLC0415
+
+    return Operator(
+        kv=etcd_kv(spec, site),
+        keys=Keys(spec.cluster),
+        clock=SystemClock(),
+        who=f"operator {actor.account()}",
+        machine=socket.gethostname(),
+        origin=actor.origin(),
+    )
 
 
 def doctor_ports(spec: ClusterSpec, site: Site) -> Ports:

@@ -18,7 +18,7 @@ from hactl.view.control import Order
 from hactl.view.control_text import order_text
 from hactl.view.journal import Kind, Record, parse_record, sealed, text_of
 from hactl.view.keys import Keys
-from hactl.view.kv import Delete, Get, Put, absent, revision_is
+from hactl.view.kv import Compare, Delete, Get, Put, absent, revision_is, value_is
 from hactl.view.parse.archive import drain_text
 
 WITHIN: Final = 3.0
@@ -30,14 +30,45 @@ POLL: Final = 0.2
 
 
 @dataclass(frozen=True)
+class Hold:
+    """The operation lock while it is ours: etcd does nothing for us once the key has another value."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Operator:
-    """Who asks: a person's account on a machine."""
+    """Who asks: a person's account on a machine. `origin`: where the session came from; empty: unknown.
+
+    `hold`: the operation lock (act/operation.py).
+    """
 
     kv: EtcdKv
     keys: Keys
     clock: Clock
     who: str
     machine: str
+    origin: str = ""
+    hold: Hold | None = None
+
+    @property
+    def actor(self) -> str:
+        return f"{self.who} from {self.origin}" if self.origin else self.who
+
+    def ours(self) -> tuple[Compare, ...]:
+        """What each transaction compares besides, so that nothing is done once the lock is lost."""
+        return () if self.hold is None else (value_is(self.hold.key, self.hold.text),)
+
+    def still(self) -> None:
+        """Raises StepFailed: the lock was lost (this process stood still for too long); Unreachable."""
+        hold = self.hold
+        if hold is None:
+            return
+        found = self.kv.range(hold.key, within=WITHIN).first
+        if found is None or found.value != hold.text:
+            raise StepFailed("the operation lock was lost: this command stood still for too long",
+                             hint="look at what was done: hactl journal tail; then begin again")  # fmt: skip
 
 
 def drain(operator: Operator, wanted: Drain, others: Sequence[str]) -> None:
@@ -52,7 +83,8 @@ def drain(operator: Operator, wanted: Drain, others: Sequence[str]) -> None:
     nodes = (wanted.node, *(() if wanted.force else others))
     compares = tuple(absent(keys.archive_drain(node)) for node in nodes)
     put = Put(keys.archive_drain(wanted.node), drain_text(wanted))
-    if not operator.kv.txn(compares, (put,), within=WITHIN).succeeded:
+    if not operator.kv.txn((*operator.ours(), *compares), (put,), within=WITHIN).succeeded:
+        operator.still()
         raise Refused(
             f"{wanted.node}, or another archive node, is drained already", hint="hactl archive list"
         )
@@ -64,7 +96,9 @@ def undrain(operator: Operator, node: str) -> bool:
     found = operator.kv.range(key, within=WITHIN).first
     if found is None:
         return False
-    if not operator.kv.txn((revision_is(key, found.mod_revision),), (Delete(key),), within=WITHIN).succeeded:
+    compares = (*operator.ours(), revision_is(key, found.mod_revision))
+    if not operator.kv.txn(compares, (Delete(key),), within=WITHIN).succeeded:
+        operator.still()
         raise Refused(f"the drain of {node} has just changed", hint="hactl archive list")
     return True
 
@@ -81,9 +115,10 @@ def order(operator: Operator, wanted: Order, *, within: float) -> str:
     keys, kv = operator.keys, operator.kv
     lease = kv.grant(ORDER_LIVES, within=WITHIN)
     key, done = keys.order(wanted.node), keys.done(wanted.node)
-    free = (absent(key), absent(keys.fence(wanted.node)))
+    free = (*operator.ours(), absent(key), absent(keys.fence(wanted.node)))
     if not kv.txn(free, (Put(key, order_text(wanted), lease), Delete(done)), within=WITHIN).succeeded:
         kv.revoke(lease, within=WITHIN)
+        operator.still()
         raise Refused(f"{wanted.node} has an order to do already, or is fenced", hint="try again in a minute")
     try:
         return _answer(operator, wanted, within)
@@ -128,8 +163,9 @@ def note(operator: Operator, action: str, data: Mapping[str, object]) -> int:
             raise Unreachable(f"the journal's last record cannot be read: {error}") from error
         record = sealed(dataclasses.replace(_draft(operator, action, data), seq=head.seq + 1, prev=head.hash))
         key, text = operator.keys.journal(record.seq), text_of(record)
-        if operator.kv.txn((absent(key),), (Put(key, text),), within=WITHIN).succeeded:
+        if operator.kv.txn((*operator.ours(), absent(key)), (Put(key, text),), within=WITHIN).succeeded:
             return record.seq
+        operator.still()
     raise Unreachable("the journal is being written to all the time")
 
 
@@ -137,7 +173,7 @@ def _draft(operator: Operator, action: str, data: Mapping[str, object]) -> Recor
     clock = operator.clock
     return Record(
         seq=0, wall=now_text(clock.wall()), mono_ms=int(clock.monotonic() * 1000), boot="",
-        node=operator.machine, actor=operator.who, kind=Kind.EVENT, action=action, data=data,
+        node=operator.machine, actor=operator.actor, kind=Kind.EVENT, action=action, data=data,
     )  # fmt: skip
 
 

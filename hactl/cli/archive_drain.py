@@ -47,7 +47,8 @@ def drain(ctx: click.Context, node: str, within: float | None, force: bool, aske
         raise Refused(f"{node} is not drained", vetoes, hint="hactl archive list; --force")
     by_hand.meant(f"Take {node} out of the archive VIP?", yes=asked.yes)
     began = time.monotonic()
-    begin(context, by_hand.operator(context), node, reason=asked.reason, within=within, force=force)
+    with by_hand.operating(context, f"archive drain {node}", asked.reason) as who:
+        begin(context, who, node, reason=asked.reason, within=within, force=force)
     took = time.monotonic() - began
     _print(
         context,
@@ -69,9 +70,9 @@ def undrain(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
         return
     from hactl.act import maintenance
 
-    who = by_hand.operator(context)
-    maintenance.note(who, "archive-undrain", {"node": node, "reason": asked.reason})
-    was = maintenance.undrain(who, node)
+    with by_hand.operating(context, f"archive undrain {node}", asked.reason) as who:
+        maintenance.note(who, "archive-undrain", {"node": node, "reason": asked.reason})
+        was = maintenance.undrain(who, node)
     _print(
         context,
         {"node": node, "was_drained": was},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from hactl.cli.context import Context
 from hactl.cli.output import emit
 from hactl.errors import Refused, StepFailed
 from hactl.view.archive_kind import Ability
+
+if TYPE_CHECKING:
+    from hactl.act.maintenance import Operator
 
 ACT_WITHIN = 65.0  # s: the agent gives root's act 60
 READY_WITHIN = 90.0  # s: Orthanc waits for its index, and a failover may be under way
@@ -44,18 +48,18 @@ def command(ctx: click.Context, node: str, force: bool, asked: by_hand.Asked) ->
     if vetoes:
         raise Refused(f"Orthanc on {node} is not restarted", vetoes, hint="hactl archive list; --force")
     by_hand.meant(f"Restart Orthanc on {node}?", yes=asked.yes)
-    _run(context, node, asked.reason, drained=drained, force=force)
+    with by_hand.operating(context, f"archive restart {node}", asked.reason) as who:
+        _run(context, who, node, asked.reason, drained=drained, force=force)
     _say(context, node, steps, [])
 
 
-def _run(context: Context, node: str, reason: str, *, drained: bool, force: bool) -> None:
+def _run(context: Context, who: Operator, node: str, reason: str, *, drained: bool, force: bool) -> None:
     """Raises StepFailed: it is left drained, unless it was not begun."""
     from hactl.act import maintenance
     from hactl.view.control import Order
     from hactl.wiring_archive import unit
 
     program = unit(context.spec)
-    who = by_hand.operator(context)
     why = reason or "restart"
     if not drained:
         archive_drain.begin(context, who, node, reason=why, within=None, force=force)

@@ -10,11 +10,12 @@ import click
 
 from hactl import layout
 from hactl.act import etcd_care
+from hactl.cli import operator as by_hand
 from hactl.cli.context import Context, open_context
 from hactl.cli.output import emit
 from hactl.decide.etcd_care import full_of_keys, steps
 from hactl.errors import NotHealthy
-from hactl.ports import EtcdCare
+from hactl.ports import EtcdCare, NoSpace
 from hactl.units import Bytes
 from hactl.view.keys import Keys
 from hactl.view.model import EtcdAlarm, EtcdStatus, Unknown
@@ -59,10 +60,20 @@ def mend(ctx: click.Context, dry_run: bool, yes: bool) -> None:
         if not yes:
             _say(plan)
             click.confirm("Do it?", abort=True, err=True)
-        etcd_care.run(care, plan, voters, lambda step: click.echo(str(step), err=True))
+        with _alone(context):
+            etcd_care.run(care, plan, voters, lambda step: click.echo(str(step), err=True))
         members, alarms = etcd_care.look(care, voters), care.alarms(within=WITHIN)
     _print(context, members, alarms)
     _judge(members, alarms)
+
+
+@contextlib.contextmanager
+def _alone(context: Context) -> Iterator[None]:
+    """The operation lock, unless etcd is full: then it takes no lock either, and that is what is mended."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(NoSpace):
+            stack.enter_context(by_hand.operating(context, "etcd mend"))
+        yield
 
 
 def _may_lead(context: Context, care: EtcdCare) -> tuple[str, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import getpass
-import socket
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,14 +23,43 @@ if TYPE_CHECKING:
 
 
 def operator(context: Context) -> Operator:
-    from hactl.act.maintenance import Operator
-    from hactl.adapters.clock import SystemClock
-    from hactl.view.keys import Keys
-    from hactl.wiring import etcd_kv
+    from hactl.wiring import operator as by_hand
 
-    kv = etcd_kv(context.spec, context.site)
-    who = f"operator {getpass.getuser()}"
-    return Operator(kv, Keys(context.spec.cluster), SystemClock(), who, socket.gethostname())
+    return by_hand(context.spec, context.site)
+
+
+@contextlib.contextmanager
+def operating(context: Context, what: str, reason: str = "") -> Iterator[Operator]:
+    """Hold the cluster's operation lock while the block changes something by hand.
+
+    `what` is read by whoever comes second: "switchover from db1 to db2". Ctrl-C, a closed terminal and
+    SIGTERM end the block as an exception does, so the lock is free at once.
+
+    Raises:
+        LockHeld: another command has it; says who, what and since when.
+        Unreachable: etcd does not answer.
+
+    """
+    from hactl.act import operation
+
+    with _signals(), operation.held(operator(context), what, reason) as who:
+        yield who
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """What ends a process without a word else: here it unwinds like Ctrl-C."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {n: signal.signal(n, _interrupt) for n in numbers if signal.getsignal(n) is signal.SIG_DFL}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def look(context: Context, *also: str) -> ClusterView:

@@ -13,6 +13,7 @@ from hactl.cli.output import emit
 from hactl.errors import HactlError, Refused, StepFailed
 
 if TYPE_CHECKING:
+    from hactl.act.maintenance import Operator
     from hactl.act.switchover import Means, Switched
     from hactl.decide.switchover import Switch
 
@@ -45,16 +46,30 @@ def command(ctx: click.Context, to: str | None, asked: by_hand.Asked) -> None:
     if switch.vetoes:
         raise Refused("no switchover", by_hand.sentences(switch.vetoes), hint="hactl status")
     by_hand.meant(f"Switch over from {switch.primary} to {switch.target}?", yes=asked.yes)
-    found = _run(context, switch, asked.reason)
+    about = f"switchover from {switch.primary} to {switch.target}"
+    with by_hand.operating(context, about, asked.reason) as who:
+        _still_may(context, switch)
+        found = _run(context, who, switch, asked.reason)
     _say(context, switch, steps, found)
 
 
-def _run(context: Context, switch: Switch, reason: str) -> Switched:
+def _still_may(context: Context, switch: Switch) -> None:
+    """What was true when the question was asked need not be true any more. Raises Refused."""
+    from hactl.decide.switchover import may_switch
+
+    now = may_switch(context.spec, by_hand.look(context), switch.target)
+    if now.vetoes or now.primary != switch.primary:
+        moved = "" if now.primary == switch.primary else f"the primary is {now.primary or 'nobody'} now"
+        vetoes = [*filter(None, [moved]), *by_hand.sentences(now.vetoes)]
+        raise Refused("no switchover", vetoes, hint="hactl status")
+
+
+def _run(context: Context, who: Operator, switch: Switch, reason: str) -> Switched:
     """Raises Unreachable (nothing was begun), StepFailed (with the last thing that was done)."""
     from hactl.act import maintenance
     from hactl.act import switchover as acts
 
-    means, who = _means(context, switch), by_hand.operator(context)
+    means = _means(context, switch)
     about = {"from": switch.primary, "to": switch.target}
     maintenance.note(who, "switchover", {**about, "reason": reason})
     try:

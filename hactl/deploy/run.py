@@ -10,12 +10,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hactl import resources
+from hactl.act.operation import held
 from hactl.deploy import ask, gate
 from hactl.deploy.bundle import bundles
 from hactl.deploy.desired import Desired, desired
@@ -24,12 +25,13 @@ from hactl.deploy.inventory import Facts, inventory
 from hactl.deploy.lifeline import supervised
 from hactl.deploy.rest import Rest, resting, who
 from hactl.deploy.wheelhouse import Wheelhouse
+from hactl.errors import Unreachable
 from hactl.pki.files import ensure_folder, locked
 from hactl.pki.store import Store
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
 from hactl.view.keys import Keys
-from hactl.wiring import etcd_kv
+from hactl.wiring import etcd_kv, operator
 
 FORKS = 5
 SILENT_AT_MOST = 900  # seconds without any event: apt on a slow mirror is the longest silent step
@@ -73,7 +75,7 @@ def deploy(request: Request, tell: Listener) -> Result:
         Refused: the cluster is not healthy, or this is a node.
         Unreachable: a node cannot be asked or does not answer any more.
         StepFailed: a task failed; names the node, the task and the last step done.
-        LockHeld: another deployment is under way.
+        LockHeld: another deployment, or another operation, is under way.
 
     """
     start = time.monotonic()
@@ -88,7 +90,7 @@ def deploy(request: Request, tell: Listener) -> Result:
         tell(Progress("play", "What is there"))
         answers = ask.who_is_deployed(request.spec, request.site)
         facts = gate.facts(request.spec, request.site, answers, request.limit, force=request.force)
-        with _hactl_rests(request, facts, tell):
+        with _operation(request, facts, tell), _hactl_rests(request, facts, tell):
             journal = _play(request, facts, want, tell)
     return Result(
         first=facts.fresh,
@@ -98,6 +100,22 @@ def deploy(request: Request, tell: Listener) -> Result:
         seconds=time.monotonic() - start,
         made=made,
     )
+
+
+@contextmanager
+def _operation(request: Request, facts: Facts, tell: Listener) -> Iterator[None]:
+    """The cluster's operation lock. Without etcd nobody can take it: its own repair must not wait for it.
+
+    Raises LockHeld: somebody else changes something at this moment.
+    """
+    with ExitStack() as stack:
+        if not facts.fresh and not request.check:
+            who, what = operator(request.spec, request.site), f"deploy {request.limit or 'all nodes'}"
+            try:
+                stack.enter_context(held(who, what))
+            except Unreachable as error:
+                tell(Progress("play", f"Without the operation lock: {error.message}"))
+        yield
 
 
 def _hactl_rests(request: Request, facts: Facts, tell: Listener) -> AbstractContextManager[None]:

@@ -50,6 +50,11 @@ class Keys:
         return f"{self.own}paused"
 
     @property
+    def operation(self) -> str:
+        """The one command that changes something by hand at this moment (docs/operations.md)."""
+        return f"{self.own}operation"
+
+    @property
     def tls_check(self) -> str:
         """What the witness's daily check of all TLS ports came to."""
         return f"{self.own}tls-check"
