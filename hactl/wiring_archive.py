@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, assert_never
 
 from hactl import layout
 from hactl.adapters.http import HttpsClient
-from hactl.adapters.kinds.dicom import DicomKind
 from hactl.adapters.kinds.means import Means
-from hactl.adapters.kinds.orthanc import OrthancKind
 from hactl.adapters.own_node import own_node
 from hactl.errors import Refused
 from hactl.ports import ArchiveKind
@@ -19,19 +16,33 @@ from hactl.spec.aets import OPERATOR, echo_aets
 from hactl.spec.model import ClusterSpec
 from hactl.view.archive_kind import Abilities, Ability
 
-KINDS: Final[Mapping[str, type[OrthancKind | DicomKind]]] = {
-    "orthanc": OrthancKind,
-    "dicom": DicomKind,
-}
+if TYPE_CHECKING:
+    from hactl.adapters.kinds.dicom import DicomKind
+    from hactl.adapters.kinds.orthanc import OrthancKind
+
+
+def _kind(spec: ClusterSpec) -> type[OrthancKind | DicomKind]:
+    """Only the kind in use is imported: status has half a second."""
+    match spec.archive.kind:
+        case "orthanc":
+            from hactl.adapters.kinds.orthanc import OrthancKind  # noqa: PLC0415
+
+            return OrthancKind
+        case "dicom":
+            from hactl.adapters.kinds.dicom import DicomKind  # noqa: PLC0415
+
+            return DicomKind
+        case _:
+            assert_never(spec.archive.kind)
 
 
 def abilities(spec: ClusterSpec) -> Abilities:
-    return KINDS[spec.archive.kind].abilities
+    return _kind(spec).abilities
 
 
 def unit(spec: ClusterSpec) -> str:
     """The unit whose restart starts the archive anew. Raises Refused: hactl does not run it."""
-    program = KINDS[spec.archive.kind].program
+    program = _kind(spec).program
     if program is None:
         raise Refused(abilities(spec).why_not)
     return program.unit
@@ -40,7 +51,7 @@ def unit(spec: ClusterSpec) -> str:
 def archive_kind(spec: ClusterSpec, site: Site, calling: str, http: HttpsClient) -> ArchiveKind:
     """`calling`: our AE title; empty: none, so nothing is asked that needs one."""
     files = (site.ca, site.cert, site.key)
-    return KINDS[spec.archive.kind](spec, Means(http, files, lambda: dicom_files(site), calling))
+    return _kind(spec)(spec, Means(http, files, lambda: dicom_files(site), calling))
 
 
 def caller(spec: ClusterSpec, site: Site) -> str:

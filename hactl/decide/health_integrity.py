@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from hactl.decide import reconcile
 from hactl.decide.budgets import RECONCILE
 from hactl.decide.codes import Finding, finding
+from hactl.decide.reconcile_due import due
 from hactl.spec.model import ClusterSpec
 from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs
@@ -56,7 +56,7 @@ def follows(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
 def unreconciled(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     """Only where it was tried some times in vain: right after a failover, or during the next, it goes on."""
     dcs = Dcs(0) if isinstance(view.control, Unknown) else view.control
-    wanted, tries = reconcile.due(dcs), sum(dcs.budget.get((n, RECONCILE), 0) for n in spec.archives)
+    wanted, tries = due(dcs), sum(dcs.budget.get((n, RECONCILE), 0) for n in spec.archives)
     for node, facts in _facts(spec, view) if wanted is not None and tries >= IN_VAIN else ():
         if facts.reconcile in {"failed", "unfinished"}:
             left = f", {facts.unfinished} images could not be stored again" if facts.unfinished else ""

@@ -13,6 +13,7 @@ from typing import Final
 from hactl.decide.budgets import RECONCILE
 from hactl.decide.pacing import Pulses, Seen, again, hands_off, used_up
 from hactl.decide.plan import GiveOrder, Plan, Step, Veto
+from hactl.decide.reconcile_due import due
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import AgentFacts, Dcs
 
@@ -24,19 +25,6 @@ BUSY: Final = frozenset({"running"})
 class ReconcileMemory:
     pulses: Pulses = field(default_factory=Pulses)
     seen: Seen | None = None
-
-
-def timeline(dcs: Dcs) -> int | None:
-    """The primary's, as its Patroni last wrote it. None: not known."""
-    leader = dcs.patroni.leader
-    member = dcs.patroni.members.get(leader.node) if leader else None
-    return member.timeline if member else None
-
-
-def due(dcs: Dcs) -> int | None:
-    """The timeline up to which storage and index are still to be compared; None: nothing is to be done."""
-    now = timeline(dcs)
-    return now if now is not None and now > max(1, dcs.reconciled) else None
 
 
 def decide_reconcile(

@@ -45,8 +45,10 @@ Lines = tuple[tuple[str, ...], ...]
 FOREIGN = foreign()
 
 
-def test_the_table_has_every_kind_that_a_spec_may_name() -> None:
-    assert set(wiring_archive.KINDS) == set(get_args(Archive.model_fields["kind"].annotation))
+def test_every_kind_that_a_spec_may_name_has_its_file() -> None:
+    can = {spec.archive.kind: wiring_archive.abilities(spec) for spec in (sample(), FOREIGN)}
+    assert set(can) == set(get_args(Archive.model_fields["kind"].annotation))
+    assert len(set(map(id, can.values()))) == len(can)
 
 
 def test_each_kind_is_one() -> None:

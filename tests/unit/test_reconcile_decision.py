@@ -13,7 +13,8 @@ import pytest
 from hactl.adapters.integrity_files import integrity_facts
 from hactl.decide import health_integrity
 from hactl.decide.plan import GiveOrder
-from hactl.decide.reconcile import ReconcileMemory, decide_reconcile, due
+from hactl.decide.reconcile import ReconcileMemory, decide_reconcile
+from hactl.decide.reconcile_due import due
 from hactl.metrics import samples_integrity
 from hactl.metrics.registry import METRICS
 from hactl.spec.model import Signing
