@@ -1,6 +1,6 @@
 """Measures what docs/benchmarks.md quotes: `./bootstrap bench [NAME ...] [--runs N] [--out FILE]`.
 
-`./bootstrap bench failover` and `scale` are matters of their own: tests/bench/{failover,scale}.py.
+`failover`, `scale` and `alarms` are matters of their own: tests/bench/{failover,scale,alarms}.py.
 
 Each measure is a whole command, timed from outside, as its user would feel it. Raw figures go into a JSON
 file, so that a table can be made again, and a figure be doubted, without running it all once more.
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hactl import __version__
-from tests.bench import failover, scale
+from tests.bench import alarms, failover, scale
 from tests.bench.measures import FIGURES, MEASURES
 
 
@@ -40,11 +40,9 @@ def _row(name: str, goal: str, seconds: list[float]) -> str:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["failover"]:
-        failover.main(sys.argv[2:])
-        return
-    if sys.argv[1:2] == ["scale"]:
-        scale.main(sys.argv[2:])
+    apart = {"failover": failover.main, "scale": scale.main, "alarms": alarms.main}
+    if sys.argv[1:2] and (other := apart.get(sys.argv[1])):
+        other(sys.argv[2:])
         return
     asked = _arguments()
     series: dict[str, list[float]] = {}

@@ -1,0 +1,140 @@
+"""`./bootstrap bench alarms`: what hactl does when nothing is broken, but everything is bad.
+
+Some of what each machine sends and gets is lost, all cores are busy, etcd elects again and again. Whatever
+hactl undertakes in that time is a false alarm, except for moving etcd's leader back. Clients write through
+the virtual IP all the while, and their history is judged as after a fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from hactl.drill.checker import judge
+from hactl.drill.history import Outcome, Write
+from hactl.drill.outage import longest_gap
+from hactl.errors import HactlError
+from hactl.lab import faults_network
+from hactl.lab.folder import LABS
+from hactl.lab.lab import Lab, only_lab
+from tests.bench.failover import machine
+from tests.support import control
+from tests.support.labs import Site, operators_network
+
+EXPECTED: Final = frozenset({"move-etcd-leader"})
+RECORDS: Final = 2000  # etcd keeps that many
+BURN: Final = "import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
+
+
+def arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./bootstrap bench alarms", description=__doc__)
+    parser.add_argument("--lab", metavar="NAME", help="a lab that is up and deployed; default: the only one")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument(
+        "--loss", type=int, default=3, metavar="PERCENT",
+        help="lost on each machine's cable; between two machines that is almost twice as much",
+    )  # fmt: skip
+    parser.add_argument("--busy", type=int, default=2, metavar="N", help="processes that use a core each")
+    parser.add_argument("--elections", type=float, default=120.0, metavar="S", help="seconds between two")
+    parser.add_argument("--out", type=Path, default=Path("build/alarms"), metavar="FOLDER")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str]) -> None:
+    asked = arguments(words)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    lab = Lab.open(only_lab(LABS, asked.lab))
+    with operators_network(lab):
+        record = measure(asked, Site(lab, asked.out / "histories"))
+    with (asked.out / "alarms.jsonl").open("a", encoding="utf-8") as out:
+        out.write(json.dumps(record) + "\n")
+    sys.stdout.write(json.dumps(record, indent=1) + "\n")
+
+
+def measure(asked: argparse.Namespace, site: Site) -> dict[str, Any]:
+    lab = site.lab
+    site.healthy()
+    head = {"at": datetime.now(UTC).isoformat(), **machine(), "lease": lab.spec.fencing.lease}
+    last, primary, session = _last(lab), site.primary, site.session("alarms")
+    end = time.monotonic() + asked.minutes * 60
+    with session.running(), _busy(asked.busy, asked.minutes * 60 + 60), _lossy(lab, asked.loss):
+        begin = time.monotonic()
+        elections = _elect(lab, asked.elections, end)
+        over = time.monotonic()
+    events = session.history.snapshot()
+    verdict = judge(events, session.tables())
+    writes = [e for e in events if isinstance(e, Write)]
+    acks = [w.end for w in writes if w.outcome is Outcome.OK and begin < w.end < over]
+    return {
+        **head, "minutes": asked.minutes, "loss": asked.loss, "busy": asked.busy, "elections": elections,
+        "load": machine()["load"], "acts": _acts(lab, last), "same_primary": site.primary == primary,
+        "acknowledged": len(acks), "refused": sum(w.outcome is not Outcome.OK for w in writes),
+        "silence": round(longest_gap([begin, *sorted(acks), over]), 3),
+        "findings": [f"{f.invariant}: {f.sentence}" for f in verdict.findings],
+    }  # fmt: skip
+
+
+def _elect(lab: Lab, every: float, end: float) -> int:
+    """etcd's leader goes round, whether it was asked or not is the same to who waits for it. How often."""
+    done, due = 0, time.monotonic() + every / 2
+    while (now := time.monotonic()) < end:
+        if now < due:
+            time.sleep(min(due - now, end - now))
+            continue
+        due = now + every
+        with contextlib.suppress(HactlError):  # the next one may go through
+            _move(lab, done)
+            done += 1
+    return done
+
+
+def _move(lab: Lab, number: int) -> None:
+    said = json.loads(control.etcdctl(lab, "endpoint", "status", "--write-out=json"))
+    leader = said[0]["Status"]["leader"]
+    others = sorted({s["Status"]["header"]["member_id"] for s in said} - {leader})
+    holder = next(s["Endpoint"] for s in said if s["Status"]["header"]["member_id"] == leader)
+    control.etcdctl(lab, f"--endpoints={holder}", "move-leader", f"{others[number % len(others)]:x}")
+
+
+@contextlib.contextmanager
+def _busy(count: int, seconds: float) -> Iterator[None]:
+    argv = [sys.executable, "-c", BURN.format(seconds=seconds)]
+    running = [subprocess.Popen(argv) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for one in running:
+            one.kill()
+            one.wait(10)
+
+
+@contextlib.contextmanager
+def _lossy(lab: Lab, percent: int) -> Iterator[None]:
+    try:
+        for node in lab.spec.nodes:
+            if percent:
+                faults_network.lose(lab, node, str(percent))
+        yield
+    finally:
+        faults_network.heal(lab)
+
+
+def _last(lab: Lab) -> int:
+    found = control.hactl(lab, "journal", "tail", "-n", "1")
+    return int(found[-1]["seq"]) if found else 0
+
+
+def _acts(lab: Lab, last: int) -> dict[str, int]:
+    """What hactl undertook since, by kind; what each was about is in the journal."""
+    found = control.hactl(lab, "journal", "tail", "-n", str(RECORDS))
+    mine = [r for r in found if r["seq"] > last and r["kind"] == "intent" and r["action"] not in EXPECTED]
+    return dict(Counter(r["action"] for r in mine))
