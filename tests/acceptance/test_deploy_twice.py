@@ -82,28 +82,53 @@ def restarted(before: dict[str, dict[str, str]], after: dict[str, dict[str, str]
     return {(n, unit) for n, units in after.items() for unit, run in units.items() if run != before[n][unit]}
 
 
-def test_agents_are_restarted_under_load_and_no_client_notices(site: Site) -> None:
-    """Each leaves its node in mode open, and takes it back. What is restarted on purpose is no incident."""
-    file, before = site.lab.folder.spec, starts(site)
-    original, session = file.read_text(), site.session("deploy-under-load")
-    document = yaml.safe_load(original)
-    document["database"]["parameters"] = {"max_connections": 200, "work_mem": "8MB"}
-    pauses: set[str] = set()
+def test_parameters_under_load_first_without_then_with_a_restart(site: Site) -> None:
+    """One series of deployments, because each takes half a minute."""
+    file = site.lab.folder.spec
+    original = file.read_text()
     try:
-        file.write_text(yaml.safe_dump(document))
-        with session.running(), watching(site, pauses):
-            done = session.history.doing("fault", site.primary, lambda: deploy(file))
-            session.acknowledged(5, within=30, since=done.end)
-        verdict = clean(session)
-        assert verdict.outage
-        assert verdict.outage.silence < NOTICED
-        assert restarted(before, starts(site)) == {(node, AGENT) for node in site.lab.spec.nodes}
-        assert {json.loads(value)["reason"] for value in pauses} == {"deploy"}
-        assert control.etcdctl(site.lab, "get", control.own(site.lab, "paused")) == ""
-        site.healthy()
+        _agents_are_restarted_and_no_client_notices(site, file)
+        _one_that_needs_a_restart_reaches_the_standby_first(site, file)
     finally:
         file.write_text(original)
         deploy(file)
+    assert show(site, "max_connections") == "200"
+
+
+def write(file: Path, parameters: dict[str, object]) -> None:
+    document = yaml.safe_load(file.read_text())
+    document["database"]["parameters"] = parameters
+    file.write_text(yaml.safe_dump(document))
+
+
+def _agents_are_restarted_and_no_client_notices(site: Site, file: Path) -> None:
+    """Each leaves its node in mode open, and takes it back. What is restarted on purpose is no incident."""
+    before, session = starts(site), site.session("deploy-under-load")
+    pauses: set[str] = set()
+    write(file, {"max_connections": 200, "work_mem": "8MB"})
+    with session.running(), watching(site, pauses):
+        done = session.history.doing("fault", site.primary, lambda: deploy(file))
+        session.acknowledged(5, within=30, since=done.end)
+    verdict = clean(session)
+    assert verdict.outage
+    assert verdict.outage.silence < NOTICED
+    assert restarted(before, starts(site)) == {(node, AGENT) for node in site.lab.spec.nodes}
+    assert {json.loads(value)["reason"] for value in pauses} == {"deploy"}
+    assert control.etcdctl(site.lab, "get", control.own(site.lab, "paused")) == ""
+    site.healthy()
+
+
+def _one_that_needs_a_restart_reaches_the_standby_first(site: Site, file: Path) -> None:
+    """The primary gives its role away before it restarts, so somebody always serves."""
+    old_primary = site.primary
+    write(file, {"max_connections": 220, "work_mem": "8MB"})
+    shown = deploy(file, "--check")
+    assert any("max_connections" in change["diff"] for change in shown["changes"])
+    assert show(site, "max_connections") == "200"
+    deploy(file)
+    assert show(site, "max_connections") == "220"
+    assert site.primary != old_primary
+    site.healthy()
 
 
 @contextmanager
@@ -123,27 +148,6 @@ def watching(site: Site, pauses: set[str]) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-
-
-def test_a_parameter_that_needs_a_restart_reaches_the_standby_first(site: Site) -> None:
-    """The primary gives its role away before it restarts, so somebody always serves."""
-    file = site.lab.folder.spec
-    original, old_primary = file.read_text(), site.primary
-    document = yaml.safe_load(original)
-    document["database"]["parameters"] = {"max_connections": 220}
-    try:
-        file.write_text(yaml.safe_dump(document))
-        shown = deploy(file, "--check")
-        assert any("max_connections" in change["diff"] for change in shown["changes"])
-        assert show(site, "max_connections") == "200"
-        deploy(file)
-        assert show(site, "max_connections") == "220"
-        assert site.primary != old_primary
-        site.healthy()
-    finally:
-        file.write_text(original)
-        deploy(file)
-    assert show(site, "max_connections") == "200"
 
 
 def show(site: Site, parameter: str) -> str:
