@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import select
 import sys
@@ -112,6 +113,8 @@ def _reader_has_gone() -> bool:
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run a command; end with its exit code. HactlError: its own code; anything not foreseen is a bug: 1."""
     options: dict[str, object] = {}
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a sign that the terminal's encoding lacks is no bug
+        sys.stdout.reconfigure(errors="replace")
     try:
         # Without standalone mode, click returns what the command returned, or the code given to ctx.exit().
         code = root.main(

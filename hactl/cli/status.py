@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from hactl.cli.context import Context, open_context
 from hactl.cli.output import emit
 from hactl.errors import NotHealthy, UsageError
-
-if TYPE_CHECKING:
-    from rich.live import Live
 
 DEFAULT_INTERVAL = 1.0
 
@@ -41,7 +39,10 @@ def command(ctx: click.Context, interval: float | None, check: bool, every: bool
     context = open_context(ctx)
     look, table = looker(context), functools.partial(_print_table, every=every)
     if interval is not None:
-        _watch(look, context.output, interval, table)
+        if context.output == "table" and sys.stdout.isatty():
+            _watch_live(context, look, interval)
+        else:
+            _watch(look, interval, _block_printer(context.output, table))
         return
     data = look()
     _printer(context.output, table)(data)
@@ -67,7 +68,6 @@ def looker(context: Context) -> Callable[[], dict[str, Any]]:
 
 
 Printer = Callable[[dict[str, Any]], None]
-Table = Callable[..., None]  # _print_table
 
 
 def _printer(output: str, table: Printer) -> Printer:
@@ -79,40 +79,44 @@ def _print_yaml_document(data: dict[str, Any]) -> None:
     emit(data, "yaml")
 
 
-def _print_table(data: dict[str, Any], live: Live | None = None, *, every: bool = False) -> None:
+def _print_table(data: dict[str, Any], *, every: bool = False) -> None:
     from rich.console import Console
 
     from hactl.cli.status_table import screen
 
-    drawn = screen(data, every=every)
-    if live is not None:
-        live.update(drawn, refresh=True)
-        return
-    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(drawn)
+    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(screen(data, every=every))
 
 
-def _watch(look: Callable[[], dict[str, Any]], output: str, interval: float, table: Table) -> None:
-    """On a terminal one screen that changes; else one block (or one JSON line, or YAML document) per look."""
-    try:
-        if output == "table" and sys.stdout.isatty():
-            _watch_live(look, interval, table)
-        else:
-            _repeat(look, interval, _block_printer(output, table))
-    except KeyboardInterrupt:
-        return  # the way to end it
+def _watch(look: Callable[[], dict[str, Any]], interval: float, show: Printer) -> None:
+    """One block (or one JSON line, or YAML document) per look."""
+    with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+        _repeat(look, interval, show)
 
 
-def _block_printer(output: str, table: Table) -> Printer:
+def _block_printer(output: str, table: Printer) -> Printer:
     if output == "json":
         return lambda data: click.echo(json.dumps(data))
     return _print_yaml_document if output == "yaml" else table
 
 
-def _watch_live(look: Callable[[], dict[str, Any]], interval: float, table: Table) -> None:
+def _watch_live(context: Context, look: Callable[[], dict[str, Any]], interval: float) -> None:
+    """The whole screen, given back afterwards as it was."""
+    from rich.console import Console, Group
     from rich.live import Live
 
-    with Live(auto_refresh=False) as live:
-        _repeat(look, interval, lambda data: table(data, live))
+    from hactl.cli.watch_around import follower
+    from hactl.cli.watch_screen import PLAIN, Signs, Size, frame
+
+    console, follow = Console(highlight=False), follower(context)
+    signs = Signs() if "utf" in console.encoding.lower() else PLAIN
+
+    def show(data: dict[str, Any]) -> None:
+        follow.active(data["controller"]["active"])
+        lines = frame(data, follow.around(), Size(console.width, console.height), signs)
+        live.update(Group(*lines), refresh=True)
+
+    with follow.following(), Live(console=console, screen=True, auto_refresh=False) as live:
+        _watch(look, interval, show)
 
 
 def _repeat(look: Callable[[], dict[str, Any]], interval: float, show: Printer) -> None:

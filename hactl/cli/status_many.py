@@ -17,10 +17,10 @@ _HINT: Final = "`--all` lists them"
 Node = dict[str, Any]
 
 
-def worst(nodes: Sequence[Node]) -> list[Node]:
+def worst(nodes: Sequence[Node], most: int = WORST) -> list[Node]:
     """The first ones of all, worst first, none that is healthy; among equals in the spec's order."""
     ill = [node for node in nodes if node["state"] != "healthy"]
-    return sorted(ill, key=lambda node: _rank(node["state"]))[:WORST]
+    return sorted(ill, key=lambda node: _rank(node["state"]))[:most]
 
 
 def _rank(state: str) -> int:
