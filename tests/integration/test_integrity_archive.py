@@ -339,11 +339,11 @@ def test_a_young_file_gets_its_time(site: Site) -> None:
     """Orthanc writes the file first; the row may wait for the database."""
     ((_, public_id, path),) = site.store("young", 1)
     site.lose_row(public_id)
+    began = time.monotonic()  # before it is young: a slow machine's pause counts as waiting
     path.touch()
-    began = time.monotonic()
     result = site.reconcile(grace=4.0)
     assert result.restored == 1
-    assert time.monotonic() - began > 3
+    assert time.monotonic() - began > 3.9
 
 
 def test_a_row_without_a_file_is_reported_with_its_reason(site: Site) -> None:
