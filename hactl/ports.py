@@ -15,7 +15,7 @@ from hactl.errors import Unreachable
 from hactl.view.archive_kind import ABLE, Abilities, Program
 from hactl.view.archive_levels import Answer, Route
 from hactl.view.control import Dcs
-from hactl.view.kv import Compare, Get, Op, RangeReply, RangesReply, TxnReply
+from hactl.view.kv import Compare, Get, LeaseTime, Op, RangeReply, RangesReply, TxnReply
 from hactl.view.model import (
     CertView,
     EtcdAlarm,
@@ -144,6 +144,9 @@ class EtcdKv(Protocol):
 
     def keepalive(self, lease: int, *, within: float) -> int:
         """The seconds it lives from now on. Raises NoSuchLease when it has ended."""
+
+    def time_left(self, lease: int, *, within: float) -> LeaseTime:
+        """Raises NoSuchLease when it has ended."""
 
     def revoke(self, lease: int, *, within: float) -> None:
         """End a lease, with its keys. One that is gone is no error."""

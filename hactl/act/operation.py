@@ -19,7 +19,7 @@ from hactl.errors import LockHeld, Unreachable
 from hactl.ports import EtcdKv, NoSuchLease
 from hactl.view.kv import Get, Put, absent
 from hactl.view.operation import Holder
-from hactl.view.parse.operation import holder_text, parse_holder
+from hactl.view.parse.by_hand import holder_text, parse_holder
 
 TTL: Final = 10  # s: that long a killed command stands in the way of the next
 EVERY: Final = 2.5  # s between two signs of life; two may be lost

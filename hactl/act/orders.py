@@ -66,12 +66,14 @@ def _spend(hands: Hands, node: str, rung: str, id_: str, then: list[Op], *also: 
     """Do `then`, and count one action of this rung for an hour, in one transaction.
 
     Raises:
-        Refused: this controller is no longer active, or the node is fenced.
+        Refused: this controller is no longer active, the node is fenced, or somebody paused.
 
     """
     if rung:
         lease = hands.hours.take()
         then = [*then, Put(hands.keys.budget(node, rung, id_), "1", lease)]
-    free = absent(hands.keys.fence(node))
-    if then and not hands.kv.txn((hands.ours(), free, *also), then, within=WITHIN).succeeded:
-        raise Refused(f"not done: {node} is fenced, another controller is active, or who leads has changed")
+    free = (absent(hands.keys.fence(node)), absent(hands.keys.paused))
+    if then and not hands.kv.txn((hands.ours(), *free, *also), then, within=WITHIN).succeeded:
+        raise Refused(
+            f"not done: {node} is fenced, somebody paused, the leader changed or the active controller"
+        )

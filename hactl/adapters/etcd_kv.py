@@ -16,7 +16,7 @@ from hactl.adapters.http import HttpsClient
 from hactl.adapters.http_keep import KeepAlive
 from hactl.errors import Unreachable
 from hactl.ports import MaybeDone, NoSpace, NoSuchLease
-from hactl.view.kv import Compare, Get, Op, RangeReply, RangesReply, TxnReply
+from hactl.view.kv import Compare, Get, LeaseTime, Op, RangeReply, RangesReply, TxnReply
 from hactl.view.model import EtcdAlarm, EtcdMember, EtcdStatus
 from hactl.view.parse import etcd as parse
 from hactl.view.parse import etcd_kv as parse_kv
@@ -76,6 +76,12 @@ class EtcdKvClient:
         if left == 0:
             raise NoSuchLease(f"lease {lease:x} has ended")
         return left
+
+    def time_left(self, lease: int, *, within: float) -> LeaseTime:
+        found = self._read("/v3/lease/timetolive", {"ID": str(lease)}, parse_kv.parse_time_left, within)
+        if found is None:
+            raise NoSuchLease(f"lease {lease:x} has ended")
+        return found
 
     def revoke(self, lease: int, *, within: float) -> None:
         with contextlib.suppress(NoSuchLease):

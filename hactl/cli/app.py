@@ -35,13 +35,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "incident": ("hactl.cli.incident", "Incidents, phase by phase."),
     "journal": ("hactl.cli.journal", "What hactl announced, did and saw; verify that nobody changed it."),
     "lab": ("hactl.cli.lab", "The whole installation on one machine, with faults on purpose."),
+    "mute": ("hactl.cli.mute", "Hear nothing of a health code for a while; it ends by itself."),
     "node": ("hactl.cli.node", "Look after single nodes: may one be stopped?"),
+    "pause": ("hactl.cli.pause", "hactl's hands off for a while; it ends by itself."),
     "pki": ("hactl.cli.pki", "The cluster's certificates and secrets."),
     "plan": ("hactl.cli.plan", "What the controller would do now."),
+    "resume": ("hactl.cli.resume", "End a pause."),
     "spec": ("hactl.cli.spec", "Write, check and show the spec."),
     "status": ("hactl.cli.status", "The whole on one screen: verdict and reasons first."),
     "switchover": ("hactl.cli.switchover", "Give the primary's role to the standby, both healthy."),
     "tls": ("hactl.cli.tls", "What the ports refuse, tried out: old TLS, strangers, no certificate."),
+    "unmute": ("hactl.cli.unmute", "Hear of a health code again."),
     "version": ("hactl.cli.version", "Print the version."),
 }
 

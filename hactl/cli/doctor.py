@@ -21,27 +21,30 @@ def command(ctx: click.Context) -> None:
     """Check every precondition; say why it matters and what to do.
 
     Besides what `status` sees: each node's addresses, units, disks, clock and versions over SSH,
-    certificates, Patroni's dynamic configuration. Exits with 7 when a warning or an error is found.
+    certificates, Patroni's dynamic configuration. Exits with 7 when a warning or an error is found that is
+    not muted.
     """
     context = open_context(ctx)
-    findings, took = examine(context)
+    findings, muted, took = examine(context)
     head = {"version": 1, "cluster": context.spec.cluster, "took_seconds": round(took, 3)}
-    _show({**head, "findings": findings}, context.output)
+    _show({**head, "findings": findings, "muted": muted}, context.output)
     bad = [f for f in findings if f["severity"] in {Severity.WARNING, Severity.ERROR}]
     if bad:
         raise NotHealthy(f"{context.spec.cluster}: {len(bad)} of {len(findings)} findings need attention")
 
 
-def examine(context: Context) -> tuple[list[dict[str, Any]], float]:
-    """All findings, worst first, as plain data; and how long it took, in seconds."""
+def examine(context: Context) -> tuple[list[dict[str, Any]], list[dict[str, Any]], float]:
+    """All findings, worst first, as plain data; those that are muted; and how long it took, in seconds."""
+    from hactl.cli.status_data import muted, mutes
+    from hactl.decide.mute import heard
     from hactl.decide.preconditions import examine as judge
     from hactl.observe.gather import gather
     from hactl.render.patroni import dynamic
     from hactl.wiring import doctor_ports
 
     view = gather(doctor_ports(context.spec, context.site), within=WITHIN)
-    verdict = judge(context.spec, view, dynamic(context.spec))
-    return [_finding(f) for f in verdict.findings], view.took
+    told = heard(judge(context.spec, view, dynamic(context.spec)), mutes(view))
+    return [_finding(f) for f in told.verdict.findings], [muted(f, m) for f, m in told.muted], view.took
 
 
 def _finding(found: Finding) -> dict[str, Any]:
@@ -66,5 +69,11 @@ def _show_text(data: dict[str, Any]) -> None:
             if line:
                 click.echo(f"    {line}")
         click.echo(f"    next: {found['fix']}   ({found['docs']})")
+    for found in data["muted"]:
+        until = f" until {found['muted_until'][:16]}Z" if found["muted_until"] else ""
+        about = f"{found['code']} {found['subject']}".rstrip()
+        click.echo(
+            click.style(f"muted: {about}{until}, by {found['muted_by']}: {found['muted_why']}", dim=True)
+        )
     if not data["findings"]:
         click.echo(f"{data['cluster']}: nothing found that would need attention")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hactl.errors import Refused
+from hactl.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from hactl.act.maintenance import Operator
@@ -95,6 +95,12 @@ def acting(function: Callable[..., None]) -> Callable[..., None]:
     ):
         found = option(found)
     return found
+
+
+def reason_given(asked: Asked, what: str) -> None:
+    """What others will wonder about needs its reason. Raises UsageError."""
+    if not asked.reason.strip():
+        raise UsageError(f"{what} is seen by everybody: say why", hint='--reason "..."')
 
 
 def meant(question: str, *, yes: bool) -> None:

@@ -8,6 +8,8 @@ from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs, FenceIntent
 from hactl.view.control_text import parse_incident
 from hactl.view.model import Unknown
+from hactl.view.pause import Pause
+from hactl.view.times import iso
 
 
 def _dcs(view: ClusterView) -> Dcs | None:
@@ -22,6 +24,33 @@ def controller(view: ClusterView) -> dict[str, Any]:
         "paused": dcs.paused if dcs else None,
         "why": view.control.why if isinstance(view.control, Unknown) else "",
     }
+
+
+def pause(view: ClusterView) -> dict[str, Any] | None:
+    """Of hactl itself; None: it is not paused, or etcd could not be asked."""
+    dcs = _dcs(view)
+    if dcs is None or not dcs.paused:
+        return None
+    found = dcs.pause or Pause("somebody", "")
+    left = found.left(view.at)
+    return {
+        "by": found.by,
+        "reason": found.reason,
+        "until": None if found.until is None else iso(found.until),
+        "seconds_left": None if left is None else round(left),
+    }
+
+
+def operation(view: ClusterView) -> dict[str, Any] | None:
+    """The command that is at work; None: none is, or etcd could not be asked."""
+    dcs = _dcs(view)
+    if dcs is None or dcs.operation is None:
+        return None
+    found = dcs.operation
+    return {
+        "what": found.what, "by": found.who, "machine": found.machine, "pid": found.pid,
+        "since": found.since, "reason": found.reason,
+    }  # fmt: skip
 
 
 def agent(view: ClusterView, node: str) -> bool | None:

@@ -12,16 +12,22 @@ from hactl.cli import status_control
 from hactl.decide.archive_shown import shown
 from hactl.decide.codes import Finding
 from hactl.decide.health import Verdict
+from hactl.decide.mute import heard
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
 from hactl.view.cluster import ClusterView
 from hactl.view.model import LEVELS, ArchiveView, Probe, State, Unknown
+from hactl.view.mute import Mute
+from hactl.view.times import iso
 
 VERSION = 1
 _ANSWER = {State.OK: True, State.FAILED: False, State.UNKNOWN: None}
 
 
-def document(spec: ClusterSpec, view: ClusterView, verdict: Verdict) -> dict[str, Any]:
+def document(spec: ClusterSpec, view: ClusterView, found: Verdict) -> dict[str, Any]:
+    """`found`: with what is muted; the verdict that is shown is without."""
+    told = heard(found, mutes(view))
+    verdict = told.verdict
     return {
         "version": VERSION,
         "cluster": spec.cluster,
@@ -29,6 +35,7 @@ def document(spec: ClusterSpec, view: ClusterView, verdict: Verdict) -> dict[str
         "took_seconds": round(view.took, 3),
         "verdict": verdict.health.value,
         "reasons": [reason(f) for f in verdict.findings],
+        "muted": [muted(f, mute) for f, mute in told.muted],
         "nodes": _nodes(spec, view),
         "database": _database(view),
         "archive": _archive(view),
@@ -37,6 +44,8 @@ def document(spec: ClusterSpec, view: ClusterView, verdict: Verdict) -> dict[str
         "incident": status_control.incident(view),
         "etcd": _etcd(view),
         "paused": derive.paused(view),
+        "pause": status_control.pause(view),
+        "operation": status_control.operation(view),
     }
 
 
@@ -50,6 +59,15 @@ def reason(found: Finding) -> dict[str, str]:
         "fix": found.fix,
         "docs": found.code.docs,
     }
+
+
+def mutes(view: ClusterView) -> tuple[Mute, ...]:
+    return () if isinstance(view.control, Unknown) else view.control.mutes
+
+
+def muted(found: Finding, mute: Mute) -> dict[str, Any]:
+    until = None if mute.until is None else iso(mute.until)
+    return {**reason(found), "muted_by": mute.by, "muted_until": until, "muted_why": mute.reason}
 
 
 def _nodes(spec: ClusterSpec, view: ClusterView) -> list[dict[str, Any]]:

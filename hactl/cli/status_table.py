@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hactl.cli import status_many
+from hactl.view.times import span
 
 _COLOURS = {
     "healthy": "bold green", "degraded": "bold yellow", "failed": "bold red",
@@ -165,8 +166,25 @@ def _foot(data: dict[str, Any]) -> Text:
     if data["paused"]:
         text.append("Patroni is paused\n", "bold yellow")
     if controller["paused"]:
-        text.append("hactl is paused\n", "bold yellow")
+        text.append(f"hactl is paused{_pause(data['pause'])}\n", "bold yellow")
+    if operation := data["operation"]:
+        why = f": {operation['reason']}" if operation["reason"] else ""
+        text.append(f"under way: {operation['what']}, by {operation['by']}{why}\n", "cyan")
+    if data["muted"]:
+        text.append(f"muted: {_muted(data['muted'])}\n", "dim")
     return text
+
+
+def _pause(pause: dict[str, Any] | None) -> str:
+    if pause is None or pause["seconds_left"] is None:
+        return ""
+    return f" for another {span(pause['seconds_left'])}"
+
+
+def _muted(findings: list[dict[str, Any]]) -> str:
+    """Each name once, with the end of its mute."""
+    ends = {f"{f['code']} {f['subject']}".rstrip(): f["muted_until"] for f in findings}
+    return ", ".join(f"{name} until {until[11:16]}Z" if until else name for name, until in ends.items())
 
 
 def _controller(controller: dict[str, Any]) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from hactl.act import mutes
+from hactl.act.ends import Ends
 from hactl.act.hands import Hands
 from hactl.act.run import execute
 from hactl.adapters.events import EventLog
@@ -17,14 +19,14 @@ from hactl.controller.fast import report, told
 from hactl.controller.ledgers import Ledgers
 from hactl.controller.samples import Samples
 from hactl.controller.turns import Turns
-from hactl.decide.codes import Finding
 from hactl.decide.control import ControlMemory, decide_control
 from hactl.decide.grey import GreyMemory, decide_grey
 from hactl.decide.health import judge
+from hactl.decide.mute import Heard, heard
 from hactl.decide.plan import GiveOrder, Plan
 from hactl.decide.reconcile import ReconcileMemory, decide_reconcile
 from hactl.decide.recovery import RecoveryMemory, decide_recovery
-from hactl.errors import Unreachable
+from hactl.errors import Refused, Unreachable
 from hactl.metrics.instruments import Instruments
 from hactl.metrics.snapshot import ArchivesSeen, Board, Snapshot, Totals
 from hactl.observe.gather import gather
@@ -119,6 +121,7 @@ class Tick:
     def __post_init__(self) -> None:
         self.answers = Answers(self.hands.journal, self.log)
         self.ledgers = Ledgers(self.hands.journal, self.log)
+        self.ends = Ends(self.hands)
 
     def once(self) -> None:
         began = self.clock.monotonic()
@@ -144,9 +147,11 @@ class Tick:
         if not control.holding:
             self.answers.forget()
             self.ledgers.forget()
+            self.ends.forget()
         elif isinstance(control.dcs, Dcs):
             self.answers.look(control.dcs)
             self.ledgers.look(control.dcs)
+            self.ends.look()
 
     def _decide(self, control: ControlView, cluster: ClusterView, now: float) -> None:
         m = self.memories
@@ -175,6 +180,7 @@ class Tick:
         archives = self.archives()
         view = _joined(seen[0], control, archives) if seen else None
         totals, head, last = self.totals()
+        told_of = self._heard(view)
         self.board.publish(
             Snapshot(
                 at=now,
@@ -183,7 +189,8 @@ class Tick:
                 control=control,
                 view=view,
                 view_at=seen[1] if seen else None,
-                findings=self._findings(view),
+                findings=None if told_of is None else told_of.verdict.findings,
+                muted=() if told_of is None else tuple(found for found, _ in told_of.muted),
                 totals=totals,
                 journal_head=head,
                 incident=_incident(dcs),
@@ -192,15 +199,21 @@ class Tick:
             )
         )
 
-    def _findings(self, view: ClusterView | None) -> tuple[Finding, ...] | None:
+    def _heard(self, view: ClusterView | None) -> Heard | None:
+        """What is found, and who wants to hear of it. A mute that got worse is taken away."""
         if view is None:
             return None
-        findings = judge(self.spec, view).findings
-        what = sorted({(f.code.name, f.subject) for f in findings})
+        found = judge(self.spec, view)
+        what = sorted({(f.code.name, f.subject) for f in found.findings})
         self.log.changed(
             "findings", what, "findings", findings=[f"{code} {subject}" for code, subject in what]
         )
-        return findings
+        dcs = view.control if isinstance(view.control, Dcs) else None
+        result = heard(found, dcs.mutes if dcs else ())
+        for mute in result.worse:
+            with contextlib.suppress(Unreachable, Refused):  # the next tick tries again
+                mutes.end(mute, self.hands)
+        return result
 
 
 def _joined(view: ClusterView, control: ControlView, archives: ArchivesSeen = _NONE_SEEN) -> ClusterView:

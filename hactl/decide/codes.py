@@ -78,8 +78,13 @@ _ALL = (
     Code("PENDING_RESTART", _I, "a member waits for a restart to take over changed parameters",
          "Primary and standby may run with different limits until then.",
          "hactl deploy"),
-    Code("PAUSED", _W, "Patroni is paused",
-         "Nobody takes over when the primary is lost, until somebody ends the pause.",
+    Code("PAUSED", _W, "hactl is paused",
+         "It neither fails over nor mends anything. Patroni and keepalived still fail over by themselves, in "
+         "about 25 s. It ends by itself at its time.",
+         "hactl resume"),
+    Code("PATRONI_PAUSED", _W, "Patroni is paused",
+         "Nobody takes over when the primary is lost, until somebody ends the pause: it has no end of its "
+         "own.",
          "sudo -u postgres /opt/patroni/bin/patronictl -c /etc/patroni/hactl.yml resume, on a database node"),
     Code("ETCD_NO_QUORUM", _E, "etcd has no leader",
          "Without a majority of etcd's members the primary cannot renew its leader key and stops writes.",

@@ -14,6 +14,8 @@ from hactl.view.control import AgentFacts, Dcs, Heartbeat, Mode
 from hactl.view.control_text import parse_incident
 from hactl.view.incident import Phase
 from hactl.view.model import NOT_ASKED, NodeFacts, State, Unknown
+from hactl.view.pause import Pause
+from hactl.view.times import span
 
 DOWN = frozenset({"failed", "inactive"})  # systemd's words
 MIN_FREE = 0.15  # of a disk; below it PostgreSQL's WAL of one lost standby may not fit
@@ -56,6 +58,16 @@ def _still_off(text: str | None, epoch: int) -> str:
     if found is None or found.epoch != epoch or found.reached(Phase.POWERED_ON):
         return ""
     return "; hactl switched it off and cannot switch it on" if found.power_tries >= POWER_TRIES else ""
+
+
+def paused(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    dcs = _dcs(view)
+    if not dcs.paused:
+        return
+    pause = dcs.pause or Pause("somebody", "")
+    left = pause.left(view.at)
+    until = "" if left is None else f", for another {span(left)}"
+    yield finding("PAUSED", detail=f"by {pause.by}{until}{f': {pause.reason}' if pause.reason else ''}")
 
 
 def leases(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
@@ -160,6 +172,7 @@ def _may_be_up(view: ClusterView, node: str) -> bool:
 CHECKS = (
     looked,
     incident,
+    paused,
     heartbeat,
     disks,
     controllers,

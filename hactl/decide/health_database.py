@@ -73,8 +73,9 @@ def same_timeline(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
 
 
 def paused(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
-    if derive.paused(view):
-        yield finding("PAUSED")
+    control = view.control
+    if derive.paused(view) or (not isinstance(control, Unknown) and control.patroni.paused):
+        yield finding("PATRONI_PAUSED")
 
 
 def pending_restart(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:

@@ -31,6 +31,8 @@ MENDED: Final = frozenset(
         "CERT_EXPIRING",
         "CERT_EXPIRED",
         "CERT_REFUSED",
+        # A deployment wants hactl's hands off anyway. Patroni's pause is another thing.
+        "PAUSED",
     }
 )
 

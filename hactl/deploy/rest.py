@@ -55,9 +55,12 @@ class Rest:
         self._put = True
 
     def beat(self) -> None:
-        """Live on. The lease may have ended while etcd was away; a pause that was lifted stays lifted."""
+        """Live on. The lease may have ended while etcd was away; a pause that was lifted stays lifted.
+
+        Somebody's own pause may end before the deployment does: then it is ours.
+        """
         if self.found:
-            return
+            self.found, self._put = "", False
         if self._put:
             try:
                 self._kv.keepalive(self._lease, within=WITHIN)

@@ -52,7 +52,10 @@ _ALL: Final = (
     # Verdict
     Metric("hactl_health", _G, ("code", "severity", "subject"),
            "1 for each finding, as `hactl status` shows it; no sample: not found."),
-    Metric("hactl_health_findings", _G, ("severity",), "How many findings there are of each severity."),
+    Metric("hactl_health_muted", _G, ("code", "severity", "subject"),
+           "1 for each finding that is muted: it is not in `hactl_health`, so nothing alerts."),
+    Metric("hactl_health_findings", _G, ("severity",),
+           "How many findings there are of each severity, without muted ones."),
     Metric("hactl_paused", _G, (), "1: somebody has paused Patroni or hactl: nothing is automatic."),
     # Nodes
     Metric("hactl_node_up", _G, ("node",), "1: the node's SSH server greets, 0: it does not."),

@@ -76,6 +76,8 @@ def _verdict(snapshot: Snapshot, seen: Seen) -> Iterator[Row]:
     found = {(f.code.name, f.severity.value, f.subject) for f in snapshot.findings}
     for labels in sorted(found):
         yield "hactl_health", labels, 1
+    for labels in sorted({(f.code.name, f.severity.value, f.subject) for f in snapshot.muted}):
+        yield "hactl_health_muted", labels, 1
     for severity in (Severity.ERROR, Severity.WARNING, Severity.INFO):
         yield "hactl_health_findings", (severity.value,), sum(f[1] == severity.value for f in found)
 

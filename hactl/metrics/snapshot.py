@@ -38,9 +38,9 @@ class ArchivesSeen:
 class Snapshot:
     """One moment of one controller. All times are its monotonic seconds.
 
-    `at`: published; `view_at`: when the slow look was asked for. `findings` are None until a tick has judged;
-    `totals` and `journal_head` until the journal is read. `incident` is open, `last_failover` the last
-    closed one.
+    `at`: published; `view_at`: when the slow look was asked for. `findings` are None until a tick has judged,
+    and without those that are `muted`; `totals` and `journal_head` are None until the journal is read.
+    `incident` is open, `last_failover` the last closed one.
     """
 
     at: float
@@ -50,6 +50,7 @@ class Snapshot:
     view: ClusterView | None = None
     view_at: float | None = None
     findings: tuple[Finding, ...] | None = None
+    muted: tuple[Finding, ...] = ()
     totals: Totals | None = None
     journal_head: int | None = None
     incident: Incident | None = None

@@ -10,6 +10,9 @@ from hactl.units import Lsn
 from hactl.view.archive import ArchiveFacts, ArchiveMark, Drain
 from hactl.view.integrity import IntegrityFacts
 from hactl.view.model import DbRole, Disk, Probe, State, Unknown
+from hactl.view.mute import Mute
+from hactl.view.operation import Holder
+from hactl.view.pause import Pause
 from hactl.view.tls import TlsCheck
 
 
@@ -182,6 +185,8 @@ class Dcs:
     `archives_known`: `drains`, `archive_states` and archive nodes' `facts` are whole and fresh. Of many nodes
     they are read beside the rest, page by page: each may be a few seconds old, and at first they are missing.
 
+    `pause`: who wants hands off and why; whether is `paused`. `operation`: the command that is at work.
+
     `mode_revisions`: of the mode keys. Only a lease renewed after a node went to mode leased is the kernel's.
     """
 
@@ -207,6 +212,9 @@ class Dcs:
     archive_states: Mapping[str, ArchiveMark] = field(default_factory=dict)
     reconciled: int = 0
     paused: bool = False
+    pause: Pause | None = None
+    mutes: tuple[Mute, ...] = ()
+    operation: Holder | None = None
     tls_check: TlsCheck | None = None
     archives_known: bool = True
     problems: tuple[str, ...] = ()

@@ -49,6 +49,13 @@ class Keys:
     def paused(self) -> str:
         return f"{self.own}paused"
 
+    def mute(self, code: str, subject: str = "") -> str:
+        return f"{self.mutes}{code}{f'/{subject}' if subject else ''}"
+
+    @property
+    def mutes(self) -> str:
+        return f"{self.own}mute/"
+
     @property
     def operation(self) -> str:
         """The one command that changes something by hand at this moment (docs/operations.md)."""

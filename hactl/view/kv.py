@@ -113,6 +113,14 @@ class RangeReply:
 
 
 @dataclass(frozen=True)
+class LeaseTime:
+    """Of a lease, in seconds: what is `left` of what was `granted`. A new leader of etcd starts it anew."""
+
+    left: int
+    granted: int
+
+
+@dataclass(frozen=True)
 class RangesReply:
     """The pairs of each range asked for, in that order, all read at `revision`."""
 

@@ -223,7 +223,17 @@ def test_a_lease_takes_its_keys_along_unless_it_is_kept_alive(calm: World) -> No
         calm.kv.txn((), [Put("/l/late", "1", short)], within=W)
     calm.kv.revoke(kept, within=W)
     assert calm.kv.range("/l/kept", within=W).first is None
-    calm.kv.revoke(kept, within=W)
+
+
+def test_how_long_a_lease_still_lives_and_of_how_much(calm: World) -> None:
+    lease = calm.kv.grant(60, within=W)
+    calm.wait(2.2)
+    left = calm.kv.time_left(lease, within=W)
+    assert left.granted == 60
+    assert 55 <= left.left <= 58
+    calm.kv.revoke(lease, within=W)
+    with pytest.raises(NoSuchLease):
+        calm.kv.time_left(lease, within=W)
 
 
 def test_a_watch_wakes_for_its_prefixes_and_ends_within_a_second(calm: World) -> None:

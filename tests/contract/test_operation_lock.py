@@ -24,7 +24,7 @@ from hactl.ports import EtcdKv
 from hactl.view.archive import Drain, DrainBy
 from hactl.view.keys import Keys
 from hactl.view.kv import Put
-from hactl.view.parse.operation import parse_holder
+from hactl.view.parse.by_hand import parse_holder
 from tests.fakes.etcd import FakeClock, FakeEtcd
 from tests.support.servers import EtcdCluster, Loopback, etcd_cluster, loopback, wait_until
 

@@ -24,6 +24,7 @@ from hactl.view.kv import (
     Delete,
     Get,
     Is,
+    LeaseTime,
     Op,
     Pair,
     Put,
@@ -311,6 +312,16 @@ class FakeEtcdKv:
             held = self.etcd.leases[lease]
             held.ends = self.etcd.clock() + held.ttl
             return math.ceil(held.ttl)
+
+    def time_left(self, lease: int, *, within: float) -> LeaseTime:
+        del within
+        with self.etcd.changed:
+            self._must_answer(changes=False)
+            self.etcd.txn((), (), ())
+            if lease not in self.etcd.leases:
+                raise NoSuchLease(f"lease {lease:x} has ended")
+            held = self.etcd.leases[lease]
+            return LeaseTime(math.floor(held.ends - self.etcd.clock()), held.ttl)
 
     def revoke(self, lease: int, *, within: float) -> None:
         del within

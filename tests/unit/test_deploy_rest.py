@@ -75,6 +75,19 @@ def test_somebodys_own_pause_is_said_and_left_alone(etcd: FakeEtcd) -> None:
     assert etcd.value(KEYS.paused)
 
 
+def test_when_it_ends_first_the_deployment_s_own_follows(etcd: FakeEtcd, clock: FakeClock) -> None:
+    etcd.put(KEYS.paused, '{"reason": "works on the roof"}', etcd.grant(30))
+    mine = one(etcd)
+    mine.begin()
+    mine.beat()
+    assert "roof" in (etcd.value(KEYS.paused) or "")
+    clock.forward(31)
+    mine.beat()
+    assert "deploy" in (etcd.value(KEYS.paused) or "")
+    mine.end()
+    assert etcd.value(KEYS.paused) is None
+
+
 def test_a_pause_that_was_lifted_meanwhile_stays_lifted(etcd: FakeEtcd) -> None:
     mine = one(etcd)
     mine.begin()

@@ -119,7 +119,8 @@ ROWS = [
         {"STANDBY_ON_OLD_TIMELINE"},
         id="the standby has not followed to the new timeline",
     ),
-    pytest.param([paused()], DEGRADED, {"PAUSED"}, id="a pause is a warning"),
+    pytest.param([paused()], DEGRADED, {"PATRONI_PAUSED"}, id="Patroni's pause is a warning"),
+    pytest.param([keys(paused=True)], DEGRADED, {"PAUSED"}, id="so is hactl's own"),
     pytest.param(
         [patroni_says("db2", standby("db2", pending_restart=True))],
         HEALTHY,

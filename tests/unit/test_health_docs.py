@@ -10,6 +10,9 @@ from hactl.decide.codes import CODES
 from hactl.decide.health import judge
 from hactl.decide.reference import reference
 from hactl.view.control_text import incident_text
+from hactl.view.mute import Mute
+from hactl.view.operation import Holder
+from hactl.view.pause import Pause
 from tests.support.snapshots import failover, fence
 from tests.support.views import after, demo_spec, keys
 
@@ -40,7 +43,13 @@ def shape(value: Any) -> Any:
 def test_the_status_page_shows_every_key_of_the_document() -> None:
     page = (ROOT / "docs" / "status.md").read_text()
     shown = shape(json.loads(page.split("```json\n")[1].split("```")[0]))
-    view = after(keys(fences={"db1": fence("db1")}, incident=incident_text(failover())))
+    by_hand = {
+        "paused": True,
+        "pause": Pause("anna", "new switch", 0.0, 1_800_003_600.0),
+        "mutes": (Mute("FENCED", "", "anna", "", "error", 1, 0.0, 1.0),),
+        "operation": Holder("anna", "desk", 1, "switchover", "", "", ""),
+    }
+    view = after(keys(fences={"db1": fence("db1")}, incident=incident_text(failover()), **by_hand))
     real = shape(document(demo_spec(), view, judge(demo_spec(), view)))
     shown["archive"]["nodes"][0]["why"] = real["archive"]["nodes"][0]["why"]
     assert shown == real

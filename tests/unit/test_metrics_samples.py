@@ -92,6 +92,7 @@ def test_every_metric_is_emitted_and_every_sample_has_its_labels() -> None:
     full = snapshot(
         last_failover=failover(),
         findings=(finding("STANDBY_LOST", "db2"),),
+        muted=(finding("NODE_UNREACHABLE", "db2"),),
         totals=Totals({"primary lost": 1}, {"db1": 1}, {("restart", "done"): 1}),
         archive_breakers={"arc1": 1},
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -13,7 +14,8 @@ from hactl.cli.app import main
 from hactl.cli.status_data import document
 from hactl.decide.health import judge
 from hactl.view.cluster import ClusterView
-from tests.support.views import SAMPLE, after, demo_spec, healthy, host_lost, vip
+from hactl.view.mute import Mute
+from tests.support.views import SAMPLE, after, demo_spec, healthy, host_lost, look, vip
 
 LOST = after(host_lost("db1"), vip("database", None))
 
@@ -121,7 +123,7 @@ FINDING = {
 
 
 def test_the_doctor_names_reason_and_next_command(monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
-    monkeypatch.setattr(doctor, "examine", lambda _: ([FINDING], 1.0))
+    monkeypatch.setattr(doctor, "examine", lambda _: ([FINDING], [], 1.0))
     assert call("doctor") == 7
     out, err = capsys.readouterr()
     for part in ("CLOCK_SKEW db1", "2.5 s behind", "Certificates depend", "next: timedatectl"):
@@ -130,12 +132,30 @@ def test_the_doctor_names_reason_and_next_command(monkeypatch: pytest.MonkeyPatc
 
 
 def test_information_alone_leaves_the_doctor_content(monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
-    monkeypatch.setattr(doctor, "examine", lambda _: ([{**FINDING, "severity": "info"}], 1.0))
+    monkeypatch.setattr(doctor, "examine", lambda _: ([{**FINDING, "severity": "info"}], [], 1.0))
     assert call("doctor", "-o", "json") == 0
     assert json.loads(capsys.readouterr().out)["findings"][0]["code"] == "CLOCK_SKEW"
 
 
 def test_a_doctor_without_findings_says_so(monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
-    monkeypatch.setattr(doctor, "examine", lambda _: ([], 1.0))
+    monkeypatch.setattr(doctor, "examine", lambda _: ([], [], 1.0))
     assert call("doctor") == 0
     assert "nothing found" in capsys.readouterr().out
+
+
+def test_what_is_muted_does_not_count_for_the_doctor(monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
+    mute = {"muted_by": "operator anna", "muted_until": "2026-11-22T18:30:00+00:00", "muted_why": "known"}
+    monkeypatch.setattr(doctor, "examine", lambda _: ([], [{**FINDING, **mute}], 1.0))
+    assert call("doctor") == 0
+    assert "muted: CLOCK_SKEW db1 until 2026-11-22T18:30Z, by operator anna: known" in capsys.readouterr().out
+
+
+def test_what_is_muted_does_not_count_for_status(sees: Sees, capsys: Out) -> None:
+    codes = {f.code.name for f in judge(demo_spec(), LOST).findings}
+    mutes = [Mute(code, "", "operator anna", "", "error", 9, 0.0, 1_800_003_600.0) for code in codes]
+    lost = dataclasses.replace(LOST, control=look(mutes=tuple(mutes)))
+    sees(lost)
+    assert call("status", "--check") == 0
+    out = capsys.readouterr().out
+    assert "demo: healthy" in out
+    assert "VIP_NOT_HELD database until 09:00Z" in out

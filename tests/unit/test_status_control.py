@@ -17,6 +17,8 @@ from hactl.view.cluster import ClusterView
 from hactl.view.control import Mode
 from hactl.view.control_text import incident_text
 from hactl.view.model import Probe, State, Unknown
+from hactl.view.operation import Holder
+from hactl.view.pause import Pause
 from tests.fakes.ports import FakeEtcd, healthy_ports
 from tests.support.snapshots import failover, fence
 from tests.support.views import after, agent, demo_spec, healthy, keys, look
@@ -85,6 +87,14 @@ def test_an_incident_that_cannot_be_read_is_open_all_the_same() -> None:
         ({"active": None, "standing_by": ()}, "controller: none, failover is left to Patroni"),
         ({"modes": {"db1": Mode.OPEN}}, "open"),
         ({"paused": True}, "hactl is paused"),
+        (
+            {"paused": True, "pause": Pause("anna", "new switch", 0.0, 1_800_014_271.0)},
+            "hactl is paused for another 3 h 57 min",
+        ),
+        (
+            {"operation": Holder("anna", "desk", 1, "switchover from db1 to db2", "", "new RAM", "")},
+            "under way: switchover from db1 to db2, by anna: new RAM",
+        ),
     ],
 )
 def test_what_the_table_says(changes: dict[str, Any], said: str) -> None:

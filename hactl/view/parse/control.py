@@ -25,8 +25,10 @@ from hactl.view.control import (
 from hactl.view.keys import Keys
 from hactl.view.kv import Pair, RangesReply
 from hactl.view.model import DbRole
+from hactl.view.mute import Mute
 from hactl.view.parse.agent_facts import parse_agent_facts
 from hactl.view.parse.archive import parse_drain, parse_mark
+from hactl.view.parse.by_hand import parse_holder, parse_mute, parse_pause
 from hactl.view.parse.fields import Json, document, lsn, mapping, number, text
 from hactl.view.parse.patroni import ROLES
 from hactl.view.parse.tls import parse_tls_check
@@ -182,7 +184,15 @@ def _single(own: Mapping[str, Pair], problems: list[str]) -> dict[str, Any]:
         "reconciled": _read(own.get("reconciled"), _timeline, 0, problems),
         # Whatever it says: somebody wants hands off.
         "paused": "paused" in own,
+        "pause": parse_pause(own["paused"].value) if "paused" in own else None,
+        "mutes": _mutes(own, problems),
+        "operation": _read(own.get("operation"), parse_holder, None, problems),
     }
+
+
+def _mutes(own: Mapping[str, Pair], problems: list[str]) -> tuple[Mute, ...]:
+    found = (_read(pair, partial(parse_mute, name), None, problems) for name, pair in _below(own, "mute/"))
+    return tuple(mute for mute in found if mute is not None)
 
 
 def _read(pair: Pair | None, understand: Callable[[str], T], missing: T, problems: list[str]) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from hactl.view.kv import Pair, RangeReply, TxnReply
+from hactl.view.kv import LeaseTime, Pair, RangeReply, TxnReply
 from hactl.view.parse.fields import Json, document, items, mapping, number
 
 
@@ -56,6 +56,20 @@ def parse_keepalive(body: bytes) -> int:
     result = mapping(answer.get("result"), "keepalive: result")
     mapping(result.get("header"), "keepalive: header")
     return number(result.get("TTL")) or 0
+
+
+def parse_time_left(body: bytes) -> LeaseTime | None:
+    """POST /v3/lease/timetolive; None: etcd does not know this lease.
+
+    Raises:
+        ValueError: not the answer of an etcd.
+
+    """
+    answer = mapping(document(body, "timetolive"), "timetolive")
+    mapping(answer.get("header"), "timetolive: header")
+    if str(answer.get("TTL")) == "-1":
+        return None
+    return LeaseTime(number(answer.get("TTL")) or 0, number(answer.get("grantedTTL")) or 0)
 
 
 def parse_error(body: bytes) -> tuple[int, str]:
