@@ -21,4 +21,4 @@ def test_it_draws_what_happens_and_gives_the_screen_back(site: Site) -> None:
             screen.until("the finding", lambda lines: f" {node}: " in "\n".join(lines[:6]), 30)
         screen.until("healthy again", lambda lines: "HEALTHY" in lines[0], 90)
         assert screen.interrupt() == 0
-        assert not any("─ events ─" in line for line in screen.screen()), "the screen was not given back"
+        assert screen.given_back()

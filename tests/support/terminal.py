@@ -17,6 +17,7 @@ from contextlib import contextmanager
 import pyte
 
 ENDS_WITHIN = 10.0
+OTHER_SCREEN, FIRST_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
 
 
 class Terminal:
@@ -25,6 +26,7 @@ class Terminal:
     def __init__(self, argv: Sequence[str], width: int, height: int, env: dict[str, str]) -> None:
         self._screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self._screen)
+        self._said = b""
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         self._child = subprocess.Popen(
@@ -47,6 +49,12 @@ class Terminal:
             self._feed(0.1)
         return self.screen()
 
+    def given_back(self) -> bool:
+        """The command drew on a screen of its own, and the one before is there again."""
+        self._feed(0.0)
+        other = self._said.rfind(OTHER_SCREEN)
+        return 0 <= other < self._said.rfind(FIRST_SCREEN)
+
     def interrupt(self) -> int:
         """Ctrl-C; the exit code. Raises TimeoutExpired."""
         self._child.send_signal(signal.SIGINT)
@@ -61,9 +69,11 @@ class Terminal:
     def _feed(self, within: float) -> None:
         while select.select([self._master], [], [], within)[0]:
             try:
-                self._stream.feed(os.read(self._master, 65536))
+                said = os.read(self._master, 65536)
             except OSError:  # the command ended
                 return
+            self._said += said
+            self._stream.feed(said)
             within = 0.0
 
 
