@@ -20,6 +20,7 @@ _FOR_CODE: Final = {
     "SOURCE_UNKNOWN": "5m",
     "FACTS_UNKNOWN": "5m",
     "CLOCK_SKEW": "5m",
+    "PAUSED": "5m",
     "VERSIONS_DIFFER": "10m",
     "CONFIG_DRIFT": "10m",
     "CERT_EXPIRING": "10m",
