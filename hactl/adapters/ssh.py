@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import paramiko
@@ -18,6 +19,8 @@ from hactl.view.parse.facts import parse_facts
 
 # sshd's greeting, key exchange and login; far above a LAN's, so that a busy node still gets in.
 LOGIN_WITHIN = 4.0
+LOOK_EVERY = 0.5
+KEEPALIVE = 15  # s
 MAX_OUTPUT = 8 * 1024 * 1024
 
 
@@ -44,6 +47,38 @@ class Dispatcher:
         """
         with self._session() as session, self._translated():
             return self._run(session, sentence, within)
+
+    def follow(self, sentence: str, say: Callable[[str], None], stop: threading.Event) -> None:
+        """Hand on what the dispatcher writes while it writes it, until it ends or `stop` is set.
+
+        Raises as `ask`. The node ends it after an hour.
+        """
+        with self._session() as session, self._translated():
+            # A node that is cut off is noticed, however quiet its log.
+            session.set_keepalive(KEEPALIVE)
+            session.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2 * KEEPALIVE * 1000)
+            channel = session.open_session(timeout=LOGIN_WITHIN)
+            channel.settimeout(LOOK_EVERY)
+            channel.exec_command(sentence)
+            decoded = codecs.getincrementaldecoder("utf-8")(errors="replace")
+            while not stop.is_set():
+                try:
+                    part = channel.recv(65536)
+                except TimeoutError:
+                    continue
+                if not part:
+                    break
+                say(decoded.decode(part))
+            self._ended_well(channel, sentence, stop)
+
+    def _ended_well(self, channel: paramiko.Channel, sentence: str, stop: threading.Event) -> None:
+        if stop.is_set():
+            return
+        if not channel.status_event.wait(LOGIN_WITHIN):
+            raise Unreachable(f"{self._where}: the connection was lost")
+        if channel.recv_exit_status() != 0:
+            said = channel.recv_stderr(4096).decode(errors="replace").strip()
+            raise StepFailed(f"{self._where}: {sentence}: {said or 'failed'}")
 
     def facts(self) -> NodeFacts:
         with self._session() as session, self._translated():

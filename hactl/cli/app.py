@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "switchover": ("hactl.cli.switchover", "Give the primary's role to the standby, both healthy."),
     "tls": ("hactl.cli.tls", "What the ports refuse, tried out: old TLS, strangers, no certificate."),
     "unmute": ("hactl.cli.unmute", "Hear of a health code again."),
+    "vip": ("hactl.cli.vip", "The virtual IPs: who has them, who may."),
     "version": ("hactl.cli.version", "Print the version."),
 }
 

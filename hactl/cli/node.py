@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from hactl.cli import node_logs, node_show
 from hactl.cli import operator as by_hand
 from hactl.cli.context import open_context
 from hactl.cli.output import emit
@@ -13,6 +14,10 @@ from hactl.errors import Refused, UsageError
 @click.group()
 def command() -> None:
     """Look after single nodes."""
+
+
+for _look in (node_show.list_nodes, node_show.show, node_logs.logs):
+    command.add_command(_look)
 
 
 @command.command("ok-to-stop")

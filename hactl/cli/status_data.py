@@ -104,23 +104,23 @@ def _database(view: ClusterView) -> dict[str, Any]:
             }
             for m in derive.members(view)
         ],
-        "vip": _vip(view, "database"),
+        "vip": vip(view, "database"),
     }
 
 
-def _vip(view: ClusterView, name: str) -> dict[str, Any]:
-    vip = view.vips.get(name)
-    if vip is None:
+def vip(view: ClusterView, name: str) -> dict[str, Any]:
+    found = view.vips.get(name)
+    if found is None:
         return {"address": None, "holder": None, "on": None, "why": "not asked"}
-    holder, why = (None, vip.holder.why) if isinstance(vip.holder, Unknown) else (vip.holder, "")
-    on = status_control.holders(view, vip.address)
+    holder, why = (None, found.holder.why) if isinstance(found.holder, Unknown) else (found.holder, "")
+    on = status_control.holders(view, found.address)
     why = why or ("" if holder else "nobody answers there")
-    return {"address": vip.address, "holder": holder, "on": on, "why": why}
+    return {"address": found.address, "holder": holder, "on": on, "why": why}
 
 
 def _archive(view: ClusterView) -> dict[str, Any]:
     return {
-        "vip": _vip(view, "archive"),
+        "vip": vip(view, "archive"),
         "nodes": [_archive_node(view, name, archive) for name, archive in view.archives.items()],
     }
 

@@ -33,6 +33,14 @@ INTEGRITY_UNITS: Final = (
 )  # fmt: skip
 
 
+def told_of(spec: ClusterSpec, node: str) -> tuple[str, ...]:
+    """The units whose state and journal the dispatcher tells."""
+    also = (control.OPEN_TIMER, control.OPEN_SERVICE) if node in spec.databases else ()
+    if node in spec.archives:
+        also = (*also, *INTEGRITY_UNITS)
+    return (*units(spec, node), *also, "hactl-rules.service")
+
+
 def units(spec: ClusterSpec, node: str) -> tuple[str, ...]:
     """The units of hactl's making on a node: what the dispatcher reports on and may restart."""
     return (*acts.units(spec, node), *control.units(spec, node), *integrity.units(spec, node))
@@ -83,17 +91,13 @@ def _facts(spec: ClusterSpec, node: str) -> dict[str, Any]:
         disks.add("/var/lib/etcd")
     if node in spec.archives:
         disks.add(spec.archive.storage)
-    also = (control.OPEN_TIMER, control.OPEN_SERVICE) if node in spec.databases else ()
-    archive = node in spec.archives
-    if archive:
-        also = (*also, *INTEGRITY_UNITS)
     return {
         "node": node,
-        "archive": archive,
+        "archive": node in spec.archives,
         "integrity": layout.INTEGRITY,
         "integrity_verbs": INTEGRITY_VERBS,
         "integrity_units": [*integrity.units(spec, node), *INTEGRITY_UNITS],
-        "units": [*units(spec, node), *also, "hactl-rules.service"],
+        "units": list(told_of(spec, node)),
         "restartable": list(units(spec, node)),
         "disks": sorted(disks),
     }

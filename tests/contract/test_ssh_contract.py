@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,6 +119,37 @@ def test_another_server_is_not_an_ssh_server() -> None:
 def test_what_is_not_in_the_vocabulary_is_refused(node: Node, sentence: str) -> None:
     with pytest.raises(StepFailed, match=r"this key may ask|not a unit"):
         node.dispatcher().ask(sentence, within=5)
+
+
+WRITES = """#!/bin/sh
+echo "first $SSH_ORIGINAL_COMMAND"; sleep 1; printf 'caf\\303'; sleep 0.2; printf '\\251\\n'
+while sleep 0.2; do echo more || exit 0; done
+"""
+
+
+def test_following_hands_on_what_comes_while_it_comes(node: Node) -> None:
+    (node.folder / "dispatch").write_text(WRITES)
+    stop, said, times = threading.Event(), [""], list[float]()
+
+    def hear(text: str) -> None:
+        said[0] += text
+        times.append(time.monotonic())
+        if said[0].count("more") >= 2:
+            stop.set()
+
+    node.dispatcher().follow("follow patroni.service 10", hear, stop)
+    assert said[0].startswith("first follow patroni.service 10\ncafé\nmore\n")
+    assert times[-1] - times[0] > 1
+
+
+def test_following_ends_with_the_program_and_says_how(node: Node) -> None:
+    said: list[str] = []
+    (node.folder / "dispatch").write_text("#!/bin/sh\necho done\n")
+    node.dispatcher().follow("follow patroni.service 10", said.append, threading.Event())
+    assert "".join(said) == "done\n"
+    (node.folder / "dispatch").write_text("#!/bin/sh\necho not a unit >&2; exit 2\n")
+    with pytest.raises(StepFailed, match="not a unit"):
+        node.dispatcher().follow("follow x.service 10", said.append, threading.Event())
 
 
 def test_another_host_key_is_not_believed(node: Node) -> None:

@@ -70,6 +70,10 @@ def with_answers(**answers: tuple[int, str]) -> tuple[Node, Callable[[str], int]
         "logs patroni.service 5001",
         "logs ../etc/shadow 10",
         "logs --since 10",
+        "follow patroni.service",
+        "follow ssh.service 10",
+        "follow patroni.service 0",
+        "follow patroni.service 10 --root=/",
         "restart",
         "restart ssh.service",
         "restart hactl-rules.service",
@@ -124,6 +128,18 @@ def test_logs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main("logs hactl-rules.service 20") == 0
     assert node.called[0][-2:] == ["--unit=hactl-rules.service", "--lines=20"]
     assert capsys.readouterr().out == "line\n"
+
+
+def test_following_goes_straight_to_whoever_reads(tmp_path: Path) -> None:
+    names = program("dispatch")
+    streamed: list[list[str]] = []
+    names["stream"] = lambda argv: streamed.append(argv) or 0
+    assert names["main"]("follow patroni.service 20") == 0
+    assert streamed[0][-3:] == ["--unit=patroni.service", "--lines=20", "--follow"]
+    names = program("dispatch")
+    names["FOLLOW_LIMIT"] = 0.2
+    assert names["stream"](["/usr/bin/sleep", "20"]) == 0
+    assert names["stream"]([str(tmp_path / "journalctl")]) == 2
 
 
 SHOWN = """Id=etcd.service
