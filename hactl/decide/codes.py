@@ -179,7 +179,7 @@ _ALL = (
          "hactl doctor, where the operator's state folder is"),
     Code("UNIT_NOT_RUNNING", _W, "a service of hactl's does not run on its node",
          "What it does is missing there, even if nothing else complains yet.",
-         "ssh hactl@{node} logs UNIT 50"),
+         "hactl node logs {node} --unit UNIT"),
     Code("CLOCK_SKEW", _W, "a node's clock differs",
          "Certificates, logs and the archive's time stamps depend on it; etcd warns above 1 s.",
          "timedatectl, on {node}"),
