@@ -56,7 +56,8 @@ class Dispatcher:
         with self._session() as session, self._translated():
             # A node that is cut off is noticed, however quiet its log.
             session.set_keepalive(KEEPALIVE)
-            session.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2 * KEEPALIVE * 1000)
+            if isinstance(session.sock, socket.socket):
+                session.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2 * KEEPALIVE * 1000)
             channel = session.open_session(timeout=LOGIN_WITHIN)
             channel.settimeout(LOOK_EVERY)
             channel.exec_command(sentence)
