@@ -27,7 +27,7 @@ def drain(action: DrainArchive, hands: Hands) -> Done:
     """
     keys, node = hands.keys, action.node
     lease = hands.hours.take()
-    text = drain_text(Drain(node, DrainBy.LADDER, action.why, now_text(hands)))
+    text = drain_text(Drain(node, DrainBy.LADDER, action.why, now_text(hands), within=action.within))
     alone = tuple(absent(keys.archive_drain(n)) for n in (node, *action.takers[:MOST_TAKERS]))
     puts = (
         Put(keys.archive_drain(node), text),

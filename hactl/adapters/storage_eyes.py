@@ -46,6 +46,8 @@ class StorageEyes:
             found = os.statvfs(self._storage)
         except OSError as error:
             raise Unreachable(f"{self._storage}: {error.strerror or error}") from error
+        if found.f_flag & os.ST_RDONLY:
+            return Probe(State.FAILED, "it is read-only")
         free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
         if free < min(ROOM, total // 50):  # a small one, in a lab, is full at 2 %
             return Probe(State.FAILED, f"{free >> 20} MiB are free")

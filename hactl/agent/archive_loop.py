@@ -25,7 +25,7 @@ from hactl.view.parse.archive import drain_text, parse_drain
 from hactl.view.storage import StorageSeen
 
 EVERY: Final = 0.25
-STORAGE_EVERY, ROOM_EVERY, WRITE_EVERY, DRAIN_EVERY = 0.5, 5.0, 10.0, 1.0
+STORAGE_EVERY, ROOM_EVERY, WRITE_EVERY, DRAIN_EVERY = 0.5, 1.0, 10.0, 1.0
 STALLED: Final = 3.0  # s: a storage that does not answer for so long is no use, but not another one either
 SLOW_WRITE: Final = 10.0  # s: as STALLED, for 4 KiB on the disk
 RENEW: Final = 1.0  # s: elements of the packet filter end after a few of these
@@ -105,8 +105,9 @@ class Keeper:
         eyes, notes = machine.eyes, machine.notes
         self._wake = threading.Event()
         self._storage = Look("storage", eyes.seen, STORAGE_EVERY, self._now, self.wake)
-        self._room = Look("room", eyes.room, ROOM_EVERY, self._now)
-        self._write = Look("write", eyes.write, WRITE_EVERY, self._now)
+        self._room = Look("room", eyes.room, ROOM_EVERY, self._now, self._room_looked)
+        self._roomy: State | None = None
+        self._write = Look("write", eyes.write, WRITE_EVERY, self._now, changed)
         self._drain = Look("drain", machine.drain, DRAIN_EVERY, self._now, self.wake)
         self._known = storage.parse_known(notes.known())
         self._told = notes.drain()
@@ -130,6 +131,15 @@ class Keeper:
     def look_again(self) -> None:
         """A hint that the drain key has changed."""
         self._drain.hurry()
+
+    def _room_looked(self) -> None:
+        """Full, read-only, or neither any more: that is tried at once, and told."""
+        found = self._room.seen().value
+        state = None if isinstance(found, Unknown) else found.state
+        if state is not self._roomy:
+            self._roomy = state
+            self._write.hurry()
+            self._changed()
 
     def _run(self, stop: threading.Event) -> None:
         self._wake.wait(EVERY)  # for the first look at the storage
@@ -157,9 +167,9 @@ class Keeper:
         before, (stand, acts) = self._stand, archive.decide(seen, self._stand, self._now())
         self._seen, self._stand = seen, stand
         self._shut_and_hold(stand)
-        self._track(out=stand.out)
-        if archive.CUT in acts:
+        if archive.CUT in acts:  # while the address is here: from another one no reset can be sent
             self._cut(stand)
+        self._track(out=stand.out)
         self._work.wish(acts, self._storage.seen().value)
         if _said(before) != _said(stand):
             self._say(

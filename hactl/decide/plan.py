@@ -130,12 +130,16 @@ class MoveEtcdLeader:
 
 @dataclass(frozen=True)
 class DrainArchive:
-    """Keep an archive node out of the archive VIP. `takers` shall take over: none of them may be drained."""
+    """Keep an archive node out of the archive VIP. `takers` shall take over: none of them may be drained.
+
+    `within`: seconds for what is under way: it does not serve, so most of that hangs, and new clients wait.
+    """
 
     node: str
     why: str
     takers: tuple[str, ...]
     rung: str = "drain"
+    within: float = 2.0
 
 
 @dataclass(frozen=True)

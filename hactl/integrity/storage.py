@@ -19,7 +19,7 @@ from hactl.layout import STORAGE_MARKER
 
 CHUNK: Final = 1024 * 1024
 _HEX: Final = re.compile(r"[0-9a-f]{2}")
-OURS: Final = ".hactl"  # what begins so in the storage's root is hactl's
+OURS: Final = (".hactl", "lost+found")  # what begins so in the storage's root is hactl's, or ext4's
 SCRATCH: Final = ".hactl-"
 FOLDERS: Final = tuple(f"{n:02x}" for n in range(256))
 

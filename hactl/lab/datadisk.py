@@ -1,15 +1,17 @@
-"""A database machine's data disk: a file system of its own, which can be stalled or filled for it alone.
+"""The disk of a database machine, stalled or filled for it alone, and the one that archive machines share.
 
 It is an ext4 in a sparse file, on a loop device, mounted in the mount namespace that dies with the machine;
 the device frees itself with its last mount. Only a file system that is frozen when its machine dies outlives
 it: the kernel keeps it, and the device, until somebody thaws it. Devices are found by their file, nothing is
-remembered, and their nodes are made beside it: a container's /dev has none.
+remembered, and their nodes are made beside it: a container's /dev has none. Who shares a disk mounts one and
+the same device, so that to the kernel it is one file system.
 
-`python -m hactl.lab.datadisk FILE PLACE` mounts one.
+`python datadisk.py FILE PLACE` mounts one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -40,6 +42,7 @@ _FREEZE, _THAW = 0xC0045877, 0xC0045878
 _BLOCKS: Final = Path("/sys/block")
 _TRIES: Final = 50  # others take loop devices too
 _POLL: Final = 0.05
+_ALONE_WITHIN: Final = 30.0
 _BY_ITSELF: Final = 1.0  # seconds in which a device whose machine has just died frees itself
 # In a mount namespace of its own. Where the file system still exists, that is the very one, frozen as it was.
 _MOUNT_AND_THAW: Final = 'mount -t ext4 "$1" "$2" && fsfreeze --unfreeze "$2"'
@@ -56,13 +59,14 @@ def make(file: Path, owner: tuple[int, int], size: int = SIZE) -> None:
 
 
 def mount(file: Path, place: Path) -> None:
-    """Mount it in the caller's mount namespace.
+    """Mount it in the caller's mount namespace; another one may have it mounted already.
 
     Raises:
         StepFailed: no loop device can be had, or it cannot be mounted.
 
     """
-    with _nodes(file.parent) as nodes, _attached(file, nodes) as device:
+    place.mkdir(mode=0o755, parents=True, exist_ok=True)
+    with _alone(file), _nodes(file.parent) as nodes, _attached(file, nodes) as device:
         run(["mount", "-t", "ext4", "-o", "noatime", str(device), str(place)], within=60)
 
 
@@ -196,15 +200,46 @@ def _holds(nodes: Path, device: int, file: Path) -> bool:
 @contextmanager
 def _attached(file: Path, nodes: Path) -> Iterator[Path]:
     """A loop device's node. The device goes at the block's end, or with the last mount if that is later."""
+    found = _in_use(file, nodes)
     try:
-        with file.open("r+b") as backing:
-            handle, node = _configure(backing.fileno(), nodes)
+        if found is None:
+            with file.open("r+b") as backing:
+                found = _configure(backing.fileno(), nodes)
     except OSError as error:
         raise StepFailed(f"no loop device for {file}: {error.strerror or error}") from error
+    handle, node = found
     try:
         yield node
     finally:
         os.close(handle)
+
+
+def _in_use(file: Path, nodes: Path) -> tuple[int, Path] | None:
+    """The device that another machine has the file on, which does not go before the handle is closed."""
+    for device in _configured():
+        if not _holds(nodes, device, file):
+            continue
+        with contextlib.suppress(OSError):  # its last mount has gone this moment
+            handle = os.open(_node(nodes, device), os.O_RDONLY | os.O_CLOEXEC)
+            if _holds(nodes, device, file):
+                return handle, _node(nodes, device)
+            os.close(handle)
+    return None
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Two devices of one file would be two file systems in one place. Raises StepFailed: not in time."""
+    end = time.monotonic() + _ALONE_WITHIN
+    with file.open("rb") as handle:
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            if time.monotonic() >= end:
+                raise StepFailed(f"another machine has been mounting {file} for {_ALONE_WITHIN:g} s")
+            time.sleep(_POLL)
+        yield
 
 
 def _configure(backing: int, nodes: Path) -> tuple[int, Path]:

@@ -53,7 +53,7 @@ def leftovers(name: str) -> list[str]:
 
 
 def data_disks(path: Path) -> list[Path]:
-    return sorted(path.glob("machines/*/data.img"))
+    return [*sorted(path.glob("machines/*/data.img")), *path.glob("images.img")]
 
 
 def mounts_below(path: Path) -> list[str]:

@@ -63,7 +63,9 @@ FAULTS: Final[dict[str, Fault]] = {
     "stall-disk": Fault(faults_disk.stall, faults_disk.release),  # PostgreSQL's: what is written waits
     "unmount-storage": Fault(faults_storage.unmount, faults_storage.mount),
     "swap-storage": Fault(faults_storage.swap, faults_storage.mount),  # our marker, none of our images
+    "readonly-storage": Fault(faults_storage.read_only, faults_storage.writable),  # for this node only
     "freeze-postgres": Fault(faults_process.freeze_postgres, faults_process.thaw_postgres),
+    "freeze-pool": Fault(faults_process.freeze_pool, faults_process.thaw_pool),  # of an archive node
     **dict(_of_programs()),
     "stop-hactl": Fault(
         faults_process.stop_hactl, faults_process.start_hactl
@@ -74,6 +76,9 @@ FAULTS_WITH: Final[dict[str, FaultWith]] = {
     "one-way": FaultWith("the node that is not reached", faults_network.one_way, faults_network.both_ways),
     "loss": FaultWith("percent", faults_network.lose, faults_network.keep),
     "fill-disk": FaultWith("percent in use", faults_disk.fill, faults_disk.empty, faults_disk.FULL),
+    "fill-storage": FaultWith(  # for all archive nodes: they share it
+        "percent in use", faults_storage.fill, faults_storage.empty, faults_disk.FULL
+    ),
 }
 
 

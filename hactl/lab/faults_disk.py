@@ -12,9 +12,11 @@ from hactl.lab.machine import Power
 FULL: Final = "100"
 _FILL: Final = str(PLACE / "hactl-lab-fill")
 # $1 the file, $2 the percentage that is in use afterwards. Blocks are taken, not written: that takes no time.
-# The file system has fewer than it says for a file in one piece, hence the steps.
+# The file system has fewer than it says for a file in one piece, hence the steps. Only a lab's disk is filled
 _TAKE: Final = """
 import os, sys
+if os.major(os.stat(os.path.dirname(sys.argv[1])).st_dev) != 7:
+    sys.exit("no loop device")
 handle = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
 size, step = os.fstat(handle).st_size, 1 << 30
 while step >= 4096:
@@ -50,11 +52,21 @@ def fill(lab: Lab, node: str, percent: str = FULL) -> None:
         Refused: it has no data disk.
 
     """
-    if not percent.isdigit() or not 1 <= int(percent) <= 100:
-        raise UsageError(f"{percent!r} is no percentage", hint="a whole number from 1 to 100")
+    check_percent(percent)
     if not lab.machine(node).has_data_disk():
         raise Refused(f"{node} has no data disk of its own", hint="see stall-disk")
-    lab.exec(node, ["/usr/bin/python3", "-c", _TAKE, _FILL, percent])
+    take(lab, node, _FILL, percent)
+
+
+def check_percent(percent: str) -> None:
+    """Raises UsageError."""
+    if not percent.isdigit() or not 1 <= int(percent) <= 100:
+        raise UsageError(f"{percent!r} is no percentage", hint="a whole number from 1 to 100")
+
+
+def take(lab: Lab, node: str, file: str, percent: str) -> None:
+    """Fill the file system that `file` is on, by it. Raises StepFailed: that is not a lab's own disk."""
+    lab.exec(node, ["/usr/bin/python3", "-c", _TAKE, file, percent])
 
 
 def empty(lab: Lab, node: str, _percent: str = FULL) -> None:

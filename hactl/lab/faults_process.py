@@ -47,6 +47,23 @@ for unit in "$@"; do
 done
 exit 0
 """
+# $1 the client's address, $2 the database. What was caught in a transaction is let go, and tried again.
+_FREEZE_POOL: Final = """
+ask() {
+    runuser -u postgres -- psql -XAtc "select pid from pg_stat_activity
+        where client_addr = '$1' and datname = '$2' and state $3 'idle'" 2>/dev/null
+}
+[ -n "$(ask "$1" "$2" =)" ] || exit 1
+for try in $(seq 50); do
+    kill -STOP $(ask "$1" "$2" =)
+    busy=$(ask "$1" "$2" '<>')
+    [ -n "$busy" ] || exit 0
+    kill -CONT $busy
+    sleep 0.05
+done
+kill -CONT $(ask "$1" "$2" =)
+exit 1
+"""
 
 
 def kill(lab: Lab, node: str, unit: str) -> None:
@@ -85,6 +102,26 @@ def thaw_postgres(lab: Lab, node: str) -> None:
     thaw(lab, node, PROGRAMS["patroni"])
 
 
+def freeze_pool(lab: Lab, node: str) -> None:
+    """The database's side of all of an archive node's connections stops: they hang, new ones do not.
+
+    Only while none of them is in a transaction, whose locks would hang the other nodes as well.
+    Raises Refused: it is no archive node, or no database has connections of it that come to rest.
+    """
+    if node not in lab.spec.archives:
+        raise Refused(f"{node} is no archive node")
+    argv = ["sh", "-c", _FREEZE_POOL, "fault", str(lab.spec.nodes[node].address), lab.spec.database.name]
+    databases = [name for name in _on(lab) if name in lab.spec.databases]
+    if all(lab.exec(name, argv, within=30, check=False).code for name in databases):
+        raise Refused(f"no database has connections of {node}, or they are never at rest")
+
+
+def thaw_pool(lab: Lab, _node: str) -> None:
+    for name in _on(lab):
+        if name in lab.spec.databases:
+            thaw(lab, name, PROGRAMS["patroni"])
+
+
 def stop_hactl(lab: Lab, node: str) -> None:
     """Agent and controller stop, in order, and do not come back at a boot either."""
     _everywhere(lab, node, _STOP)
@@ -101,9 +138,13 @@ def heal(lab: Lab) -> None:
 
 
 def _everywhere(lab: Lab, node: str, script: str, *arguments: str) -> None:
-    nodes = [n for n in lab.nodes if lab.machine(n).power() is Power.ON] if node == ALL else [node]
+    nodes = _on(lab) if node == ALL else [node]
     with ThreadPoolExecutor(len(lab.nodes)) as pool:
         list(pool.map(lambda n: _script(lab, n, script, *(arguments or _HACTL)), nodes))
+
+
+def _on(lab: Lab) -> list[str]:
+    return [n for n in lab.nodes if lab.machine(n).power() is Power.ON]
 
 
 def _script(lab: Lab, node: str, script: str, *arguments: str) -> None:

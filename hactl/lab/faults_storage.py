@@ -1,10 +1,15 @@
-"""Faults of the image storage on one archive machine: unmounted under the services, or another one there."""
+"""Faults of the image storage: unmounted under the services, another one there, read-only, or full.
+
+All archive machines have the one file system mounted: what fills it fills it for all of them. The rest is one
+machine's alone.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from hactl.errors import Refused
+from hactl.errors import Refused, StepFailed
+from hactl.lab import faults_disk
 from hactl.lab.lab import Lab
 from hactl.lab.machine import Power
 
@@ -32,6 +37,26 @@ if mountpoint -q "$1"; then umount --lazy "$1"; fi
 mount --bind "$2" "$1"
 umount --lazy "$2"
 """
+# $3 ro or rw, for each view of it: a service's own mount namespace has its own. Who is just writing a file
+# keeps it from becoming read-only for a moment.
+_REMOUNT: Final = """
+mountpoint -q "$1" || [ "$3" = rw ] || exit 3
+seen=
+for process in /proc/[0-9]*; do
+    view=$(readlink "$process/ns/mnt") || continue
+    case "$seen" in *"$view"*) continue;; esac
+    seen="$seen $view"
+    inside="nsenter --target ${process#/proc/} --mount"
+    $inside mountpoint -q "$1" || continue
+    tries=0
+    until $inside mount -o "remount,bind,$3" "$1"; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || exit 4
+        sleep 0.05
+    done
+done
+"""
+_FILL: Final = ".hactl-lab-fill"
 
 
 def unmount(lab: Lab, node: str) -> None:
@@ -49,15 +74,50 @@ def mount(lab: Lab, node: str) -> None:
     _run(lab, node, _MOUNT)
 
 
+def read_only(lab: Lab, node: str) -> None:
+    """The machine may read it, and nothing else. Raises as `unmount`."""
+    _run(lab, node, _REMOUNT, "ro")
+
+
+def writable(lab: Lab, node: str) -> None:
+    _run(lab, node, _REMOUNT, "rw")
+
+
+def fill(lab: Lab, node: str, percent: str = faults_disk.FULL) -> None:
+    """So much of it is in use afterwards, for all archive machines.
+
+    Raises:
+        UsageError: `percent` is no whole number from 1 to 100.
+        Refused: it is no archive node, or an older hactl's lab, whose storage is a folder.
+
+    """
+    faults_disk.check_percent(percent)
+    _archive(lab, node)
+    try:
+        faults_disk.take(lab, node, f"{lab.spec.archive.storage}/{_FILL}", percent)
+    except StepFailed as error:
+        raise Refused(f"the image storage of {node} is no disk of its own, or not mounted") from error
+
+
+def empty(lab: Lab, node: str, _percent: str = faults_disk.FULL) -> None:
+    lab.exec(node, ["rm", "-f", f"{lab.spec.archive.storage}/{_FILL}"])
+
+
 def heal(lab: Lab) -> None:
     for node in lab.spec.archives:
         if lab.machine(node).power() is Power.ON:
             mount(lab, node)
+            writable(lab, node)
+            empty(lab, node)
 
 
-def _run(lab: Lab, node: str, script: str) -> None:
+def _archive(lab: Lab, node: str) -> None:
     if node not in lab.spec.archives:
         raise Refused(f"{node} is no archive node")
-    argv = ["sh", "-euc", script, "fault", lab.spec.archive.storage, _ASIDE]
+
+
+def _run(lab: Lab, node: str, script: str, *words: str) -> None:
+    _archive(lab, node)
+    argv = ["sh", "-euc", script, "fault", lab.spec.archive.storage, _ASIDE, *words]
     if lab.exec(node, argv, within=20, check=False).code != 0:
         raise Refused(f"the image storage of {node} is not mounted, or cannot be moved")

@@ -65,7 +65,13 @@ class LabFolder:
 
     @property
     def storage(self) -> Path:
+        """A folder that an older hactl's lab has instead of `images`."""
         return self.path / "storage"
+
+    @property
+    def images(self) -> Path:
+        """The archive machines' common disk."""
+        return self.path / "images.img"
 
     @property
     def hosts(self) -> Path:

@@ -25,14 +25,19 @@ from hactl.lab.topology import Machine
 # $6 what gives that its addresses: systemd-nspawn ends with 133 when the machine asks for a reboot, and like
 # any other it comes up without packet filter and with its own addresses only. $7 the switch, $8 the ports: a
 # machine that was shut down from inside must not go on answering for its addresses, so its cables go with it.
-# $9 its data disk's file, empty for none; then where that goes, and the Python that mounts it. No braces: to
-# systemd, which starts this on many machines, they are variables of its own.
+# Then the Python and its program that mount further disks; up to "--", each one's file and where it goes. No
+# braces: to systemd, which starts this on many machines, they are variables of its own.
 _RUN: Final = """
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4" || exit 1
-netns=$5 addresses=$6 switch=$7 ports=$8 disk=$9
+netns=$5 addresses=$6 switch=$7 ports=$8 python=$9
 shift 9
-[ -z "$disk" ] || "$2" -P -m hactl.lab.datadisk "$disk" "$1" || exit 1
-shift 2
+mounter=$1
+shift
+while [ "$1" != -- ]; do
+    "$python" -P "$mounter" "$1" "$2" || exit 1
+    shift 2
+done
+shift
 while "$@"; [ $? = 133 ]; do
     nsenter --net="/run/netns/$netns" nft flush ruleset
     printf '%s' "$addresses" | ip -n "$netns" -batch -
@@ -171,15 +176,16 @@ class LabMachine:
 
     def _argv(self) -> list[str]:
         disk = self.folder.machine(self.name)
-        bind = [f"--bind={self.folder.storage}:{self.storage}"] if self.machine.archive else []
         ports = " ".join(c.port for c in self.machine.cables)
-        data = (str(disk.data) if disk.data.exists() else "", f"{disk.root}{datadisk.PLACE}", sys.executable)
+        bind, disks = self._storage()
+        if disk.data.exists():
+            disks += [str(disk.data), f"{disk.root}{datadisk.PLACE}"]
         return [
             # Slave: when a namespace in /run/netns is unmounted outside, this copy of it must not hold it.
             "unshare", "--mount", "--propagation", "slave", "--",
             "sh", "-c", _RUN, "run", str(self.image), str(disk.upper), str(disk.work), str(disk.root),
             self.machine.netns, network.reset_text(self.machine.cables), self.switch, ports,
-            *data,
+            sys.executable, datadisk.__file__, *disks, "--",
             "env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_SECCOMP=0", "SYSTEMD_NSPAWN_LOCK=0",
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network",
             "systemd-nspawn", "--quiet", "--boot", f"--directory={disk.root}",
@@ -190,6 +196,14 @@ class LabMachine:
             f"--network-namespace-path={netns.RUN / self.machine.netns}", *bind,
             "--link-journal=no", "--resolv-conf=off", "--timezone=off",
         ]  # fmt: skip
+
+    def _storage(self) -> tuple[list[str], list[str]]:
+        """An archive machine's image storage: what systemd-nspawn binds, and a disk with its place."""
+        if not self.machine.archive:
+            return [], []
+        if self.folder.images.exists():
+            return [], [str(self.folder.images), f"{self.folder.machine(self.name).root}{self.storage}"]
+        return [f"--bind={self.folder.storage}:{self.storage}"], []
 
 
 def extinguish(where: scope.Scopes, name: str, disk: MachineFolder) -> None:

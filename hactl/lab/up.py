@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from hactl.errors import Refused
-from hactl.lab import disk, folder, image, netns, network, preflight
+from hactl.lab import datadisk, disk, folder, image, netns, network, preflight
 from hactl.lab.folder import LabFolder
 from hactl.lab.lab import Lab
 from hactl.lab.lock import held
@@ -20,6 +20,7 @@ from hactl.pki.store import Store
 from hactl.spec.load import load
 
 Say = Callable[[str], None]
+_IMAGES: Final = 4 * 1024**3  # bytes, sparse
 
 
 def up(name: str, spec_text: str, source: str, say: Say) -> Lab:
@@ -91,15 +92,9 @@ def _ensure_disks(lab: Lab) -> None:
         disk.prepare(home, disk.Contents(m.name, hosts, authorized, lab.spec.ssh.port, owner))
         kind, blob = disk.host_key(home).split()
         store.trust(str(m.machine.node.address), lab.spec.ssh.port, HostKey(kind, blob), replace=True)
-    if not lab.folder.storage.is_dir():
-        _make_storage(lab.folder, image.account(Path(lab.folder.read()["image"]), "orthanc"))
-
-
-def _make_storage(place: LabFolder, owner: tuple[int, int]) -> None:
-    new = place.path / "storage.new"
-    new.mkdir(mode=0o750, exist_ok=True)
-    os.chown(new, *owner)
-    new.rename(place.storage)
+    if not lab.folder.images.exists() and not lab.folder.storage.is_dir():
+        owner = image.account(Path(lab.folder.read()["image"]), "orthanc")
+        datadisk.make(lab.folder.images, owner, _IMAGES)
 
 
 def _ensure_bmcs(lab: Lab) -> None:

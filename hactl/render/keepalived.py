@@ -37,7 +37,7 @@ class Check:
 
 
 PRIMARY: Final = Check("check_primary", str(layout.LIB / "check-primary"), 1, 6, 1, 1, 0)
-ARCHIVE: Final = Check("check_archive", str(layout.LIB / "check-archive"), 2, 4, 2, 1, 0)
+ARCHIVE: Final = Check("check_archive", str(layout.LIB / "check-archive"), 1, 4, 2, 1, 0)
 # While the database fails over no archive node reaches its index: with a weight one keeps the address.
 INDEX: Final = Check("check_index", str(layout.LIB / "check-archive-index"), 5, 4, 2, 2, -20)
 

@@ -161,6 +161,72 @@ def test_only_database_nodes_have_one(lab: Lab) -> None:
         faults.fault("fill-disk", "all").inject(lab, "db1")
 
 
+def image(lab: Lab, node: str, name: str, *, within: float = 10) -> str:
+    """What became of writing a file into the image storage there: empty, it was written."""
+    write = f"echo {node} >{lab.spec.archive.storage}/{name}"
+    return lab.exec(node, ["sh", "-c", write], check=False, within=within).err.strip()
+
+
+def test_the_image_storage_is_one_disk_and_full_for_all(lab: Lab) -> None:
+    place = lab.spec.archive.storage
+    assert image(lab, "arc1", "one") == ""
+    assert lab.exec("arc2", ["cat", f"{place}/one"]).out == "arc1\n"
+    with injected(lab, "fill-storage", "arc1"):
+        big = f"head -c 100000 /dev/zero >{place}/more"
+        for node in ("arc1", "arc2"):
+            assert "No space left" in lab.exec(node, ["sh", "-c", big], check=False).err
+        assert lab.exec("arc2", ["cat", f"{place}/one"]).out == "arc1\n", "what is there can be read"
+    assert lab.exec("arc2", ["sh", "-c", big], check=False).err == ""
+    with pytest.raises(Refused, match="db1 is no archive node"):
+        faults.fault("fill-storage").inject(lab, "db1")
+    assert lab.folder.images.stat().st_blocks * 512 < 1024**3, "taken, not written"
+
+
+def test_a_read_only_storage_is_one_machines_also_where_a_service_sees_it(lab: Lab) -> None:
+    """A service with a mount namespace of its own, as Orthanc has."""
+    place = lab.spec.archive.storage
+    service = ["systemd-run", "--quiet", "--unit=view", "-p", "PrivateTmp=yes", "sleep", "300"]
+    lab.exec("arc1", service)
+    own = 'nsenter --target "$(systemctl show --property=MainPID --value view)" --mount touch "$1"'
+    touch = ["sh", "-c", own, "touch", f"{place}/two"]
+    with injected(lab, "readonly-storage", "arc1"):
+        assert "Read-only" in image(lab, "arc1", "two")
+        assert "Read-only" in lab.exec("arc1", touch, check=False).err
+        assert image(lab, "arc2", "two") == ""
+        assert lab.exec("arc1", ["cat", f"{place}/two"]).out == "arc2\n"
+    assert image(lab, "arc1", "two") == ""
+    assert lab.exec("arc1", touch).code == 0
+    faults.fault("readonly-storage").inject(lab, "arc2")
+    faults.heal(lab)
+    assert image(lab, "arc2", "two") == ""
+
+
+def test_an_unmounted_storage_is_not_filled(lab: Lab) -> None:
+    """What is under it is this machine's own disk."""
+    with injected(lab, "unmount-storage", "arc1"):
+        for kind in ("fill-storage", "readonly-storage"):
+            with pytest.raises(Refused, match="not mounted"):
+                faults.fault(kind).inject(lab, "arc1")
+    assert lab.exec("arc1", ["cat", f"{lab.spec.archive.storage}/one"]).out
+
+
+def test_images_outlive_a_power_cut_of_all_who_have_them(lab: Lab) -> None:
+    assert image(lab, "arc1", "kept") == ""
+    lab.exec("arc1", ["sync"])
+    for node in ("arc1", "arc2"):
+        lab.power_off(node)
+    wait_until(
+        lambda: not datadisk.devices(lab.folder.images), within=10, say=lambda: "still in use by nobody"
+    )
+    for node in ("arc1", "arc2"):
+        lab.power_on(node, wait=False)
+    lab.wait_booted(["arc1", "arc2"])
+    assert len(datadisk.devices(lab.folder.images)) == 1, "both have the one device"
+    assert image(lab, "arc2", "later") == ""
+    assert lab.exec("arc1", ["cat", f"{lab.spec.archive.storage}/kept"]).out == "arc1\n"
+    assert lab.exec("arc1", ["cat", f"{lab.spec.archive.storage}/later"]).out == "arc2\n"
+
+
 def test_a_machine_with_a_stalled_disk_can_be_switched_off_and_boots_again(lab: Lab) -> None:
     """Its writers wait in the kernel, where nothing kills them until the disk goes on."""
     faults.fault("stall-disk").inject(lab, "db1")

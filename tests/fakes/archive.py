@@ -46,15 +46,19 @@ class FakeDoor:
         return self.listening
 
 
+WELL = Probe(State.OK)
+
+
 @dataclass
 class FakeEyes:
     storage: StorageSeen = OURS
+    has_room: Probe = WELL
 
     def seen(self) -> StorageSeen:
         return self.storage
 
     def room(self) -> Probe:
-        return Probe(State.OK)
+        return self.has_room
 
     def write(self) -> Probe:
         return Probe(State.OK)

@@ -30,6 +30,7 @@ def test_a_drain_is_written_with_its_reason_and_counted_for_an_hour(bench: Bench
     assert "arc2 can take it" in outcome.said
     drain = parse_drain("arc1", bench.etcd.value(KEYS.archive_drain("arc1")))
     assert (drain.by, drain.why, drain.force) == (DrainBy.LADDER, "its index hangs", False)
+    assert drain.within == DRAIN.within, "whoever hangs there holds up nobody for long"
     assert drain.since
     budget = bench.etcd.pairs[KEYS.budget("arc1", "drain", "id1")]
     bench.clock.now += HOUR - 1

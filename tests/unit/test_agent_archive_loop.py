@@ -10,7 +10,7 @@ from hactl.agent.archive_loop import STALLED, ArchiveMachine, Keeper
 from hactl.errors import StepFailed
 from hactl.view.archive import Drain, DrainBy, EndToEnd
 from hactl.view.archive_kind import Program
-from hactl.view.model import State
+from hactl.view.model import Probe, State
 from hactl.view.storage import StorageSeen
 from tests.fakes.agent import Clocks, FakeActs, Heard
 from tests.fakes.archive import OURS, FakeArchiveNotes, FakeDoor, FakeEyes, FakeWorld
@@ -236,3 +236,32 @@ def test_a_root_act_that_fails_is_tried_again_after_a_pause() -> None:
     assert bench.acts.done == ["stop-orthanc"]
     bench.round(after=6.0)
     assert bench.acts.done == ["stop-orthanc"] * 2
+
+
+def test_a_storage_that_is_full_is_told_at_once_and_tried() -> None:
+    bench, told = Bench(), list[str]()
+    bench.keeper._changed = lambda: told.append("changed")
+    look = bench.keeper._room
+    for room in (Probe(State.OK, "9 MiB are free"), Probe(State.OK, "8 MiB are free")):
+        bench.eyes.has_room = room
+        look.once()
+    assert told == ["changed"], "how much there is, is nobody's news"
+    bench.keeper._write._again.clear()
+    bench.eyes.has_room = Probe(State.FAILED, "it is read-only")
+    look.once()
+    assert told == ["changed"] * 2
+    assert bench.keeper._write._again.is_set()
+    assert bench.keeper.facts().room.why == "it is read-only"
+
+
+def test_who_still_waits_is_reset_while_the_address_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From an address that has gone no reset can be sent: the client would wait for its own time-out."""
+    bench, out = Bench(), list[bool]()
+    cut = bench.door.cut
+    monkeypatch.setattr(bench.door, "cut", lambda **words: (out.append(bench.notes.is_out), cut(**words))[1])
+    bench.world.holding, bench.door.under_way = True, 1
+    bench.world.drain = DRAIN
+    for _ in range(5):
+        bench.round()
+    assert bench.notes.is_out
+    assert out == [False]

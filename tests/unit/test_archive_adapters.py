@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import stat
 from pathlib import Path
@@ -39,6 +40,15 @@ def test_a_storage_that_is_gone_altogether(tmp_path: Path) -> None:
     assert "not mounted" in eyes.seen().why
     with pytest.raises(Unreachable):
         eyes.room()
+
+
+def test_a_read_only_storage_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = os.statvfs(tmp_path)
+    fields = list(found)
+    fields[8] |= os.ST_RDONLY
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(fields))
+    said = StorageEyes(tmp_path, "arc1").room()
+    assert (said.state, said.why) == (State.FAILED, "it is read-only")
 
 
 def test_four_kibibytes(tmp_path: Path) -> None:

@@ -69,19 +69,21 @@ def test_every_fault_of_the_interface_is_there() -> None:
         *whole,
         *parts,
         "crash-postgres",
+        "freeze-pool",
         "freeze-postgres",
+        "readonly-storage",
         "stall-disk",
         "stop-hactl",
         "swap-storage",
         "unmount-storage",
     }
-    assert set(FAULTS_WITH) == {"cut", "one-way", "loss", "fill-disk"}
+    assert set(FAULTS_WITH) == {"cut", "one-way", "loss", "fill-disk", "fill-storage"}
 
 
 def test_a_disk_is_filled_to_the_end_unless_it_is_said_how_far() -> None:
     """The rest of the words have no usual one."""
     assert fault("fill-disk").heal
-    assert {kind for kind, f in FAULTS_WITH.items() if f.usual} == {"fill-disk"}
+    assert {kind for kind, f in FAULTS_WITH.items() if f.usual} == {"fill-disk", "fill-storage"}
 
 
 @pytest.mark.parametrize("kind", [kind for kind, f in FAULTS_WITH.items() if not f.usual])
