@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hactl.act.maintenance import Operator
     from hactl.adapters.etcd_kv import EtcdKvClient
     from hactl.adapters.ssh import Dispatcher
+    from hactl.observe.config import Server
 
 
 def https(site: Site) -> HttpsClient:
@@ -111,6 +112,32 @@ def doctor_ports(spec: ClusterSpec, site: Site) -> Ports:
         return ports
     facts, certificates = dispatchers(spec, site), StoredCertificates(spec, site)
     return dataclasses.replace(ports, facts=facts, certificates=certificates)
+
+
+def config_servers(spec: ClusterSpec, site: Site) -> dict[str, Server]:
+    """How each database node's configuration is asked: from a node directly, from elsewhere over SSH."""
+    from hactl.adapters import postgres_settings  # noqa: PLC0415 - as above: psycopg2, paramiko
+    from hactl.observe.config import Server  # noqa: PLC0415
+
+    http, over_ssh = https(site), {} if site.on_node else dispatchers(spec, site)
+
+    def server(name: str, address: str) -> Server:
+        patroni = PatroniRest(http, f"https://{address}:{layout.PORT_PATRONI}")
+        if site.on_node:
+            settings = postgres_settings.by_connection(_monitor(site, address))
+        else:
+            settings = postgres_settings.by_dispatcher(over_ssh[name])
+        return Server(settings, patroni.waiting, patroni.itself, patroni.config)
+
+    return {name: server(name, str(node.address)) for name, node in spec.databases.items()}
+
+
+def _monitor(site: Site, address: str) -> dict[str, str]:
+    return {
+        "host": address, "port": str(layout.PORT_POSTGRES), "user": layout.ROLE_MONITOR,
+        "dbname": "postgres", "sslmode": "verify-full", "sslrootcert": str(site.ca),
+        "channel_binding": "require", "passfile": str(site.pgpass), "gssencmode": "disable",
+    }  # fmt: skip
 
 
 def dispatchers(spec: ClusterSpec, site: Site) -> dict[str, Dispatcher]:

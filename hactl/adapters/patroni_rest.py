@@ -37,6 +37,10 @@ class PatroniRest:
     def config(self) -> Mapping[str, object]:
         return self._get("/config", parse.parse_config)
 
+    def waiting(self) -> Mapping[str, tuple[str, str]]:
+        """What this member's PostgreSQL waits with for a restart: parameter -> (old value, new value)."""
+        return self._get("/patroni", parse.parse_waiting, accepts=(200, 503))
+
 
 class DatabaseVip:
     """The database VIP's holder: the Patroni that answers there says its name."""

@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "archive": ("hactl.cli.archive", "The archive nodes: state, drain, restart; are the images whole?"),
     "config": (
         "hactl.cli.config",
-        "Render the configuration files of all nodes; compare with what is there.",
+        "The configuration: files, Patroni, what runs; edit it, look who did, go back.",
     ),
     "controller": ("hactl.cli.controller", "Watch the cluster, decide, act: one of several does."),
     "demo": ("hactl.cli.demo", "Lab, deployment, images, power loss and recovery, live."),

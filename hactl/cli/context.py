@@ -22,13 +22,14 @@ CLONE_NEWNET = 0x40000000  # <linux/sched.h>
 
 @dataclass(frozen=True)
 class Context:
-    """`source` is the spec's file; `output` is table, json or yaml; `verbose` counts the -v."""
+    """`source`: the spec's file, `text`: what stands in it; `output`: table, json or yaml; `verbose`: -v."""
 
     spec: ClusterSpec
     source: Path
     site: Site
     output: str
     verbose: int
+    text: str = ""
 
 
 def open_context(ctx: click.Context, *, connect: bool = True) -> Context:
@@ -47,7 +48,8 @@ def open_context(ctx: click.Context, *, connect: bool = True) -> Context:
     """
     options = ctx.find_root().obj or {}
     source = specfile.locate(options.get("spec"))
-    spec = load(specfile.read(source), str(source))
+    text = specfile.read(source)
+    spec = load(text, str(source))
     site = sites.find(source, spec.cluster)
     if connect and site.lab is not None:
         enter_lab(site.lab)
@@ -57,6 +59,7 @@ def open_context(ctx: click.Context, *, connect: bool = True) -> Context:
         site=site,
         output=options.get("output", "table"),
         verbose=options.get("verbose", 0),
+        text=text,
     )
 
 

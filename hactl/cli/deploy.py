@@ -24,13 +24,22 @@ if TYPE_CHECKING:
 @click.option(
     "--skip-packages", is_flag=True, help="Never ask a mirror; fail when a Debian package is missing."
 )
+@click.option(
+    "--reason",
+    default="",
+    metavar="TEXT",
+    help="Why; kept with the configuration's version, if it is a new one.",
+)
 @click.pass_context
-def command(ctx: click.Context, limit: str | None, check: bool, force: bool, skip_packages: bool) -> None:
+def command(
+    ctx: click.Context, limit: str | None, check: bool, force: bool, skip_packages: bool, reason: str
+) -> None:
     """Bring every node to what the spec says.
 
     The first deployment starts everything together. Later ones restart only what changed, one node at a time,
     the standby before the primary, and refuse a cluster that is not healthy.
     """
+    from hactl.act.config_versions import Draft
     from hactl.cli.context import enter_lab, open_context
     from hactl.cli.output import emit
     from hactl.deploy import wheelhouse
@@ -43,7 +52,7 @@ def command(ctx: click.Context, limit: str | None, check: bool, force: bool, ski
             "this machine is a node of the cluster; deployments need the CA and the keys of the state folder",
             hint="run hactl deploy where hactl pki was run",
         )
-    with _progress(context.verbose) as tell:
+    with progress(context.verbose) as tell:
         tell(Progress("play", "Wheelhouse"))
         # Before the lab's network is entered: it has no way out, as a hospital's has none.
         wheels = wheelhouse.build(wheelhouse.cache_folder(), lambda text: tell(Progress("task", text)))
@@ -57,6 +66,7 @@ def command(ctx: click.Context, limit: str | None, check: bool, force: bool, ski
             check=check,
             force=force,
             packages=not skip_packages,
+            record=Draft(context.text, "deploy", reason),
         )
         result = deploy(request, tell)
     if context.output != "table":
@@ -101,7 +111,7 @@ def _print_differences(result: Result) -> None:
             click.echo(change.diff)
 
 
-def _progress(verbose: int) -> AbstractContextManager[Listener]:
+def progress(verbose: int) -> AbstractContextManager[Listener]:
     """One living line on a terminal; elsewhere a line for each phase and each change."""
     if sys.stderr.isatty():
         return _live()

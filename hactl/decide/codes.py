@@ -271,7 +271,7 @@ _ALL = (
          "hactl archive reconcile report --node {node}"),
     Code("CONFIG_DRIFT", _W, "the database's dynamic configuration is not what the spec renders to",
          "Somebody changed it by hand, or a deployment is due; the times of a failover depend on it.",
-         "hactl deploy"),
+         "hactl config drift; hactl deploy"),
 )  # fmt: skip
 
 CODES = {code.name: code for code in _ALL}

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from hactl import resources
+from hactl.act.config_versions import Draft
+from hactl.act.maintenance import Operator
 from hactl.act.operation import held
 from hactl.deploy import ask, gate
 from hactl.deploy.bundle import bundles
@@ -23,6 +25,7 @@ from hactl.deploy.desired import Desired, desired
 from hactl.deploy.events import Change, Journal, Progress
 from hactl.deploy.inventory import Facts, inventory
 from hactl.deploy.lifeline import supervised
+from hactl.deploy.recorded import recorded
 from hactl.deploy.rest import Rest, resting, who
 from hactl.deploy.wheelhouse import Wheelhouse
 from hactl.errors import Unreachable
@@ -45,6 +48,9 @@ class Request:
     """`limit`: this node only. `force`: even when the cluster is not healthy. `check`: change nothing.
 
     `packages` False: never ask a mirror; when packages are missing the deployment fails and says which.
+    `restarts` False: parameters that PostgreSQL takes at its start only wait for somebody to restart it.
+    `record`: the spec's text, for the configuration's history; None: it is not kept.
+    `holding`: whoever has the cluster's operation lock already, for this.
     """
 
     spec: ClusterSpec
@@ -54,6 +60,9 @@ class Request:
     check: bool = False
     force: bool = False
     packages: bool = True
+    restarts: bool = True
+    record: Draft | None = None
+    holding: Operator | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,11 @@ def deploy(request: Request, tell: Listener) -> Result:
         tell(Progress("play", "What is there"))
         answers = ask.who_is_deployed(request.spec, request.site)
         facts = gate.facts(request.spec, request.site, answers, request.limit, force=request.force)
-        with _operation(request, facts, tell), _hactl_rests(request, facts, tell):
+        with (
+            _operation(request, facts, tell) as by,
+            _hactl_rests(request, facts, tell),
+            _recorded(request, facts, by, tell),
+        ):
             journal = _play(request, facts, want, tell)
     return Result(
         first=facts.fresh,
@@ -103,19 +116,28 @@ def deploy(request: Request, tell: Listener) -> Result:
 
 
 @contextmanager
-def _operation(request: Request, facts: Facts, tell: Listener) -> Iterator[None]:
+def _operation(request: Request, facts: Facts, tell: Listener) -> Iterator[Operator]:
     """The cluster's operation lock. Without etcd nobody can take it: its own repair must not wait for it.
 
     Raises LockHeld: somebody else changes something at this moment.
     """
     with ExitStack() as stack:
-        if not facts.fresh and not request.check:
-            who, what = operator(request.spec, request.site), f"deploy {request.limit or 'all nodes'}"
+        by = request.holding or operator(request.spec, request.site)
+        if not (facts.fresh or request.check or request.holding):
             try:
-                stack.enter_context(held(who, what))
+                by = stack.enter_context(held(by, f"deploy {request.limit or 'all nodes'}"))
             except Unreachable as error:
                 tell(Progress("play", f"Without the operation lock: {error.message}"))
-        yield
+        yield by
+
+
+def _recorded(request: Request, facts: Facts, by: Operator, tell: Listener) -> AbstractContextManager[None]:
+    if request.record is None or request.check:
+        return nullcontext()
+    whole = request.limit is None
+    return recorded(
+        by, request.record, fresh=facts.fresh, whole=whole, say=lambda text: tell(Progress("play", text))
+    )
 
 
 def _hactl_rests(request: Request, facts: Facts, tell: Listener) -> AbstractContextManager[None]:
@@ -149,6 +171,7 @@ def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Jour
                 "hactl_bundles": str(private / "bundles"),
                 "hactl_may_install": request.packages,
                 "hactl_fresh": facts.fresh,
+                "hactl_restarts": request.restarts,
             },
             envvars=_environment(private, sockets),
             limit=request.limit,

@@ -12,9 +12,11 @@ from hactl.render.engine import Quoted, header, text, yaml_document
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec
+from hactl.view.parse.settings import QUERY
 
 DISPATCH: Final = layout.LIB / "dispatch"
 READ_FILES: Final = layout.LIB / "read-files"
+READ_SETTINGS: Final = layout.LIB / "read-settings"
 SSH_UNIT: Final = "ssh.service"
 COMMAND: Final = PurePosixPath("/usr/local/bin/hactl")  # on everybody's PATH: hints say `hactl ...`
 OWNER: Final = control.OWNER
@@ -94,6 +96,9 @@ def _facts(spec: ClusterSpec, node: str) -> dict[str, Any]:
     return {
         "node": node,
         "archive": node in spec.archives,
+        "database": node in spec.databases,
+        "read_settings": READ_SETTINGS,
+        "owner": OWNER,
         "integrity": layout.INTEGRITY,
         "integrity_verbs": INTEGRITY_VERBS,
         "integrity_units": [*integrity.units(spec, node), *INTEGRITY_UNITS],
@@ -103,12 +108,31 @@ def _facts(spec: ClusterSpec, node: str) -> dict[str, Any]:
     }
 
 
+def _settings(spec: ClusterSpec, node: str, head: Quoted) -> dict[PurePosixPath, str]:
+    """On a database node: the program that tells its PostgreSQL's settings."""
+    if node not in spec.databases:
+        return {}
+    content = text(
+        "hactl/read-settings.j2",
+        header=head,
+        owner=OWNER,
+        pgpass=layout.PGPASS,
+        address=spec.nodes[node].address,
+        port=layout.PORT_POSTGRES,
+        role=layout.ROLE_MONITOR,
+        ca=layout.PKI / "ca.crt",
+        query=Quoted(QUERY.strip()),
+    )
+    return {READ_SETTINGS: content}
+
+
 def _operations(spec: ClusterSpec, node: str, secrets: RenderSecrets, head: Quoted) -> Iterator[RenderedFile]:
     user = spec.ssh.user
     scripts = {
         DISPATCH: text("hactl/dispatch.j2", header=head, read_files=READ_FILES, **_facts(spec, node)),
         READ_FILES: text("hactl/read-files.j2", header=head, manifest=layout.MANIFEST, pki=layout.PKI),
         COMMAND: text("hactl/hactl.j2", header=head, program=layout.VENV / "bin/hactl"),
+        **_settings(spec, node, head),
     }
     for path, content in scripts.items():
         yield RenderedFile(node=node, path=str(path), content=content, component="hactl", mode="0755")
@@ -120,6 +144,7 @@ def _operations(spec: ClusterSpec, node: str, secrets: RenderSecrets, head: Quot
             header=head,
             user=user,
             read_files=READ_FILES,
+            read_settings=READ_SETTINGS if node in spec.databases else None,
             units=units(spec, node),
             integrity_verbs=INTEGRITY_VERBS.values() if node in spec.archives else (),
             owner=OWNER,

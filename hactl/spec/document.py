@@ -72,6 +72,16 @@ def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 _Loader.yaml_implicit_resolvers = _resolvers()
 
 
+def compose(text: str) -> Node | None:
+    """The document's nodes, each with its place in the text; None: it is empty. Raises yaml.YAMLError."""
+    loader = _Loader(text)
+    try:
+        found: Node | None = loader.get_single_node()
+        return found
+    finally:
+        loader.dispose()
+
+
 def parse(text: str) -> Document:
     """Read one YAML document. Never raises: what is wrong stands in `problems`."""
     document = Document()

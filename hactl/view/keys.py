@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hactl import layout
 from hactl.view.kv import Get
 
+VERSION_DIGITS = 6  # of a configuration's version
 SEQ_DIGITS = 16  # of a journal record's number: as text in the order of the numbers
 
 
@@ -118,6 +119,14 @@ class Keys:
         """Patroni's: where each timeline ended."""
         return f"{self.patroni}history"
 
+    @property
+    def config_versions(self) -> str:
+        """The spec's texts, each as it was deployed: large, and looked at by people only."""
+        return f"{self.own}config/version/"
+
+    def config_version(self, number: int) -> str:
+        return f"{self.config_versions}{number:0{VERSION_DIGITS}d}"
+
     def standby(self, node: str) -> str:
         return f"{self.own}standby/{node}"
 
@@ -135,17 +144,22 @@ class Keys:
         return f"{self.journal_prefix}{seq:0{SEQ_DIGITS}d}"
 
     def look(self) -> tuple[Get, ...]:
-        """All keys but the journal's, which are thousands: for EtcdKv.ranges, in one transaction."""
-        own, journal = self.own, self.journal_prefix
-        rest = Get(_behind(journal), until=_behind(own))
-        return (Get(own, until=journal), rest, Get(self.patroni, prefix=True))
+        """All keys but the journal's, which are thousands, and the spec's old texts: in one transaction."""
+        own, versions, journal = self.own, self.config_versions, self.journal_prefix
+        return (
+            Get(own, until=versions),
+            Get(_behind(versions), until=journal),
+            Get(_behind(journal), until=_behind(own)),
+            Get(self.patroni, prefix=True),
+        )
 
     def look_but_archives(self, voters: Iterable[str]) -> tuple[Get, ...]:
         """As `look`, without what a thousand archive nodes say and what is said of them: `of_archives`."""
         own, (archives, facts) = self.own, self.of_archives()
         return (
             Get(own, until=archives.key),
-            Get(_behind(archives.key), until=facts.key),
+            Get(_behind(archives.key), until=self.config_versions),
+            Get(_behind(self.config_versions), until=facts.key),
             *(Get(self.facts(node)) for node in voters),
             Get(_behind(facts.key), until=self.journal_prefix),
             Get(_behind(self.journal_prefix), until=_behind(own)),

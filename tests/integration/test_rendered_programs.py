@@ -82,6 +82,7 @@ def test_sudo_allows_the_fixed_commands_and_no_other(trees: dict[str, Path]) -> 
     allowed = [sudo, "-n", "-l", "-U", "hactl"]
     ok(as_node(trees["db1"], [*allowed, "/usr/bin/systemctl", "restart", "patroni.service"]))
     ok(as_node(trees["db1"], [*allowed, "/usr/local/lib/hactl/read-files"]))
+    ok(as_node(trees["db1"], [*allowed, "-u", "hactl", "/usr/local/lib/hactl/read-settings"]))
     for sentence in acts.sentences(sample(), "db1"):
         ok(as_node(trees["db1"], [*allowed, str(layout.ACT), *sentence.split()]))
     assert as_node(trees["arc1"], [*allowed, str(layout.ACT), "fence"]).returncode != 0
@@ -90,6 +91,8 @@ def test_sudo_allows_the_fixed_commands_and_no_other(trees: dict[str, Path]) -> 
         ["/usr/bin/systemctl", "restart", "ssh.service"],
         ["/usr/bin/systemctl", "restart", "patroni.service", "ssh.service"],
         ["/usr/local/lib/hactl/read-files", "/etc/shadow"],
+        ["-u", "hactl", "/usr/local/lib/hactl/read-settings", "x"],
+        ["-u", "postgres", "/usr/local/lib/hactl/read-settings"],
         ["/usr/local/lib/hactl/act"],
         ["/usr/local/lib/hactl/act", "fence", "now"],
         ["/usr/local/lib/hactl/act", "restart", "ssh.service"],

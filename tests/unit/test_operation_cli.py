@@ -65,7 +65,7 @@ def test_the_second_command_ends_with_6_and_says_who_is_at_work(
 
 def request(**changes: Any) -> Any:
     class Request:
-        spec, site, check, limit = None, None, False, None
+        spec, site, check, limit, holding = None, None, False, None, None
 
     for name, value in changes.items():
         setattr(Request, name, value)

@@ -75,7 +75,8 @@ def test_keys_are_read_for_one_cluster_only_and_linearizably() -> None:
     assert request["compare"] == request["failure"] == []
     asked = [(op["request_range"]["key"], op["request_range"]["range_end"]) for op in request["success"]]
     assert [tuple(base64.b64decode(k).decode() for k in span) for span in asked] == [
-        ("/hactl/demo/", "/hactl/demo/journal/"),
+        ("/hactl/demo/", "/hactl/demo/config/version/"),
+        ("/hactl/demo/config/version0", "/hactl/demo/journal/"),
         ("/hactl/demo/journal0", "/hactl/demo0"),
         ("/service/demo/", "/service/demo0"),
     ]

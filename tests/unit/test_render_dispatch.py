@@ -117,6 +117,18 @@ def test_files_go_through_sudo_as_the_sudoers_file_spells_it() -> None:
     assert 'NOPASSWD: /usr/local/lib/hactl/read-files ""\n' in content("db1", "/etc/sudoers.d/hactl")
 
 
+def test_settings_are_read_as_hactl_on_database_nodes_only() -> None:
+    node, main = with_answers(sudo=(0, "{}"))
+    assert main("settings") == 0
+    assert node.called == [["/usr/bin/sudo", "-n", "-u", "hactl", "/usr/local/lib/hactl/read-settings"]]
+    assert '(hactl) NOPASSWD: /usr/local/lib/hactl/read-settings ""\n' in content(
+        "db1", "/etc/sudoers.d/hactl"
+    )
+    assert main("settings work_mem") == 2
+    assert "read-settings" not in content("arc1", "/etc/sudoers.d/hactl")
+    assert "settings" not in program("dispatch", "arc1")["VERBS"]
+
+
 def test_a_failed_program_is_a_failed_answer(capsys: pytest.CaptureFixture[str]) -> None:
     _, main = with_answers(sudo=(1, "Job for etcd.service failed.\n"))
     assert main("restart etcd.service") == 5

@@ -89,3 +89,16 @@ def parse_config(body: bytes) -> Mapping[str, object]:
 
     """
     return mapping(document(body, "/config"), "/config")
+
+
+def parse_waiting(body: bytes) -> Mapping[str, tuple[str, str]]:
+    """Of GET /patroni: the parameters that wait for a restart, with their old and new values.
+
+    Raises:
+        ValueError: not the answer of a Patroni.
+
+    """
+    answer = mapping(document(body, "/patroni"), "/patroni")
+    reasons = mapping(answer.get("pending_restart_reason") or {}, "/patroni: pending_restart_reason")
+    found = {name: mapping(reason, "/patroni: pending_restart_reason") for name, reason in reasons.items()}
+    return {name: (str(r.get("old_value", "")), str(r.get("new_value", ""))) for name, r in found.items()}
