@@ -1,6 +1,7 @@
 """The health codes: stable names for everything that can be wrong, each with its reason and the way out.
 
-docs/health.md is generated from this table. A code is never renamed: alerts, mutes and scripts know it.
+docs/health.md and docs/codes/ are generated from this table. A code is never renamed: alerts, mutes and
+scripts know it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Code:
 
     @property
     def docs(self) -> str:
-        return f"docs/health.md#{self.name.lower()}"
+        return f"docs/codes/{self.name}.md"
 
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO

@@ -139,4 +139,4 @@ def between(page: Path, begin: str, end: str, new: str) -> None:
     """What stands between two marks of a page is `new` from now on."""
     before, rest = page.read_text(encoding="utf-8").split(begin)
     after = rest.split(end)[1]
-    page.write_text(f"{before}{begin}\n{new}\n{end}{after}", encoding="utf-8")
+    page.write_text(f"{before}{begin}\n\n{new}\n{end}{after}", encoding="utf-8")

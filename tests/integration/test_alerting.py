@@ -185,7 +185,7 @@ def test_an_alert_reaches_a_receiver_that_fails_first_and_delays_nothing(tmp_pat
     [alert] = [a for a in receiver.taken[0]["alerts"] if a["labels"]["alertname"] == "TWO_PRIMARIES"]
     assert alert["status"] == "firing"
     assert alert["labels"]["severity"] == "error"
-    assert alert["annotations"]["docs"] == "docs/health.md#two_primaries"
+    assert alert["annotations"]["docs"] == "docs/codes/TWO_PRIMARIES.md"
     assert slowest < 0.05
 
 

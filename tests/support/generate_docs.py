@@ -6,11 +6,32 @@ from pathlib import Path
 
 from hactl.decide import reference as health
 from hactl.decide.lint import rules as lint
+from hactl.render import alerts
 from hactl.spec import reference as spec
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+FOLDERS = ("codes",)  # nothing by hand lies there
+
+
+def pages() -> dict[str, str]:
+    """Path below docs/ -> text."""
+    return {
+        "spec.md": spec.reference(),
+        "lint.md": lint.reference(),
+        **health.pages({alert.name: alert.lasts for alert in alerts.health()}),
+    }
+
+
+def write(docs: Path = DOCS) -> None:
+    made = pages()
+    for folder in FOLDERS:
+        for page in (docs / folder).glob("*.md"):
+            if page.relative_to(docs).as_posix() not in made:
+                page.unlink()
+    for path, text in made.items():
+        (docs / path).parent.mkdir(parents=True, exist_ok=True)
+        (docs / path).write_text(text, encoding="utf-8")
+
 
 if __name__ == "__main__":
-    (DOCS / "spec.md").write_text(spec.reference(), encoding="utf-8")
-    (DOCS / "health.md").write_text(health.reference(), encoding="utf-8")
-    (DOCS / "lint.md").write_text(lint.reference(), encoding="utf-8")
+    write()

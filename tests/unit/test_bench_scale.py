@@ -66,7 +66,7 @@ def test_published_between_the_marks_with_the_newest_of_each(tmp_path: Path) -> 
     page.write_text(f"before\n{scale_report.BEGIN}\nold\n{scale_report.END}\nafter\n")
     scale_report.publish(raw, docs)
     text = page.read_text()
-    assert text.startswith(f"before\n{scale_report.BEGIN}\n![curves](img/scale.svg)")
+    assert text.startswith(f"before\n{scale_report.BEGIN}\n\n![curves](img/scale.svg)")
     assert "\n| nodes (misbehaving) |" in text
     assert text.endswith(f"{scale_report.END}\nafter\n")
     assert "| 10 (1) | 0.050 |" in text

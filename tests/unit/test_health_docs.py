@@ -8,7 +8,6 @@ from typing import Any
 from hactl.cli.status_data import document
 from hactl.decide.codes import CODES
 from hactl.decide.health import judge
-from hactl.decide.reference import reference
 from hactl.view.control_text import incident_text
 from hactl.view.mute import Mute
 from hactl.view.operation import Holder
@@ -17,11 +16,6 @@ from tests.support.snapshots import failover, fence
 from tests.support.views import after, demo_spec, keys
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def test_the_health_page_is_the_table_of_codes() -> None:
-    """Made by `python -m hactl.decide.reference > docs/health.md`."""
-    assert (ROOT / "docs" / "health.md").read_text() == reference()
 
 
 def test_every_code_is_used_and_every_used_code_exists() -> None:

@@ -118,7 +118,7 @@ def test_check_and_watch_exclude_each_other(sees: Sees, capsys: Out) -> None:
 FINDING = {
     "code": "CLOCK_SKEW", "severity": "warning", "subject": "db1", "summary": "a node's clock differs",
     "detail": "2.5 s behind this machine", "why": "Certificates depend on it.", "fix": "timedatectl, on db1",
-    "docs": "docs/health.md#clock_skew",
+    "docs": "docs/codes/CLOCK_SKEW.md",
 }  # fmt: skip
 
 
