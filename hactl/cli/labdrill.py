@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hactl.drill.checker import Row
     from hactl.drill.ground import Ground
+    from hactl.drill.history import Row
     from hactl.drill.link import Link
     from hactl.lab.lab import Lab
 

@@ -8,8 +8,13 @@ judged (nothing acknowledged, no table read) is a finding too: silence proves no
     I2  a VIP is on at most one reachable node
     I3  every acknowledged row is there exactly once, in its client's order; no row that surely failed
     I4  one system, timelines only grow, and no two nodes share one
+    I5  a read through the VIP sees every row that was acknowledged before it asked
     I6  the outage, measured by new connections, is within its limit (when one is given)
     I7  both nodes hold the same rows; every acknowledged image can be fetched, its pixels unchanged
+    I8  hactl did what the fault asks for, and nothing else (needless.py)
+    I10 the journal tells everything that was seen, and nothing else (audit.py)
+
+I9, no wall clock in decisions, is a matter of the code: tests/unit/test_no_wall_clock.py.
 """
 
 from __future__ import annotations
@@ -19,47 +24,57 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
-from hactl.drill.history import Claim, Event, Glance, Look, Outcome, Server, Store, Write
+from hactl.drill.audit import audited
+from hactl.drill.finding import SHOWN, Finding, some
+from hactl.drill.history import (
+    Asked,
+    Claim,
+    Event,
+    Glance,
+    Journaled,
+    Look,
+    Outcome,
+    Pictures,
+    Read,
+    Row,
+    Server,
+    Store,
+    Table,
+    Write,
+)
+from hactl.drill.needless import needless
 from hactl.drill.outage import Outage, outage
+from hactl.drill.reads import reads_fresh, stalest
 
+UNSAID = "could not be judged: the history says nothing about it"
 LOOKED = 0.3  # seconds; a look at the VIPs this near to a claim says whether clients could reach the node
-SHOWN = 5  # pieces of evidence printed for one finding; the file has the rest
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of one run as it stands in a table: `id` is the order in which the server took it."""
-
-    client: str
-    seq: int
-    id: int
-
-
-@dataclass(frozen=True)
-class Finding:
-    invariant: str
-    sentence: str
-    evidence: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.invariant}: {self.sentence}" + "".join(f"\n    {e}" for e in self.evidence)
 
 
 @dataclass(frozen=True)
 class Judgment:
     """`counts` says how much was looked at: a verdict about three rows is worth little.
 
-    `remarks` break no promise: what clients could not reach.
+    `remarks` break no promise: what clients could not reach. `silent`: promises about which this history
+    says nothing. `staleness_ms`: of the stalest read, 0 when none was stale, None when nobody read.
     """
 
     findings: tuple[Finding, ...]
     counts: Mapping[str, int]
     outage: Outage | None
     remarks: tuple[Finding, ...] = ()
+    silent: tuple[str, ...] = ()
+    staleness_ms: int | None = None
 
     @property
     def clean(self) -> bool:
         return not self.findings
+
+
+def judged(events: Sequence[Event]) -> Judgment:
+    """Of a history that has in it what was found afterwards: anyone can judge it again."""
+    tables = {e.node: e.rows for e in events if isinstance(e, Table)}
+    images = next((e.found for e in events if isinstance(e, Pictures)), None)
+    return judge(events, tables, images=images)
 
 
 def judge(
@@ -72,14 +87,16 @@ def judge(
     """The verdict.
 
     `tables`: node -> the rows of this run that stand there. `images`: SOP instance UID -> SHA-256 of the
-    pixels that came back. `limit`: longest allowed outage, seconds.
+    pixels that came back. `limit`: longest allowed outage, seconds; None: as the history says, if it does.
     """
     events = named(events)
     stores = [e for e in events if isinstance(e, Store)]
     writes = [e for e in events if isinstance(e, Write)]
+    reads = [e for e in events if isinstance(e, Read) and e.outcome is Outcome.OK]
     looks = [e for e in events if isinstance(e, Look)]
     claims = [e for e in events if isinstance(e, Claim)]
-    seen = outage(events)
+    asked = next((e for e in reversed(events) if isinstance(e, Asked)), Asked())
+    seen, silent = outage(events), unsaid(events, asked)
     findings = (
         *enough(writes, looks, tables),
         *answered(claims, tables),
@@ -87,17 +104,32 @@ def judge(
         *one_holder(looks),
         *rows_kept(writes, tables),
         *timelines(writes),
-        *recovered(seen, limit),
+        *reads_fresh(reads, writes),
+        *recovered(seen, asked.limit if limit is None else limit),
         *same_rows(tables),
         *images_kept(stores, images),
+        *needless(events, asked),
+        *audited(events),
+        *(Finding(i, UNSAID) for i in silent if i in asked.must),
     )
     counts = Counter(str(w.outcome) for w in writes)
-    counts["looks"] = len(looks)
+    counts["looks"], counts["reads"] = len(looks), len(reads)
     counts["claims"] = sum(c.writable is not None for c in claims)
     counts["images"] = sum(s.outcome is Outcome.OK for s in stores)
     counts["rows"] = max((len(rows) for rows in tables.values()), default=0)
     remarks = tuple(f for f in one_writer([*writes, *claims]) if f not in findings)
-    return Judgment(findings, dict(counts), seen, remarks)
+    return Judgment(findings, dict(counts), seen, remarks, silent, stalest(reads, writes))
+
+
+def unsaid(events: Sequence[Event], asked: Asked) -> tuple[str, ...]:
+    """Promises that a history of clients alone, or an older one, cannot tell of."""
+    kinds = {type(e) for e in events if not (isinstance(e, Read) and e.outcome is not Outcome.OK)}
+    told = {
+        "I5": Read in kinds,
+        "I8": Journaled in kinds and asked.acts is not None,
+        "I10": Journaled in kinds,
+    }
+    return tuple(invariant for invariant, found in told.items() if not found)
 
 
 def named(events: Sequence[Event]) -> list[Event]:
@@ -255,11 +287,11 @@ def rows_kept(writes: Sequence[Write], tables: Mapping[str, Sequence[Row]]) -> I
         twice = [f"{c} {s}: {n} times" for (c, s), n in count.items() if n > 1]
         failed = [told(w) for w in writes if w.outcome is Outcome.FAIL and count[w.client, w.seq]]
         unknown = [f"{c} {s}" for c, s in count if (c, s) not in known]
-        yield from _some(f"acknowledged rows missing on {node}", missing)
-        yield from _some(f"rows more than once on {node}", twice)
-        yield from _some(f"rows on {node} that were never committed", failed)
-        yield from _some(f"rows on {node} that nobody wrote", unknown)
-        yield from _some(f"rows out of their client's order on {node}", list(_disorder(acked, rows)))
+        yield from some("I3", f"acknowledged rows missing on {node}", missing)
+        yield from some("I3", f"rows more than once on {node}", twice)
+        yield from some("I3", f"rows on {node} that were never committed", failed)
+        yield from some("I3", f"rows on {node} that nobody wrote", unknown)
+        yield from some("I3", f"rows out of their client's order on {node}", list(_disorder(acked, rows)))
 
 
 def _disorder(acked: Iterable[Write], rows: Sequence[Row]) -> Iterator[str]:
@@ -333,11 +365,6 @@ def images_kept(stores: Sequence[Store], images: Mapping[str, str] | None) -> It
         yield Finding("I7", f"{len(lost)} acknowledged images cannot be fetched", tuple(lost[:SHOWN]))
     if changed:
         yield Finding("I7", f"{len(changed)} images came back with other pixels", tuple(changed[:SHOWN]))
-
-
-def _some(what: str, evidence: list[str]) -> Iterator[Finding]:
-    if evidence:
-        yield Finding("I3", f"{len(evidence)} {what}", tuple(evidence[:SHOWN]))
 
 
 def name(server: Server) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from hactl import layout
 from hactl.drill import dicomweb
-from hactl.drill.checker import Row
 from hactl.drill.dicom_net import Archive, client_tls
 from hactl.drill.dicomweb import Account, Web
+from hactl.drill.history import Row
+from hactl.drill.keywatch import Keyed
 from hactl.drill.link import Conninfo
 from hactl.drill.vipwatch import Addresses
 from hactl.drill.writewatch import Direct
@@ -37,6 +38,7 @@ class Ground:
     addresses: Addresses
     archive: Archive
     web: Web
+    keyed: Keyed | None = None  # what stands in etcd; None: nobody looks there
 
     def calling_as(self, aet: str) -> Archive:
         return replace(self.archive, calling=aet)

@@ -17,7 +17,8 @@ from typing import Any, Self
 
 from hactl.errors import UsageError
 
-VERSION = 1
+VERSION = 2  # 2 has reads, and what was found afterwards; a file of version 1 is read as well
+READABLE = frozenset({1, 2})
 
 
 class Outcome(enum.StrEnum):
@@ -105,10 +106,94 @@ class Mark:
     detail: str = ""
 
 
-Event = Write | Store | Look | Claim | Mark
+@dataclass(frozen=True)
+class Read:
+    """The highest row of each writing client that a reader saw. `sent`: when it asked, None: it never did.
+
+    `outcome` is ok, or fail: a read that fails shows nothing. `recovery`: a standby answered.
+    """
+
+    client: str
+    begin: float
+    sent: float | None
+    end: float
+    outcome: Outcome
+    seen: Mapping[str, int] = field(default_factory=dict)
+    node: str = ""
+    recovery: bool = False
+    fresh: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class KeySeen:
+    """A key in etcd, below hactl's or Patroni's folder: "fence/db1", "leader". None: it is not there.
+
+    It became `value` after `begin`, when the look before ended, and before `end`. At the first look, which
+    says that somebody watches, `was` is the same.
+    """
+
+    key: str
+    begin: float
+    end: float
+    was: str | None
+    value: str | None
+
+    @property
+    def changed(self) -> bool:
+        return self.was != self.value
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of one run as it stands in a table: `id` is the order in which the server took it."""
+
+    client: str
+    seq: int
+    id: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of this run that stood on a node after the drill."""
+
+    node: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """SOP instance UID -> SHA-256 of the pixels that came back after the drill."""
+
+    found: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Journaled:
+    """hactl's journal from the last record before the drill on, as its lines stood in etcd after it."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What this drill is judged by. `limit`: longest allowed outage, seconds.
+
+    `failovers`: least and most; None: not asked. `acts`: what hactl may do about the fault, as "action" or
+    "action node"; None: not asked. `must`: promises that have to be judged: silence about them is a finding.
+    """
+
+    limit: float | None = None
+    failovers: tuple[int, int] | None = None
+    acts: tuple[str, ...] | None = None
+    must: tuple[str, ...] = ()
+
+
+Event = Write | Store | Look | Claim | Mark | Read | KeySeen | Table | Pictures | Journaled | Asked
 _KINDS: dict[str, type[Event]] = {
-    "write": Write, "store": Store, "look": Look, "claim": Claim, "mark": Mark,
-}  # fmt: skip
+    kind.__name__.lower(): kind
+    for kind in (Write, Store, Look, Claim, Mark, Read, KeySeen, Table, Pictures, Journaled, Asked)
+}
 
 
 def encode(event: Event) -> str:
@@ -121,15 +206,19 @@ def decode(line: str) -> Event | None:
     raw: dict[str, Any] = json.loads(line)
     kind = raw.pop("event")
     if kind == "header":
-        if raw["version"] != VERSION:
+        if raw["version"] not in READABLE:
             raise ValueError(f"version {raw['version']} instead of {VERSION}")
         return None
-    if kind in {"write", "store"}:
+    if kind in {"write", "store", "read"}:
         raw["outcome"] = Outcome(raw["outcome"])
     if kind in {"write", "claim"}:
         raw["server"] = Server(**raw["server"]) if raw["server"] else None
     if kind == "look":
         raw["nodes"] = {name: _glance(glance) for name, glance in raw["nodes"].items()}
+    if kind == "table":
+        raw["rows"] = tuple(Row(**row) for row in raw["rows"])
+    if kind in {"journaled", "asked"}:
+        raw = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
     return _KINDS[kind](**raw)
 
 
@@ -183,11 +272,11 @@ class History:
         now = time.monotonic()
         self.add(Mark(now, now, "note", node, detail))
 
-    def doing(self, what: str, node: str, act: Callable[[], object]) -> Mark:
+    def doing(self, what: str, node: str, act: Callable[[], object], detail: str = "") -> Mark:
         """Runs `act` and records when it began and ended; records nothing when it raises."""
         begin = time.monotonic()
         act()
-        mark = Mark(begin, time.monotonic(), what, node)
+        mark = Mark(begin, time.monotonic(), what, node, detail)
         self.add(mark)
         return mark
 

@@ -25,6 +25,13 @@ select coalesce(nullif(current_setting('hactl.node', true), ''), current_setting
        ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int,
        pg_postmaster_start_time()::text
 """
+# Also on a standby: which rows of a run a reader sees, by the index, so that no table is too long for it.
+_SEEN = """
+select coalesce(nullif(current_setting('hactl.node', true), ''), current_setting('cluster_name'), '?'),
+       pg_is_in_recovery(),
+       array(select coalesce((select max(seq) from drill_row where run = %s and client = c), 0)
+             from unnest(%s::text[]) with ordinality as clients (c, place) order by place)
+"""
 # Warnings must arrive; what the role's own settings say about durability must stand.
 OPTIONS = "-c client_min_messages=notice -c application_name=hactl-drill"
 
@@ -89,6 +96,11 @@ class Link:
         """Which instance this is. Raises psycopg2.Error on a standby: it has no WAL of its own."""
         node, system, timeline, started = self.run(_WHO, within=within)[0]
         return Server(node, system, timeline, started)
+
+    def seen(self, run: str, clients: Sequence[str], *, within: float) -> tuple[str, bool, dict[str, int]]:
+        """Who answers, whether it is in recovery, and the highest row of each client that is seen there."""
+        node, recovery, highest = self.run(_SEEN, (run, list(clients)), within=within)[0]
+        return node, recovery, dict(zip(clients, highest, strict=True))
 
     def writer(self, *, within: float) -> Server | None:
         """Which instance this is if it takes writes; None while it is in recovery."""

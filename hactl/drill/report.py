@@ -19,6 +19,8 @@ def lines(verdict: Judgment) -> Iterator[str]:
     acked, failed, unknown = count.get("ok", 0), count.get("fail", 0), count.get("info", 0)
     yield f"{acked} writes acknowledged, {failed} failed, {unknown} of unknown outcome; {count['rows']} rows"
     yield f"{count['images']} images acknowledged; {count['looks']} looks at who carries the VIPs"
+    if verdict.staleness_ms is not None:
+        yield f"{count['reads']} reads; the stalest was {verdict.staleness_ms} ms behind"
     yield f"{count['claims']} times a database node said whether it is writable"
     if verdict.clean:
         yield from _proved(count["images"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from hactl import layout
-from hactl.drill.checker import Row
+from hactl.drill.history import Row
 from hactl.errors import StepFailed
 
 # psql quotes the variable; it does so only in what it reads, not in --command.

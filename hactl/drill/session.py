@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from hactl.drill.checker import Judgment, Row, judge
+from hactl.drill.checker import Judgment, judged
 from hactl.drill.ground import Ground
-from hactl.drill.history import History, Mark, Outcome, Store, Write
+from hactl.drill.history import Asked, History, Mark, Outcome, Pictures, Row, Store, Table, Write
 from hactl.drill.imageload import read_back
 from hactl.drill.images import Image
+from hactl.drill.keywatch import KeyWatch
 from hactl.drill.vipwatch import VipWatch
 from hactl.drill.workload import Load, Target, Workload, prepare
 from hactl.drill.writewatch import WriteWatch
@@ -42,26 +43,29 @@ class Session:
         workload = self.workload = Workload(Target(self.ground.database, self.run), self.history, self.load)
         watch = VipWatch(self.ground.nodes, self.ground.vips, self.ground.addresses, self.history)
         asking = WriteWatch(self.ground.databases, self.ground.direct, self.history)
+        keys = KeyWatch(self.ground.keyed, self.history) if self.ground.keyed else None
         watch.start()
         asking.start()
+        if keys:
+            keys.start()
         workload.start()
         try:
             self.acknowledged(WARM, within=within)
             yield
         finally:
             with ExitStack() as ending:  # each is stopped whatever the others raise
-                for part in (asking, watch, workload):
-                    ending.callback(part.stop)
+                for stop in (asking.stop, watch.stop, *([keys.stop] if keys else ()), workload.stop):
+                    ending.callback(stop)
             self.workload = None
 
-    def fault(self, node: str, act: Callable[[], object]) -> Mark:
-        """From here to the heal, new connections are tried more often."""
+    def fault(self, node: str, act: Callable[[], object], detail: str = "") -> Mark:
+        """From here to the heal, new connections are tried more often. `detail`: the fault's name."""
         self._press(on=True)
-        return self.history.doing("fault", node, act)
+        return self.history.doing("fault", node, act, detail)
 
-    def heal(self, node: str, act: Callable[[], object]) -> Mark:
+    def heal(self, node: str, act: Callable[[], object], detail: str = "") -> Mark:
         self._press(on=False)
-        return self.history.doing("heal", node, act)
+        return self.history.doing("heal", node, act, detail)
 
     def _press(self, *, on: bool) -> None:
         if self.workload:
@@ -95,5 +99,16 @@ class Session:
         acked = {e.uid for e in self.history.snapshot() if isinstance(e, Store) and e.outcome is Outcome.OK}
         return read_back(self.ground.web, [i for i in made if i.uid in acked], done)
 
+    def keep(self, images: Mapping[str, str] | None = None) -> None:
+        """Writes what stands there now into the history, so that it can be judged without the cluster."""
+        for node, rows in self.tables().items():
+            self.history.add(Table(node, tuple(rows)))
+        if images is not None:
+            self.history.add(Pictures(images))
+
     def verdict(self, images: Mapping[str, str] | None = None, *, limit: float | None = None) -> Judgment:
-        return judge(self.history.snapshot(), self.tables(), images=images, limit=limit)
+        """Of what is kept with the history from now on."""
+        if not any(isinstance(e, Asked) for e in self.history.snapshot()):
+            self.history.add(Asked(limit=limit, must=("I5",) if self.load.readers else ()))
+        self.keep(images)
+        return judged(self.history.snapshot())

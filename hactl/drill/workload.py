@@ -1,4 +1,7 @@
-"""Clients of the database VIP: writers that keep their connection, and a probe with a new one each time."""
+"""Clients of the database VIP: writers that keep their connection, and a probe with a new one each time.
+
+Of the readers, one keeps its connection and one opens a new one for each read.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from functools import partial
 
 import psycopg2
 
-from hactl.drill.history import History, Outcome, Server, Write
+from hactl.drill.history import History, Outcome, Read, Server, Write
 from hactl.drill.link import Conninfo, Link, first_line
 from hactl.errors import Unreachable
 
@@ -18,7 +21,8 @@ from hactl.errors import Unreachable
 TABLE = """
 create table if not exists drill_row (
     id bigint generated always as identity primary key,
-    run text not null, client text not null, seq int not null)
+    run text not null, client text not null, seq int not null);
+create index if not exists drill_row_read on drill_row (run, client, seq)
 """
 INSERT = "BEGIN; INSERT INTO drill_row (run, client, seq) VALUES (%s, %s, %s)"
 
@@ -28,6 +32,8 @@ class Load:
     """How hard the clients press. Rates per second, times in seconds."""
 
     writers: int = 4
+    readers: int = 2  # the last one opens a new connection for each read
+    read_every: float = 0.1
     rate: float = 20.0  # of one writer, at most
     probe_every: float = 0.2
     pressed_every: float = 0.05  # from a fault on: how finely the end of an outage is seen
@@ -103,6 +109,9 @@ class Workload:
         for n in range(self._load.writers):
             self._threads.append(_spawned(partial(self._writer, f"w{n + 1}")))
         self._threads.append(_spawned(self._prober))
+        for n in range(self._load.readers):
+            fresh = n + 1 == self._load.readers
+            self._threads.append(_spawned(partial(self._reader, f"r{n + 1}", fresh=fresh)))
 
     def press(self, *, on: bool) -> None:
         """Whether new connections are tried as often as after a fault: each costs both sides some work."""
@@ -147,6 +156,33 @@ class Workload:
             self._stop.wait(max(0.0, begin + 1 / self._load.rate - time.monotonic()))
         if held:
             held[0].close()
+
+    def _reader(self, name: str, *, fresh: bool) -> None:
+        held: Link | None = None
+        while not self._stop.is_set():
+            begin = time.monotonic()
+            sent: float | None = None
+            try:
+                held = held or Link.open(self._target.conninfo, self._load.within)
+                sent = time.monotonic()
+                node, recovery, seen = held.seen(self._target.run, self._writing, within=self._load.within)
+                end = time.monotonic()
+                read = Read(name, begin, sent, end, Outcome.OK, seen, node, recovery, fresh)
+            except (Unreachable, psycopg2.Error) as error:
+                read = Read(
+                    name, begin, sent, time.monotonic(), Outcome.FAIL, fresh=fresh, why=first_line(error)
+                )
+            self._history.add(read)
+            if held and (fresh or read.outcome is not Outcome.OK):
+                held.close()
+                held = None
+            self._stop.wait(max(0.0, begin + self._load.read_every - time.monotonic()))
+        if held:
+            held.close()
+
+    @property
+    def _writing(self) -> tuple[str, ...]:
+        return (*(f"w{n + 1}" for n in range(self._load.writers)), "probe")
 
     def _prober(self) -> None:
         seq = 0

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hactl.drill import report
-from hactl.drill.checker import Judgment, Row, judge
-from hactl.drill.history import Event, Mark, Outcome, Write
+from hactl.drill.checker import Judgment, judge
+from hactl.drill.history import Event, Mark, Outcome, Row, Write
 from hactl.drill.session import Session
 from hactl.errors import HactlError, Unreachable
 from hactl.lab import faults_disk

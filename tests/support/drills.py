@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from hactl.drill.checker import Row
-from hactl.drill.history import Claim, Event, Glance, Look, Mark, Outcome, Server, Write
+from hactl.drill.history import (
+    Asked,
+    Claim,
+    Event,
+    Glance,
+    Journaled,
+    KeySeen,
+    Look,
+    Mark,
+    Outcome,
+    Read,
+    Row,
+    Server,
+    Table,
+    Write,
+)
+from hactl.view.control_text import incident_object
+from hactl.view.incident import Incident
+from hactl.view.journal import Kind, Record, sealed, text_of
 
 DB1 = Server("db1", "7000", 1, "10:00")
 DB2 = Server("db2", "7000", 2, "10:01")
@@ -20,6 +39,11 @@ class Forge:
     rows: list[Row] = field(default_factory=list)
     seqs: dict[str, int] = field(default_factory=dict)
     next_id: int = 1
+    first: int = 40  # number of the first record
+    journal: list[Record] = field(default_factory=list)
+    keys: dict[str, str | None] = field(default_factory=dict)
+    asked: Asked = field(default_factory=Asked)
+    odd: bool = False  # db2's table lacks the last row
 
     def write(
         self,
@@ -53,13 +77,57 @@ class Forge:
             writable = answer if answer is None else server is not None
             self.events.append(Claim(node, self.now, self.now + 0.002, writable, server))
 
+    def read(self, node: str = "db2", *, behind: int = 0, recovery: bool = False) -> Read:
+        """One read of 2 ms that sees every row there is, but of each client the last `behind`."""
+        seen = dict.fromkeys(self.seqs, 0)
+        for row in self.rows:
+            seen[row.client] = max(seen[row.client], row.seq)
+        seen = {client: max(0, seq - behind) for client, seq in seen.items()}
+        begin = self.now
+        read = Read("r1", begin, begin + 0.001, begin + 0.002, Outcome.OK, seen, node, recovery)
+        self.events.append(read)
+        self.now += 0.01
+        return read
+
+    def key(self, name: str, value: str | None) -> KeySeen:
+        """Etcd at a look: what changed since the one 0.2 s before."""
+        seen = KeySeen(name, self.now - 0.2, self.now, self.keys.get(name), value)
+        self.keys[name] = value
+        self.events.append(seen)
+        return seen
+
+    def act(self, action: str, *, ok: bool | None = True, said: str = "done", **fields: Any) -> Record:
+        """An intent now and its result 10 ms later, by the active controller."""
+        more = fields.pop("closed", {})
+        intent = self.record(Kind.INTENT, action, self.now, **fields)
+        about = {name: fields[name] for name in ("incident", "epoch") if name in fields}
+        data = {"ok": ok, "said": said, **more}
+        self.record(Kind.RESULT, action, self.now + 0.01, of=intent.seq, data=data, **about)
+        self.now += 0.02
+        return intent
+
+    def record(self, kind: Kind, action: str, at: float, **fields: Any) -> Record:
+        record = sealed(Record(
+            seq=self.first + len(self.journal), wall="2026-11-22T08:00:00+00:00", mono_ms=int(at * 1000),
+            boot="b", node="wit1", actor="controller", kind=kind, action=action,
+            prev=self.journal[-1].hash if self.journal else "e" * 64, **fields,
+        ))  # fmt: skip
+        self.journal.append(record)
+        return record
+
+    def kept(self) -> list[Event]:
+        """The whole history: with tables, journal, and what it is judged by."""
+        tables = [Table(node, tuple(rows)) for node, rows in self.tables.items()]
+        lines = tuple(text_of(r) for r in self.journal)
+        return [*self.events, *tables, Journaled(lines), self.asked]
+
     def mark(self, what: str, node: str, lasting: float = 0.1) -> None:
         self.events.append(Mark(self.now, self.now + lasting, what, node))
         self.now += lasting
 
     @property
     def tables(self) -> dict[str, list[Row]]:
-        return {"db1": list(self.rows), "db2": list(self.rows)}
+        return {"db1": list(self.rows), "db2": self.rows[:-1] if self.odd else list(self.rows)}
 
     def swap(self, write: Write, **changes: object) -> None:
         """Puts a changed copy in a write's place."""
@@ -86,3 +154,50 @@ def failover() -> Forge:
         forge.write(DB2)
         forge.write(DB2, client="probe")
     return forge
+
+
+ACTS = ("open-incident db1", "prime-standby db2", "release-leader db1", "readmit db1", "close-incident")
+MUST = ("I5", "I8", "I10")
+
+
+def whole() -> Forge:
+    """The primary's host is lost, hactl fences it and gives its key away; with reads, etcd and journal."""
+    forge = Forge(asked=Asked(limit=10.0, failovers=(1, 1), acts=ACTS, must=MUST))
+    forge.record(Kind.EVENT, "mark", 1.0)
+    forge.keys = {"leader": "db1"}
+    forge.key("leader", "db1")
+    served(forge, DB1, standby="db2")
+    forge.mark("fault", "db1")
+    forge.write(DB1, Outcome.INFO, there=True)
+    forge.ask(db1=None, db2=False)
+    forge.look(db1=None, db2=())
+    about: dict[str, Any] = {"incident": "failover-1", "epoch": 1}
+    opened = Incident("failover-1", "failover", "db1", "db2", 1)
+    data = {"reason": "three of four paths are silent", "incident": incident_object(opened)}
+    forge.act("open-incident", said="fence intent, epoch 1", data=data, **about)
+    forge.key("fence/db1", json.dumps({"epoch": 1}))
+    forge.act("prime-standby", said="db2 refuses 192.0.2.11", data={"standby": "db2"}, epoch=1)
+    forge.key("prime/db2", json.dumps({"epoch": 1}))
+    forge.now += 1
+    said = "leader key deleted at revision 7, on power-off"
+    forge.act("release-leader", said=said, data={"intent": {"node": "db1"}}, **about)
+    forge.key("leader", "db2")
+    forge.write(None, Outcome.FAIL)
+    served(forge, DB2, standby="db1", away=True)
+    forge.mark("heal", "db1")
+    forge.act("readmit", said="fence of db1 removed", data={"node": "db1", "standby": "db2"}, epoch=1)
+    forge.key("fence/db1", None)
+    forge.key("prime/db2", None)
+    forge.act("close-incident", said="redundant again", data={}, incident="failover-1")
+    served(forge, DB2, standby="db1")
+    return forge
+
+
+def served(forge: Forge, server: Server, *, standby: str, away: bool = False) -> None:
+    """Half a second in which everything works. `away`: the other node is not reached."""
+    for _ in range(3):
+        forge.write(server)
+        forge.write(server, client="probe")
+        forge.read(server.node)
+        forge.ask(**{server.node: server, standby: None if away else False})
+        forge.look(**{server.node: ("database",), standby: None if away else ()})

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from hactl.adapters.command import run
-from hactl.drill.checker import Row
+from hactl.drill.history import Row
 from hactl.drill.link import Link
 from tests.support import postmaster
 from tests.support.leftovers import scratch

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hactl.drill.checker import Row, judge
-from hactl.drill.history import Claim, Outcome, Server, Store, Write
+from hactl.drill.checker import judge
+from hactl.drill.history import Claim, Outcome, Row, Server, Store, Write
 from tests.support.drills import DB1, DB2, Forge, failover
 
 
@@ -24,7 +24,7 @@ def test_a_failover_that_went_well_is_clean() -> None:
     verdict = judge(forge.events, forge.tables)
     assert verdict.clean, verdict.findings
     assert verdict.counts == {
-        "ok": 12, "info": 1, "fail": 1, "looks": 7, "claims": 10, "rows": 13, "images": 0
+        "ok": 12, "info": 1, "fail": 1, "looks": 7, "claims": 10, "rows": 13, "images": 0, "reads": 0
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hactl.drill import rows
-from hactl.drill.checker import Row
+from hactl.drill.history import Row
 from hactl.errors import StepFailed
 
 

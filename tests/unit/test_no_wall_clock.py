@@ -1,0 +1,107 @@
+"""I9: what decides and acts reads no wall clock. NTP may turn it back; a decision must not notice."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hactl
+
+ROOT = Path(hactl.__file__).parent
+DECIDING = ("decide", "controller", "agent", "act")
+# Calls that read a wall clock, by their last two names; `wall` is the method of hactl.ports.Clock.
+MODULES = {
+    "time": {"time", "time_ns", "localtime", "gmtime", "ctime", "strftime"},
+    "datetime": {"now", "utcnow", "today"},
+    "date": {"today"},
+}
+WALL = {"wall", "unix", "_unix"}
+# Where it is read all the same, and what for: to be read by people. No branch depends on any of these.
+PRESENTATION = {
+    "act/archive.py: now_text": "since when a drain stands, for status",
+    "act/incident.py: _wall": "a stamp's second time, for readers of the incident",
+    "act/maintenance.py: _draft": "the wall clock of an operator's journal record",
+    "act/operation.py: held": "since when the operation lock is held, for whoever comes second",
+    "act/operation.py: _take": "how long ago that was, in the sentence of a refusal",
+    "agent/certificates.py: __init__": "a certificate ends at a date: how many days are left is reported",
+    "controller/journal.py: _draft": "a journal record's second time",
+    "controller/journal_copy.py: __init__": "when a copy noted a gap",
+    "controller/journal_copy.py: _wall": "when a copy noted a gap",
+    "controller/main.py: _serve": "since when a controller is active, for status",
+}
+
+
+def test_no_decision_reads_a_wall_clock() -> None:
+    found = {place for package in DECIDING for place in readers(ROOT / package)}
+    assert found - PRESENTATION.keys() == set()
+
+
+def test_the_list_of_exceptions_has_no_old_ones() -> None:
+    found = {place for package in DECIDING for place in readers(ROOT / package)}
+    assert PRESENTATION.keys() - found == set()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time\ndef f(): return time.time()",
+        "import datetime as dt\ndef f(): return dt.datetime.now(tz=dt.UTC)",
+        "from datetime import date\ndef f(): return date.today()",
+        "def f(clock): return clock.wall()",
+        "from time import time\ndef f(): return time()",
+        "from time import time_ns as ns\ndef f(): return ns()",
+        "import time\ndef f(): return sorted([], key=time.time)",
+        "import time\ndef f(): return time.clock_gettime(time.CLOCK_REALTIME)",
+        "def f(clock): read = clock.wall\n",
+    ],
+)
+def test_the_check_finds(code: str) -> None:
+    assert list(found_in(ast.parse(code))) == ["f"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time\ndef f(): return time.monotonic()",
+        "import datetime as dt\ndef f(x): return dt.datetime.fromisoformat(x)",
+        "def f(record): return record.wall",
+        "import time\ndef f(): return time.clock_gettime(time.CLOCK_BOOTTIME)",
+    ],
+)
+def test_the_check_lets_pass(code: str) -> None:
+    assert list(found_in(ast.parse(code))) == []
+
+
+def readers(package: Path) -> Iterator[str]:
+    """ "act/archive.py: function", of each function that reads a wall clock."""
+    for file in sorted(package.rglob("*.py")):
+        for function in found_in(ast.parse(file.read_text(encoding="utf-8"))):
+            yield f"{file.relative_to(ROOT)}: {function}"
+
+
+def found_in(tree: ast.Module) -> Iterator[str]:
+    names = {
+        (alias.asname or alias.name): alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "time"
+        for alias in node.names
+    }
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef) and any(reads(n, names) for n in ast.walk(function)):
+            yield function.name
+
+
+def reads(node: ast.AST, names: dict[str, str]) -> bool:
+    if isinstance(node, ast.Name):
+        return names.get(node.id) in MODULES["time"]
+    if not isinstance(node, ast.Attribute):
+        return False
+    if node.attr == "CLOCK_REALTIME":
+        return True
+    owner = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+    if node.attr in WALL:
+        return owner in {"clock", "self"} or node.attr != "wall"
+    return node.attr in MODULES.get(owner, set())
