@@ -22,6 +22,8 @@ WALL = {"wall", "unix", "_unix"}
 # Where it is read all the same, and what for: to be read by people. No branch depends on any of these.
 PRESENTATION = {
     "act/archive.py: now_text": "since when a drain stands, for status",
+    "act/config_versions.py: _following": "when a version of the configuration was taken",
+    "act/config_versions.py: applied": "when it was applied",
     "act/incident.py: _wall": "a stamp's second time, for readers of the incident",
     "act/maintenance.py: _draft": "the wall clock of an operator's journal record",
     "act/operation.py: held": "since when the operation lock is held, for whoever comes second",
