@@ -34,7 +34,22 @@ def run(care: EtcdCare, steps: Sequence[Step], voters: Sequence[str], say: Calla
         say(step)
         _do(care, step)
         if isinstance(step, Defragment | HandOver):
-            _wait_well(care, voters, step)
+            wait_well(care, voters, str(step), lead_by=step.member_id if isinstance(step, HandOver) else "")
+
+
+def leave(care: EtcdCare, node: str, voters: Sequence[str]) -> str:
+    """Hand leadership to the first other voter that answers; its name, empty: `node` does not lead.
+
+    Raises StepFailed, Unreachable.
+    """
+    found = {n: s for n, s in look(care, voters).items() if isinstance(s, EtcdStatus)}
+    own = found.get(node)
+    to = next((n for n in voters if n in found and n != node), "")
+    if own is None or own.member_id != own.leader_id or not to:
+        return ""
+    care.move_leader(found[to].member_id, within=STEP_WITHIN)
+    wait_well(care, tuple(found), f"hand leadership to {to}", lead_by=found[to].member_id)
+    return to
 
 
 def _do(care: EtcdCare, step: Step) -> None:
@@ -51,18 +66,21 @@ def _do(care: EtcdCare, step: Step) -> None:
             assert_never(step)
 
 
-def _wait_well(care: EtcdCare, voters: Sequence[str], step: Step) -> None:
-    """Until every member answers, and all name one leader: the next one may be busy then."""
+def wait_well(care: EtcdCare, voters: Sequence[str], after: str, *, lead_by: str = "") -> None:
+    """Until every member answers, and all name one leader: the next one may be busy then.
+
+    `lead_by`: the id of who shall lead. Raises StepFailed, which names what it was done `after`.
+    """
     end = time.monotonic() + WELL_WITHIN
     while True:
         found = look(care, voters)
         leaders = {s.leader_id for s in found.values() if isinstance(s, EtcdStatus)}
         away = [n for n, s in found.items() if isinstance(s, Unknown)]
-        led_on = isinstance(step, HandOver) and leaders != {step.member_id}
+        led_on = bool(lead_by) and leaders != {lead_by}
         if not away and len(leaders) == 1 and leaders != {""} and not led_on:
             return
         if time.monotonic() > end:
             raise StepFailed(
-                f"etcd was not well again {WELL_WITHIN:g} s later ({step})", hint="hactl etcd show"
+                f"etcd was not well again {WELL_WITHIN:g} s later ({after})", hint="hactl etcd show"
             )
         time.sleep(PAUSE)

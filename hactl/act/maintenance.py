@@ -103,8 +103,10 @@ def undrain(operator: Operator, node: str) -> bool:
     return True
 
 
-def order(operator: Operator, wanted: Order, *, within: float) -> str:
+def order(operator: Operator, wanted: Order, *, within: float, also: Sequence[Compare] = ()) -> str:
     """Have a node's agent do one of root's acts, and wait for its answer: what it said.
+
+    `also`: what else must be so when it is given.
 
     Raises:
         Refused: another order is at work there, or the node is fenced.
@@ -115,7 +117,7 @@ def order(operator: Operator, wanted: Order, *, within: float) -> str:
     keys, kv = operator.keys, operator.kv
     lease = kv.grant(ORDER_LIVES, within=WITHIN)
     key, done = keys.order(wanted.node), keys.done(wanted.node)
-    free = (*operator.ours(), absent(key), absent(keys.fence(wanted.node)))
+    free = (*operator.ours(), *also, absent(key), absent(keys.fence(wanted.node)))
     if not kv.txn(free, (Put(key, order_text(wanted), lease), Delete(done)), within=WITHIN).succeeded:
         kv.revoke(lease, within=WITHIN)
         operator.still()

@@ -75,6 +75,15 @@ class Watch:
             self._stop.wait(POLL)
         return False
 
+    def goes_on(self, within: float) -> bool:
+        """Whether another commit is acknowledged before the time is up."""
+        seen, end = len(self._seen), self._means.clock.monotonic() + within
+        while self._means.clock.monotonic() < end:
+            if len(self._seen) > seen:
+                return True
+            self._stop.wait(POLL)
+        return False
+
     def switched(self) -> Switched:
         times = [at for at, _ in self._seen]
         return Switched(max((b - a for a, b in pairwise(times)), default=0.0), len(times))
@@ -82,7 +91,7 @@ class Watch:
 
 def switch(means: Means, target: str) -> Switched:
     """Raises Unreachable: nothing was begun. StepFailed: Patroni did not do it, or nothing is served."""
-    _checkpoints(means)
+    checkpoints(means)
     with Watch(means) as watch:
         if not watch.taken_by(None, WARM):
             raise Unreachable(
@@ -99,7 +108,28 @@ def switch(means: Means, target: str) -> Switched:
         return watch.switched()
 
 
-def _checkpoints(means: Means) -> None:
+def in_place(means: Means, restart: Callable[[], None], within: float) -> Switched:
+    """The primary's PostgreSQL stopped and started where it is; measured as a switchover is.
+
+    Raises Unreachable: nothing was begun. StepFailed: it was not done, or nothing is served afterwards.
+    """
+    checkpoints(means)
+    with Watch(means) as watch:
+        if not watch.taken_by(None, WARM):
+            raise Unreachable(
+                "no commit gets through the database VIP: nothing was begun", hint="hactl status"
+            )
+        restart()
+        if not watch.goes_on(within):
+            raise StepFailed(
+                "no commit gets through the database VIP",
+                last_done="Patroni says that PostgreSQL was restarted",
+                hint="hactl status; hactl doctor",
+            )
+        return watch.switched()
+
+
+def checkpoints(means: Means) -> None:
     """Until one is short. Without any the switchover is as safe, and the outage may be longer."""
     for _ in range(CHECKPOINTS):
         begin = means.clock.monotonic()

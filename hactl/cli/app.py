@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "journal": ("hactl.cli.journal", "What hactl announced, did and saw; verify that nobody changed it."),
     "lab": ("hactl.cli.lab", "The whole installation on one machine, with faults on purpose."),
     "mute": ("hactl.cli.mute", "Hear nothing of a health code for a while; it ends by itself."),
-    "node": ("hactl.cli.node", "Look after single nodes: may one be stopped?"),
+    "node": ("hactl.cli.node", "Nodes: show, logs, restart, stop, maintenance, rejoin, fence."),
     "pause": ("hactl.cli.pause", "hactl's hands off for a while; it ends by itself."),
     "pki": ("hactl.cli.pki", "The cluster's certificates and secrets."),
     "plan": ("hactl.cli.plan", "What the controller would do now."),

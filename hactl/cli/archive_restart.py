@@ -49,11 +49,11 @@ def command(ctx: click.Context, node: str, force: bool, asked: by_hand.Asked) ->
         raise Refused(f"Orthanc on {node} is not restarted", vetoes, hint="hactl archive list; --force")
     by_hand.meant(f"Restart Orthanc on {node}?", yes=asked.yes)
     with by_hand.operating(context, f"archive restart {node}", asked.reason) as who:
-        _run(context, who, node, asked.reason, drained=drained, force=force)
+        restart(context, who, node, asked.reason, drained=drained, force=force)
     _say(context, node, steps, [])
 
 
-def _run(context: Context, who: Operator, node: str, reason: str, *, drained: bool, force: bool) -> None:
+def restart(context: Context, who: Operator, node: str, reason: str, *, drained: bool, force: bool) -> None:
     """Raises StepFailed: it is left drained, unless it was not begun."""
     from hactl.act import maintenance
     from hactl.view.control import Order
@@ -65,7 +65,7 @@ def _run(context: Context, who: Operator, node: str, reason: str, *, drained: bo
         archive_drain.begin(context, who, node, reason=why, within=None, force=force)
     maintenance.note(who, "archive-restart", {"node": node, "unit": program, "reason": reason})
     maintenance.order(who, Order(node, secrets.token_hex(4), "restart", program), within=ACT_WITHIN)
-    if not maintenance.wait_until(who, lambda: _reaches_its_index(context, node), READY_WITHIN):
+    if not maintenance.wait_until(who, lambda: reaches_its_index(context, node), READY_WITHIN):
         raise StepFailed(
             f"Orthanc on {node} does not reach its index",
             last_done=f"{program} was restarted; {node} is drained",
@@ -75,7 +75,7 @@ def _run(context: Context, who: Operator, node: str, reason: str, *, drained: bo
         maintenance.undrain(who, node)
 
 
-def _reaches_its_index(context: Context, node: str) -> bool:
+def reaches_its_index(context: Context, node: str) -> bool:
     from hactl.wiring import status_ports
 
     return status_ports(context.spec, context.site).archives[node].index().ok

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hactl.cli import node_logs, node_show
+from hactl.cli import node_fence, node_logs, node_recover, node_restart, node_show, node_stop
 from hactl.cli import operator as by_hand
 from hactl.cli.context import open_context
 from hactl.cli.output import emit
@@ -13,7 +13,14 @@ from hactl.errors import Refused, UsageError
 
 @click.group()
 def command() -> None:
-    """Look after single nodes."""
+    """Look after single nodes: each act is refused with all reasons, journaled, and has a --dry-run."""
+
+
+for _act in (
+    node_restart.command, node_stop.stop, node_stop.start, node_stop.maintenance, node_recover.rejoin,
+    node_recover.reinit, node_fence.fence, node_fence.unfence,
+):  # fmt: skip
+    command.add_command(_act)
 
 
 for _look in (node_show.list_nodes, node_show.show, node_logs.logs):

@@ -15,7 +15,9 @@ from hactl.errors import HactlError, Refused, StepFailed
 if TYPE_CHECKING:
     from hactl.act.maintenance import Operator
     from hactl.act.switchover import Means, Switched
+    from hactl.adapters.patroni_control import PatroniControl
     from hactl.decide.switchover import Switch
+    from hactl.drill.link import Link
 
 COMMIT_WITHIN = 0.25  # s: how exactly the outage is known
 CHECKPOINT_WITHIN = 600.0
@@ -49,7 +51,7 @@ def command(ctx: click.Context, to: str | None, asked: by_hand.Asked) -> None:
     about = f"switchover from {switch.primary} to {switch.target}"
     with by_hand.operating(context, about, asked.reason) as who:
         _still_may(context, switch)
-        found = _run(context, who, switch, asked.reason)
+        found = run(context, who, switch, asked.reason)
     _say(context, switch, steps, found)
 
 
@@ -64,12 +66,12 @@ def _still_may(context: Context, switch: Switch) -> None:
         raise Refused("no switchover", vetoes, hint="hactl status")
 
 
-def _run(context: Context, who: Operator, switch: Switch, reason: str) -> Switched:
+def run(context: Context, who: Operator, switch: Switch, reason: str) -> Switched:
     """Raises Unreachable (nothing was begun), StepFailed (with the last thing that was done)."""
     from hactl.act import maintenance
     from hactl.act import switchover as acts
 
-    means = _means(context, switch)
+    means = means_of(context, switch)
     about = {"from": switch.primary, "to": switch.target}
     maintenance.note(who, "switchover", {**about, "reason": reason})
     try:
@@ -95,31 +97,37 @@ def _redundant(context: Context, switch: Switch) -> bool:
     return bool(members[switch.primary].sync) and members[switch.primary].state == "streaming"
 
 
-def _means(context: Context, switch: Switch) -> Means:
-    from hactl import layout
+def means_of(context: Context, switch: Switch) -> Means:
     from hactl.act.switchover import Means
     from hactl.adapters.clock import SystemClock
     from hactl.adapters.heartbeat import VipHeartbeat
-    from hactl.adapters.http import HttpsClient
-    from hactl.adapters.patroni_control import PatroniControl
-    from hactl.render.patroni import REST_USER
     from hactl.wiring_controller import heartbeat_conninfo
 
     spec, site = context.spec, context.site
     heart = VipHeartbeat(heartbeat_conninfo(spec, site), row=HEARTBEAT_ROW, by="switchover")
-    base = f"https://{spec.nodes[switch.primary].address}:{layout.PORT_PATRONI}"
-    http = HttpsClient(site.ca, site.cert, site.key)
-    patroni = PatroniControl(http, base, REST_USER, _password(context))
+    control = patroni(context, switch.primary)
     return Means(
         checkpoint=lambda: _checkpoint(context),
-        ask=lambda: patroni.switch_over(switch.primary, switch.target),
+        ask=lambda: control.switch_over(switch.primary, switch.target),
         commit=lambda: heart.beat(COMMIT_WITHIN).node,
         clock=SystemClock(),
         say=lambda text: click.echo(f"  {text}", err=True),
     )
 
 
-def _password(context: Context) -> str:
+def patroni(context: Context, node: str) -> PatroniControl:
+    """The half of its REST API that changes something. Raises Refused: no password for it here."""
+    from hactl import layout
+    from hactl.adapters.http import HttpsClient
+    from hactl.adapters.patroni_control import PatroniControl
+    from hactl.render.patroni import REST_USER
+
+    base = f"https://{context.spec.nodes[node].address}:{layout.PORT_PATRONI}"
+    http = HttpsClient(context.site.ca, context.site.cert, context.site.key)
+    return PatroniControl(http, base, REST_USER, password(context))
+
+
+def password(context: Context) -> str:
     """Patroni's REST password: it lies in the operator's state folder, and in no node's /etc/hactl."""
     from hactl.pki.store import Store
 
@@ -129,21 +137,28 @@ def _password(context: Context) -> str:
 
 
 def _checkpoint(context: Context) -> None:
-    """On the primary, as the monitoring role through the VIP. Raises Unreachable, StepFailed."""
+    """On the primary. Raises Unreachable, StepFailed."""
     import psycopg2
 
-    from hactl import layout
-    from hactl.drill.link import Link, first_line
-    from hactl.wiring_controller import heartbeat_conninfo
+    from hactl.drill.link import first_line
 
-    role = {"user": layout.ROLE_MONITOR, "dbname": "postgres"}
-    link = Link.open({**heartbeat_conninfo(context.spec, context.site), **role}, CONNECT_WITHIN)
+    link = monitor(context)
     try:
         link.run("CHECKPOINT", within=CHECKPOINT_WITHIN)
     except psycopg2.Error as error:
         raise StepFailed(first_line(error)) from error
     finally:
         link.close()
+
+
+def monitor(context: Context) -> Link:
+    """To the primary, as the monitoring role through the VIP. Raises Unreachable."""
+    from hactl import layout
+    from hactl.drill.link import Link
+    from hactl.wiring_controller import heartbeat_conninfo
+
+    role = {"user": layout.ROLE_MONITOR, "dbname": "postgres"}
+    return Link.open({**heartbeat_conninfo(context.spec, context.site), **role}, CONNECT_WITHIN)
 
 
 def _say(context: Context, switch: Switch, steps: tuple[str, ...], found: Switched | None = None) -> None:

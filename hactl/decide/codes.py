@@ -72,13 +72,13 @@ _ALL = (
          "hactl doctor"),
     Code("STANDBY_ON_OLD_TIMELINE", _W, "a standby follows an older timeline than the primary's",
          "It has not joined the present primary; Patroni rewinds it, or copies it anew if that fails.",
-         "ssh hactl@{node} logs patroni.service 50"),
+         "hactl node rejoin {node}"),
     Code("SYNC_DEGRADED", _W, "no standby is synchronous",
          "Commits are acknowledged with one copy on disk; losing the primary's host now loses the last ones.",
          "hactl status --watch"),
     Code("PENDING_RESTART", _I, "a member waits for a restart to take over changed parameters",
          "Primary and standby may run with different limits until then.",
-         "hactl deploy"),
+         "hactl node restart --all --pending"),
     Code("PAUSED", _W, "hactl is paused",
          "It neither fails over nor mends anything. Patroni and keepalived still fail over by themselves, in "
          "about 25 s. It ends by itself at its time.",
@@ -212,11 +212,16 @@ _ALL = (
          "ssh hactl@{node} restart hactl-agent.service"),
     Code("FENCED", _W, "a node is fenced",
          "It was taken over from and must not serve. It is let in again by itself as soon as its agent "
-         "reports that its PostgreSQL is stopped or follows.",
+         "reports that its PostgreSQL is stopped or follows; if it was fenced by hand, not before somebody "
+         "says so.",
          "hactl incident show; is {node} switched on?"),
     Code("INCIDENT_OPEN", _W, "an incident is open",
          "hactl is at work on the loss of a primary, or could not finish. Nothing else is repaired now.",
          "hactl incident show"),
+    Code("NODE_MAINTENANCE", _W, "somebody works on a node",
+         "hactl neither repairs it nor raises an alarm for it. The service runs with less than it should "
+         "have. It ends by itself; only what lasts for a day is an alarm.",
+         "hactl node maintenance {node} off"),
     Code("CONTROLLER_NONE", _W, "no controller is active",
          "A lost primary is replaced by Patroni alone, after 20 s; nothing frozen or broken is repaired.",
          "systemctl restart hactl-controller.service, on the witness"),
@@ -247,7 +252,7 @@ _ALL = (
     Code("STANDBY_DIVERGED", _W, "a standby is on a newer timeline than the primary",
          "Somebody promoted it by hand, or it was primary unseen. It may hold commits that the primary has "
          "not: hactl does not copy over it.",
-         "compare the data of both before {node} is copied anew: patronictl reinit"),
+         "compare the data of both before {node} is copied anew: hactl node reinit {node}"),
     Code("SCRUB_DAMAGE", _E, "images are not what they were",
          "Bits flipped, files cut or lost, or somebody changed them. What has a copy that is proven good was "
          "put back already; these have none.",

@@ -12,7 +12,7 @@ from typing import Final
 
 from hactl.decide import lastcopy
 from hactl.decide.budgets import MISSES, limit
-from hactl.decide.pacing import Pulses, Seen, again, hands_off, used_up
+from hactl.decide.pacing import Pulses, Seen, again, hands_off, left_alone, used_up
 from hactl.decide.plan import GiveOrder, Plan, Step, Veto, alarm
 from hactl.spec.model import ClusterSpec
 from hactl.view.cluster import ClusterView
@@ -107,7 +107,7 @@ def decide_grey(
     if isinstance(control.dcs, Unknown):
         return Plan(), memory
     look = _Look(spec, control, cluster, control.dcs, memory.pulses.after(control.dcs, now), now)
-    greys = {g.key: g for g in _all(look)}
+    greys = {g.key: g for g in _all(look) if left_alone(look.dcs, g.node) is None}
     seen = {key: again(memory.seen.get(key), key[1], now) for key in greys}
     steps: dict[str, Step] = {}
     vetoes: list[Veto] = []

@@ -13,6 +13,7 @@ from hactl.decide import (
     health_database,
     health_etcd,
     health_integrity,
+    health_maintenance,
     health_tls,
 )
 from hactl.decide.codes import Finding, Severity, finding
@@ -89,7 +90,8 @@ def judge(spec: ClusterSpec, view: ClusterView) -> Verdict:
     if nothing_answers(view):
         whys = sorted({p.why for p in view.nodes.values() if p.why})
         return verdict([finding("ALL_NODES_UNREACHABLE", detail="; ".join(whys[:2]))])
-    return verdict(f for check in CHECKS for f in check(spec, view))
+    found = [f for check in CHECKS for f in check(spec, view)]
+    return verdict([*health_maintenance.nodes(view, found), *health_maintenance.loud(view, found)])
 
 
 def verdict(findings: Iterable[Finding]) -> Verdict:

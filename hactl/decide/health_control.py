@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from hactl.decide.budgets import MISSES, REINIT, REJOIN, limit
 from hactl.decide.codes import Finding, finding
 from hactl.decide.limits import POWER_TRIES
+from hactl.decide.node_fence import BY_HAND
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
 from hactl.view.cluster import ClusterView
@@ -46,6 +47,10 @@ def incident(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
         yield finding("INCIDENT_OPEN")
     for node, fence in dcs.fences.items():
         said = f"since incident {fence.incident}, epoch {fence.epoch}: {fence.reason}"
+        if fence.incident.startswith(BY_HAND):
+            said = f"by {fence.by}: {fence.reason}"
+            yield finding("FENCED", node, said, f"hactl node unfence {node}")
+            continue
         yield finding("FENCED", node, said + _still_off(dcs.incident, fence.epoch))
 
 

@@ -87,7 +87,7 @@ def ok_to_stop(spec: ClusterSpec, view: ClusterView, node: str) -> Answer:
     if node in spec.databases:
         _database(spec, view, node, vetoes, notes)
     if node in spec.voters:
-        _voter(view, node, vetoes, notes)
+        voter(view, node, vetoes, notes)
         _controller(dcs, node, vetoes, notes)
     if node in spec.witnesses:
         notes.append("no metrics are kept and nobody is notified while it is away")
@@ -114,7 +114,8 @@ def _database(spec: ClusterSpec, view: ClusterView, node: str, vetoes: list[Veto
         vetoes.append(Veto("NO_OTHER_DATABASE", "no other database node answers"))
 
 
-def _voter(view: ClusterView, node: str, vetoes: list[Veto], notes: list[str]) -> None:
+def voter(view: ClusterView, node: str, vetoes: list[Veto], notes: list[str]) -> None:
+    """Whether etcd keeps its majority while this member is away."""
     left = [n for n, status in derive.etcd_answers(view).items() if n != node and status.leader_id]
     needed = len(view.etcd) // 2 + 1
     if len(left) < needed:

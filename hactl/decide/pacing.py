@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from hactl.decide.budgets import limit
 from hactl.decide.limits import CLOSE
 from hactl.decide.plan import Veto
-from hactl.view.control import AgentFacts, Dcs
+from hactl.view.control import AgentFacts, Dcs, Maintenance
 from hactl.view.control_text import parse_incident
 from hactl.view.incident import Incident, Phase
 
@@ -124,7 +124,15 @@ def hands_off(dcs: Dcs, node: str, once: Phase = Phase.FIRST_COMMIT, *, led_for:
         return Veto("INCIDENT_OPEN", "an incident is open", dcs.incident[:80])
     if node in dcs.fences:
         return Veto("FENCED", f"{node} is fenced", f"epoch {dcs.fences[node].epoch}")
+    if (work := left_alone(dcs, node)) is not None:
+        return Veto("MAINTENANCE", f"{work.by} works on {node}", work.why)
     return None
+
+
+def left_alone(dcs: Dcs, node: str) -> Maintenance | None:
+    """The maintenance that forbids touching a node. Whoever leads is looked after, whatever was said."""
+    leads = dcs.patroni.leader is not None and dcs.patroni.leader.node == node
+    return None if leads else dcs.maintenance.get(node)
 
 
 def reached(dcs: Dcs, phase: Phase) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from hactl.decide.codes import Finding, finding
 from hactl.decide.health import Verdict, judge, nothing_answers, verdict
 from hactl.decide.health_control import MIN_FREE
+from hactl.decide.health_maintenance import loud
 from hactl.decide.health_tls import never_checked
 from hactl.spec.model import ClusterSpec, Role
 from hactl.view.cluster import ClusterView
@@ -37,7 +38,7 @@ def examine(spec: ClusterSpec, view: ClusterView, wanted_config: Mapping[str, ob
     health = judge(spec, view)
     if nothing_answers(view):
         return verdict([*health.findings, *certificates(view)])
-    return verdict([
+    return verdict(loud(view, [
         *health.findings,
         *vips_once(spec, view),
         *facts_known(view),
@@ -48,7 +49,7 @@ def examine(spec: ClusterSpec, view: ClusterView, wanted_config: Mapping[str, ob
         *versions(spec, view),
         *certificates(view),
         *dynamic_config(view, wanted_config),
-    ])  # fmt: skip
+    ]))  # fmt: skip
 
 
 def _known(view: ClusterView) -> dict[str, NodeFacts]:

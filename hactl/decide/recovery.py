@@ -11,7 +11,7 @@ from typing import Final
 
 from hactl.decide import lastcopy
 from hactl.decide.budgets import REINIT, REJOIN, limit
-from hactl.decide.pacing import Pulses, Seen, again, hands_off, used_up
+from hactl.decide.pacing import Pulses, Seen, again, hands_off, left_alone, used_up
 from hactl.decide.plan import GiveOrder, Plan, Reinitialize, Step, Veto, alarm
 from hactl.spec.model import ClusterSpec
 from hactl.view.archive import DrainBy
@@ -89,7 +89,8 @@ def decide_recovery(
 ) -> tuple[Plan, RecoveryMemory]:
     """At most one act for each node."""
     look = _Look(spec, cluster, dcs, memory.pulses.after(dcs, now), now)
-    found = {**_units(look), **_members(look)}
+    troubles = {**_units(look), **_members(look)}
+    found = {key: t for key, t in troubles.items() if left_alone(dcs, key[0]) is None}
     seen = {key: again(memory.seen.get(key), trouble.what, now) for key, trouble in found.items()}
     steps: dict[str, Step] = {}
     vetoes: list[Veto] = []

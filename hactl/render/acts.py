@@ -10,11 +10,11 @@ from hactl.spec.model import ClusterSpec
 DATABASE_VERBS: Final = ("stop-postgres", "fence", "unfence", "kill-patroni", "reinit")
 # Of archive nodes. `forget-probe` removes what an end-to-end check of this very node left behind.
 ARCHIVE_VERBS: Final = ("stop-orthanc", "forget-probe", "redeploy-archive", "reconcile")
-UNIT_VERBS: Final = ("restart", "start")
+UNIT_VERBS: Final = ("restart", "start", "stop")
 
 
 def units(spec: ClusterSpec, node: str) -> tuple[str, ...]:
-    """The units that hactl brings to a node, which `restart` and `start` take; not hactl's own."""
+    """The units that hactl brings to a node, which the verbs with a word take; not hactl's own."""
     roles = {
         "etcd.service": node in spec.voters,
         "patroni.service": node in spec.databases,

@@ -16,6 +16,7 @@ _FOR: Final = {Severity.ERROR: "15s", Severity.WARNING: "1m"}
 _FOR_CODE: Final = {
     "TWO_PRIMARIES": "0s",
     "RECOVERY_GIVEN_UP": "0s",
+    "NODE_MAINTENANCE": "24h",  # wanted, and forgotten after so long
     # What a slow or absent answer may look like, or what a deployment under way looks like.
     "SOURCE_UNKNOWN": "5m",
     "FACTS_UNKNOWN": "5m",

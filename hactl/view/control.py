@@ -113,6 +113,21 @@ class OrderDone:
 
 
 @dataclass(frozen=True)
+class Maintenance:
+    """Somebody works on a node: hactl leaves it alone for as long as the key stands; its lease ends it.
+
+    `since`, `until`: ISO time, for readers. `stopped`: the node's services were stopped by hand.
+    """
+
+    node: str
+    by: str
+    why: str = ""
+    since: str = ""
+    until: str = ""
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
 class PeerLook:
     """How one node's PostgreSQL port looks from another node: consecutive misses of a look each 200 ms."""
 
@@ -209,6 +224,7 @@ class Dcs:
     recent_failovers: int = 0
     budget: Mapping[tuple[str, str], int] = field(default_factory=dict)
     drains: Mapping[str, Drain] = field(default_factory=dict)
+    maintenance: Mapping[str, Maintenance] = field(default_factory=dict)
     archive_states: Mapping[str, ArchiveMark] = field(default_factory=dict)
     reconciled: int = 0
     paused: bool = False

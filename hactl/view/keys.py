@@ -57,6 +57,10 @@ class Keys:
     def mutes(self) -> str:
         return f"{self.own}mute/"
 
+    def maintenance(self, node: str) -> str:
+        """It stands: somebody works on this node. Under a lease, which ends it."""
+        return f"{self.own}maintenance/{node}"
+
     @property
     def operation(self) -> str:
         """The one command that changes something by hand at this moment (docs/operations.md)."""

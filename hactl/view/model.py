@@ -60,6 +60,7 @@ class PatroniSelf:
     standbys that stream from it. `state` is Patroni's word: running, starting, stopped, ... `replayed_at`:
     when (Unix time, the primary's clock) the last commit was made that a standby has replayed. Not
     `identified`: Patroni finds no system identifier in the data folder, as it does wherever data are whole.
+    `started`: when the postmaster began; only good for telling one from the next.
     """
 
     name: str
@@ -76,6 +77,7 @@ class PatroniSelf:
     patroni_version: str = ""
     server_version: int | None = None
     identified: bool = True
+    started: str = ""
 
     @property
     def serves_writes(self) -> bool:

@@ -32,7 +32,7 @@ class Pair:
         asks = Operator(self.etcd.client(), KEYS, self, "operator anna", "desk")
         monkeypatch.setattr(by_hand, "look", lambda *_: after(keys(**self.dcs)))
         monkeypatch.setattr(by_hand, "operator", lambda _: asks)
-        monkeypatch.setattr(switchover, "_means", lambda *_: self.means())
+        monkeypatch.setattr(switchover, "means_of", lambda *_: self.means())
         monkeypatch.setattr(switchover, "_redundant", lambda *_: True)
 
     def wall(self) -> float:

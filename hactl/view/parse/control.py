@@ -30,6 +30,7 @@ from hactl.view.parse.agent_facts import parse_agent_facts
 from hactl.view.parse.archive import parse_drain, parse_mark
 from hactl.view.parse.by_hand import parse_holder, parse_mute, parse_pause
 from hactl.view.parse.fields import Json, document, lsn, mapping, number, text
+from hactl.view.parse.maintenance import parse_maintenance
 from hactl.view.parse.patroni import ROLES
 from hactl.view.parse.tls import parse_tls_check
 
@@ -53,6 +54,7 @@ def parse_look(keys: Keys, reply: RangesReply) -> Dcs:
         **_families(own, problems),
         **_single(own, problems),
         **_archives(own, problems),
+        maintenance={n: parse_maintenance(n, p.value) for n, p in _below(own, "maintenance/")},
         alive={n: Key(p.value, p.mod_revision, p.lease) for n, p in _below(own, "alive/")},
         mode_revisions={n: p.mod_revision for n, p in _below(own, "mode/")},
         problems=tuple(problems),

@@ -43,6 +43,7 @@ def parse_itself(body: bytes) -> PatroniSelf:
         patroni_version=str(about.get("version", "")),
         server_version=number(answer.get("server_version")),
         identified=bool(answer.get("database_system_identifier")),
+        started=str(answer.get("postmaster_start_time") or ""),
     )
 
 
