@@ -37,14 +37,14 @@ def run(care: EtcdCare, steps: Sequence[Step], voters: Sequence[str], say: Calla
             wait_well(care, voters, str(step), lead_by=step.member_id if isinstance(step, HandOver) else "")
 
 
-def leave(care: EtcdCare, node: str, voters: Sequence[str]) -> str:
-    """Hand leadership to the first other voter that answers; its name, empty: `node` does not lead.
+def leave(care: EtcdCare, node: str, voters: Sequence[str], prefer: Sequence[str] = ()) -> str:
+    """Hand leadership to another voter that answers, the first in `prefer`; empty: `node` does not lead.
 
     Raises StepFailed, Unreachable.
     """
     found = {n: s for n, s in look(care, voters).items() if isinstance(s, EtcdStatus)}
     own = found.get(node)
-    to = next((n for n in voters if n in found and n != node), "")
+    to = next((n for n in (*prefer, *voters) if n in found and n != node), "")
     if own is None or own.member_id != own.leader_id or not to:
         return ""
     care.move_leader(found[to].member_id, within=STEP_WITHIN)

@@ -34,7 +34,7 @@ def command() -> None:
 def show(ctx: click.Context) -> None:
     """Each member: who leads, how large its database is, how much of that is in use, alarms."""
     context = open_context(ctx)
-    with _care(context) as care:
+    with caring(context) as care:
         members = etcd_care.look(care, tuple(context.spec.voters))
         alarms = care.alarms(within=WITHIN)
     _print(context, members, alarms)
@@ -52,8 +52,8 @@ def mend(ctx: click.Context, dry_run: bool, yes: bool) -> None:
     """
     context = open_context(ctx)
     voters = tuple(context.spec.voters)
-    with _care(context) as care:
-        plan = steps(etcd_care.look(care, voters), care.alarms(within=WITHIN), _may_lead(context, care))
+    with caring(context) as care:
+        plan = steps(etcd_care.look(care, voters), care.alarms(within=WITHIN), may_lead(context, care))
         if dry_run:
             _say(plan)
             return
@@ -76,7 +76,7 @@ def _alone(context: Context) -> Iterator[None]:
         yield
 
 
-def _may_lead(context: Context, care: EtcdCare) -> tuple[str, ...]:
+def may_lead(context: Context, care: EtcdCare) -> tuple[str, ...]:
     """Whoever is not the primary's node, witnesses first (ETCD_LEADER_ON_PRIMARY)."""
     primary = care.range(Keys(context.spec.cluster).leader, within=WITHIN).first
     others = [n for n in context.spec.voters if primary is None or n != primary.value]
@@ -84,7 +84,8 @@ def _may_lead(context: Context, care: EtcdCare) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _care(context: Context) -> Iterator[EtcdCare]:
+def caring(context: Context) -> Iterator[EtcdCare]:
+    """A client that may do more than read and write keys."""
     from hactl.wiring import etcd_kv
 
     client = etcd_kv(context.spec, context.site)

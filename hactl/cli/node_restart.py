@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hactl.cli import archive_drain, archive_restart, node_common, switchover
+from hactl.cli import archive_drain, archive_restart, etcd, node_common, switchover
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context, open_context
 from hactl.cli.node_common import Proposal
@@ -31,11 +31,11 @@ ALL = "all"
 @click.option(
     "--in-place", is_flag=True, help="The primary without a switchover: nobody can write meanwhile."
 )
-@click.option("--etcd", is_flag=True, help="The node's etcd instead.")
+@click.option("--etcd", "only_etcd", is_flag=True, help="The node's etcd instead.")
 @by_hand.acting
 @click.pass_context
 def command(  # noqa: PLR0913, PLR0917 - one for each option
-    ctx: click.Context, node: str | None, every: bool, pending: bool, in_place: bool, etcd: bool,
+    ctx: click.Context, node: str | None, every: bool, pending: bool, in_place: bool, only_etcd: bool,
     asked: by_hand.Asked,
 ) -> None:  # fmt: skip
     """Start what NODE is for anew, so that clients notice as little as can be.
@@ -55,8 +55,8 @@ def command(  # noqa: PLR0913, PLR0917 - one for each option
     """  # noqa: D301
     from hactl.decide.restart import Wish
 
-    wish = Wish(pending=pending, in_place=in_place, etcd=etcd)
-    if bool(node) == every or (every and (in_place or etcd)):
+    wish = Wish(pending=pending, in_place=in_place, etcd=only_etcd)
+    if bool(node) == every or (every and (in_place or only_etcd)):
         raise UsageError("name one node, or --all; not with --all: --in-place, --etcd")
     context = node_common.node_context(ctx, node) if node else open_context(ctx)
     plan = _plan(context, node, wish)
@@ -163,18 +163,17 @@ def _etcd(context: Context, who: Operator, node: str) -> None:
     """Whoever led hands leadership over first, so that nobody waits for an election."""
     from hactl.act import etcd_care
     from hactl.view.model import EtcdStatus
-    from hactl.wiring import etcd_kv
 
-    care = etcd_kv(context.spec, context.site)
-    try:
-        voters = sorted(context.spec.voters, key=lambda name: name not in context.spec.witnesses)
-        alive = [n for n, s in etcd_care.look(care, voters).items() if isinstance(s, EtcdStatus)]
-        if to := etcd_care.leave(care, node, alive):
+    with etcd.caring(context) as care:
+        alive = [
+            n
+            for n, s in etcd_care.look(care, tuple(context.spec.voters)).items()
+            if isinstance(s, EtcdStatus)
+        ]
+        if to := etcd_care.leave(care, node, alive, etcd.may_lead(context, care)):
             node_common.progress(f"etcd is led by {to}")
         _unit(who, node, "etcd.service")
         etcd_care.wait_well(care, alive, f"restart etcd on {node}")
-    finally:
-        care.close()
 
 
 def _unit(who: Operator, node: str, unit: str) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hactl.cli import archive_drain, archive_restart, node_common
+from hactl.cli import archive_drain, archive_restart, etcd, node_common
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context
 from hactl.cli.node_common import Proposal
+from hactl.view.control import Dcs
 
 if TYPE_CHECKING:
     from hactl.act.maintenance import Operator
@@ -142,8 +143,6 @@ def _starting(context: Context, node: str) -> Proposal:
 
 def _ends(context: Context, node: str) -> bool:
     """Only what `stop` began; somebody may work on it for another reason."""
-    from hactl.view.control import Dcs
-
     control = by_hand.look(context, node).control
     work = control.maintenance.get(node) if isinstance(control, Dcs) else None
     return work is not None and work.stopped
@@ -215,14 +214,9 @@ def _means(context: Context, who: Operator, node: str) -> Means:
 
 def _give_lead(context: Context, node: str) -> None:
     from hactl.act import etcd_care
-    from hactl.wiring import etcd_kv
 
-    care = etcd_kv(context.spec, context.site)
-    try:
-        voters = sorted(context.spec.voters, key=lambda name: name not in context.spec.witnesses)
-        etcd_care.leave(care, node, voters)
-    finally:
-        care.close()
+    with etcd.caring(context) as care:
+        etcd_care.leave(care, node, tuple(context.spec.voters), etcd.may_lead(context, care))
 
 
 def well(context: Context, node: str) -> bool:
@@ -230,9 +224,20 @@ def well(context: Context, node: str) -> bool:
     from hactl.act.node_restart import streams
     from hactl.view import derive
 
+    view: ClusterView = by_hand.look(context, node)
+    if not _units_run(context, view, node):
+        return False
     if node in context.spec.archives:
         return archive_restart.reaches_its_index(context, node)
-    view: ClusterView = by_hand.look(context, node)
     if node in context.spec.databases:
-        return derive.primary(view) == node or streams(view, node)
+        sync = next((m.sync for m in derive.members(view) if m.name == node), None)
+        return derive.primary(view) == node or (streams(view, node) and sync is not False)
     return node in derive.etcd_answers(view)
+
+
+def _units_run(context: Context, view: ClusterView, node: str) -> bool:
+    """By its agent's word, which may be two seconds old."""
+    from hactl.decide.node_stop import DOWN, units
+
+    facts = view.control.facts.get(node) if isinstance(view.control, Dcs) else None
+    return facts is not None and not any(facts.units.get(u) in DOWN for u in units(context.spec, node))

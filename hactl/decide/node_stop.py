@@ -14,7 +14,7 @@ from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs
 
 ARCHIVE = ("nginx.service", "orthanc.service")  # as they are stopped: first what stands in front
-_DOWN = frozenset({"inactive", "failed"})
+DOWN = frozenset({"inactive", "failed"})
 
 
 def units(spec: ClusterSpec, node: str) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ def _stopped(spec: ClusterSpec, dcs: Dcs, node: str) -> Iterator[Veto]:
     """A stop that did not get through may be asked for again."""
     work, facts = dcs.maintenance.get(node), dcs.facts.get(node)
     states = [facts.units.get(unit) for unit in units(spec, node)] if facts else []
-    if work is not None and work.stopped and states and all(state in _DOWN for state in states):
+    if work is not None and work.stopped and states and all(state in DOWN for state in states):
         yield Veto("ALREADY_STOPPED", f"{node} was stopped by {work.by}", work.why)
 
 
