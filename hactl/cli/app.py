@@ -10,16 +10,20 @@ import sys
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from hactl import __version__
 from hactl.cli import boundary
 from hactl.cli.common import OUTPUTS, log_to_stderr, with_common_options
+from hactl.cli.complete import FileName, completing
+from hactl.cli.help_text import readable
 from hactl.errors import HactlError, Unreachable
 
 # command -> (module, one line of help). Start-up time is a budget: help must not import what it lists.
 COMMANDS: dict[str, tuple[str, str]] = {
     "agent": ("hactl.cli.agent", "What runs on every node: fencing lease, orders, facts."),
     "archive": ("hactl.cli.archive", "The archive nodes: state, drain, restart; are the images whole?"),
+    "completion": ("hactl.cli.completion", "Let bash, zsh or fish complete commands, nodes and codes."),
     "config": (
         "hactl.cli.config",
         "The configuration: files, Patroni, what runs; edit it, look who did, go back.",
@@ -35,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "incident": ("hactl.cli.incident", "Incidents, phase by phase."),
     "journal": ("hactl.cli.journal", "What hactl announced, did and saw; verify that nobody changed it."),
     "lab": ("hactl.cli.lab", "The whole installation on one machine, with faults on purpose."),
+    "man": ("hactl.cli.man", "Manual pages: print one, or write all of them."),
     "mute": ("hactl.cli.mute", "Hear nothing of a health code for a while; it ends by itself."),
     "node": ("hactl.cli.node", "Nodes: show, logs, restart, stop, maintenance, rejoin, fence."),
     "pause": ("hactl.cli.pause", "hactl's hands off for a while; it ends by itself."),
@@ -61,7 +66,13 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         found: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
-        return with_common_options(found)
+        return readable(completing(with_common_options(found)))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """From the table: a shell that waits for a word must not import every command."""
+        offered = [CompletionItem(n, help=said) for n, (_, said) in sorted(COMMANDS.items())]
+        named = [item for item in offered if item.value.startswith(incomplete)]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> object:
         """Tell a reader that went away (`hactl ... | head`) from a connection that broke."""
@@ -83,6 +94,7 @@ class LazyGroup(click.Group):
     "--spec",
     "spec_file",
     metavar="FILE",
+    type=FileName(),
     envvar="HACTL_SPEC",
     help="The spec. Default: $HACTL_SPEC, ./cluster.yaml, /etc/hactl/cluster.yaml, the lab's.",
 )

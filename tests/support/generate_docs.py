@@ -8,9 +8,10 @@ from hactl.decide import reference as health
 from hactl.decide.lint import rules as lint
 from hactl.render import alerts
 from hactl.spec import reference as spec
+from tests.support import docs_commands
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-FOLDERS = ("codes",)  # nothing by hand lies there
+FOLDERS = ("codes", "commands")  # nothing by hand lies there
 
 
 def pages() -> dict[str, str]:
@@ -18,6 +19,7 @@ def pages() -> dict[str, str]:
     return {
         "spec.md": spec.reference(),
         "lint.md": lint.reference(),
+        **docs_commands.pages(),
         **health.pages({alert.name: alert.lasts for alert in alerts.health()}),
     }
 
