@@ -17,7 +17,11 @@ def command() -> None:
 @click.option("--node", help="Whose agent this is. Default: the node whose address this machine has.")
 @click.pass_context
 def run(ctx: click.Context, node: str | None) -> None:
-    """Run until told to stop. systemd does this; the unit is hactl-agent.service."""
+    """Run until told to stop. systemd does this; the unit is hactl-agent.service.
+
+    Example:
+      hactl agent run --node db1
+    """
     from hactl.adapters.own_node import own_node
     from hactl.agent.build import build
     from hactl.agent.build import run as run_agent

@@ -36,6 +36,10 @@ def drain(ctx: click.Context, node: str, within: float | None, force: bool, aske
 
     New connections wait meanwhile (their clients try again a second later) and then reach another node. It
     stays out, over reboots too, until `hactl archive undrain`.
+
+    Examples:
+      hactl archive drain arc1 --dry-run
+      hactl archive drain arc1 --within 60 --reason 'new memory'
     """
     context = archive_context(ctx, node, Ability.DRAIN)
     view = by_hand.look(context, node)
@@ -62,7 +66,11 @@ def drain(ctx: click.Context, node: str, within: float | None, force: bool, aske
 @by_hand.acting
 @click.pass_context
 def undrain(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
-    """Let NODE hold the archive VIP again. It takes nothing from the node that has it, so nobody is asked."""
+    """Let NODE hold the archive VIP again. It takes nothing from the node that has it, so nobody is asked.
+
+    Example:
+      hactl archive undrain arc1
+    """
     context = archive_context(ctx, node, Ability.DRAIN)
     if asked.dry_run:
         found = drained_by(by_hand.look(context), node)

@@ -42,6 +42,11 @@ def command(
     FILE is an orthanc.json, or a folder of several that Orthanc reads together; NODE an archive node of
     the spec. Several are taken for the nodes of one archive and compared. Without any: all nodes of the spec.
     Exits with 7 when something is found.
+
+    Examples:
+      hactl archive lint
+      hactl archive lint arc1
+      hactl archive lint /etc/orthanc --max-connections 200
     """
     from hactl.cli.output import emit
     from hactl.decide.lint.rules import lint

@@ -22,7 +22,11 @@ COLOURS = {"ok": "green", "failed": "red", "unknown": "yellow"}
 @click.command("list")
 @click.pass_context
 def listing(ctx: click.Context) -> None:
-    """Show each archive node: levels, who holds the VIP, who keeps it out, and its last end-to-end check."""
+    """Show each archive node: levels, who holds the VIP, who keeps it out, and its last end-to-end check.
+
+    Example:
+      hactl archive list
+    """
     context = open_context(ctx)
     data = document(context.spec, by_hand.look(context))
     if context.output != "table":
@@ -43,6 +47,10 @@ def check(ctx: click.Context, node: str | None) -> None:
     L0 to L2 are asked from here, L3 and L4 by the node's agent (L4 each minute; `hactl archive probe` does it
     now). An archive of kind dicom has no agent: its L3 and L4 stay unknown. Of more than 50 nodes only
     NODE is asked from here; without it, the active controller tells of L0 to L2.
+
+    Examples:
+      hactl archive check
+      hactl archive check arc1 -o json
     """
     context = open_context(ctx)
     if node is not None and node not in context.spec.archive_addresses:

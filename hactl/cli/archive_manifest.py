@@ -17,7 +17,11 @@ def command() -> None:
 @click.option("--node", "chosen", multiple=True, metavar="NODE", help="Only this archive node.")
 @click.pass_context
 def status(ctx: click.Context, chosen: tuple[str, ...]) -> None:
-    """How many objects it has, and how far behind it is."""
+    """How many objects it has, and how far behind it is.
+
+    Example:
+      hactl archive manifest status
+    """
     from hactl.cli import integrity_source as source
     from hactl.cli import integrity_view as view
     from hactl.cli.output import emit
@@ -34,7 +38,11 @@ def status(ctx: click.Context, chosen: tuple[str, ...]) -> None:
 @command.command()
 @click.pass_context
 def follow(ctx: click.Context) -> None:
-    """Hash new images until told to stop. hactl-manifest.service does this on an archive node."""
+    """Hash new images until told to stop. hactl-manifest.service does this on an archive node.
+
+    Example:
+      hactl archive manifest follow
+    """
     from hactl.adapters.events import EventLog
     from hactl.adapters.own_node import own_node
     from hactl.integrity import programs
@@ -54,6 +62,9 @@ def verify(ctx: click.Context) -> None:
     """Read this node's manifest to its end and compare it with its anchors. Exit code 7: it was changed.
 
     Runs on the archive node, as root or hactl. Each scrub does the same.
+
+    Example:
+      hactl archive manifest verify
     """
     from pathlib import Path
 

@@ -31,6 +31,10 @@ def command(ctx: click.Context, node: str | None, on_node: str | None, yes: bool
 
     DICOM cannot delete: on an archive of kind dicom one image of that patient stays. It is the same one each
     time, so there is never a second; and you are asked.
+
+    Examples:
+      hactl archive probe
+      hactl archive probe arc1
     """
     from hactl.render.archive_guard import probe_patient
     from hactl.wiring_archive import abilities

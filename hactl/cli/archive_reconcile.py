@@ -20,7 +20,11 @@ def command() -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.pass_context
 def start(ctx: click.Context, chosen: tuple[str, ...], dry_run: bool) -> None:
-    """Begin, on the first archive node unless one is named. After a failover hactl does this by itself."""
+    """Begin, on the first archive node unless one is named. After a failover hactl does this by itself.
+
+    Example:
+      hactl archive reconcile start --node arc1
+    """
     from hactl.cli import integrity_source as source
 
     for node, ask in source.nodes(open_context(ctx), chosen, Ability.RECONCILE, one=True).items():
@@ -32,7 +36,11 @@ def start(ctx: click.Context, chosen: tuple[str, ...], dry_run: bool) -> None:
 @NODES
 @click.pass_context
 def report(ctx: click.Context, chosen: tuple[str, ...]) -> None:
-    """What runs, and what the last one found and did, file by file."""
+    """What runs, and what the last one found and did, file by file.
+
+    Example:
+      hactl archive reconcile report --node arc1
+    """
     from hactl.cli import integrity_source as source
     from hactl.cli import integrity_view as view
     from hactl.cli.output import emit
@@ -63,7 +71,12 @@ def report(ctx: click.Context, chosen: tuple[str, ...]) -> None:
 @click.option("--force", is_flag=True, help="Also when most files have no row.")
 @click.pass_context
 def run(ctx: click.Context, dry_run: bool, since: str | None, force: bool) -> None:
-    """Do it here, now. hactl-reconcile.service does this on an archive node."""
+    """Do it here, now. hactl-reconcile.service does this on an archive node.
+
+    Examples:
+      hactl archive reconcile run --dry-run
+      hactl archive reconcile run --since 30d
+    """
     import time
 
     from hactl.adapters.events import EventLog

@@ -30,6 +30,9 @@ def command(ctx: click.Context, node: str, force: bool, asked: by_hand.Asked) ->
     """Drain NODE, start its Orthanc again, wait until it reaches its index, and let NODE in again.
 
     A node that was drained before stays drained.
+
+    Example:
+      hactl archive restart arc1 --reason 'it hangs'
     """
     from hactl.wiring_archive import unit
 

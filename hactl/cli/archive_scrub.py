@@ -22,7 +22,11 @@ def command() -> None:
 @click.option("--follow", is_flag=True, help="Show how far it is, until it ends.")
 @click.pass_context
 def start(ctx: click.Context, chosen: tuple[str, ...], follow: bool) -> None:
-    """Begin, or go on where the last one was interrupted; on the first archive node unless one is named."""
+    """Begin, or go on where the last one was interrupted; on the first archive node unless one is named.
+
+    Example:
+      hactl archive scrub start --follow
+    """
     from hactl.cli import integrity_source as source
 
     context = open_context(ctx)
@@ -38,7 +42,11 @@ def start(ctx: click.Context, chosen: tuple[str, ...], follow: bool) -> None:
 @NODES
 @click.pass_context
 def stop(ctx: click.Context, chosen: tuple[str, ...]) -> None:
-    """Interrupt it; the next start goes on from there."""
+    """Interrupt it; the next start goes on from there.
+
+    Example:
+      hactl archive scrub stop --node arc1
+    """
     from hactl.cli import integrity_source as source
 
     for node, ask in source.nodes(open_context(ctx), chosen, Ability.SCRUB).items():
@@ -51,7 +59,11 @@ def stop(ctx: click.Context, chosen: tuple[str, ...]) -> None:
 @click.option("--watch", is_flag=True, help="Until it ends.")
 @click.pass_context
 def status(ctx: click.Context, chosen: tuple[str, ...], watch: bool) -> None:
-    """How far it is, and what is marked as damaged. Exit code 7 if anything is."""
+    """How far it is, and what is marked as damaged. Exit code 7 if anything is.
+
+    Example:
+      hactl archive scrub status
+    """
     from rich.console import Console
 
     from hactl.cli import integrity_source as source
@@ -74,7 +86,11 @@ def status(ctx: click.Context, chosen: tuple[str, ...], watch: bool) -> None:
 @NODES
 @click.pass_context
 def report(ctx: click.Context, chosen: tuple[str, ...]) -> None:
-    """The last whole scrub of each node, object by object."""
+    """The last whole scrub of each node, object by object.
+
+    Example:
+      hactl archive scrub report --node arc1
+    """
     from hactl.cli import integrity_source as source
     from hactl.cli import integrity_view as view
     from hactl.cli.output import emit
@@ -93,7 +109,11 @@ def report(ctx: click.Context, chosen: tuple[str, ...]) -> None:
 @command.command()
 @click.pass_context
 def run(ctx: click.Context) -> None:
-    """Do it here, now. hactl-scrub.service does this on an archive node."""
+    """Do it here, now. hactl-scrub.service does this on an archive node.
+
+    Example:
+      hactl archive scrub run
+    """
     from hactl.adapters.events import EventLog
     from hactl.adapters.own_node import own_node
     from hactl.integrity import programs

@@ -29,7 +29,11 @@ def command() -> None:
 @command.command()
 @click.pass_context
 def follow(ctx: click.Context) -> None:
-    """Sign new images until told to stop. hactl-sign.service does this where archive.signing is set."""
+    """Sign new images until told to stop. hactl-sign.service does this where archive.signing is set.
+
+    Example:
+      hactl archive signatures follow
+    """
     from hactl.adapters.events import EventLog
     from hactl.integrity import programs
 
@@ -41,7 +45,11 @@ def follow(ctx: click.Context) -> None:
 @command.command()
 @click.pass_context
 def status(ctx: click.Context) -> None:
-    """How many images are signed on this node, and how many cannot be."""
+    """How many images are signed on this node, and how many cannot be.
+
+    Example:
+      hactl archive signatures status
+    """
     from hactl.cli.output import emit
     from hactl.integrity import build
     from hactl.integrity.signatures import NOT, OWN, SIGNED, Signatures
@@ -68,6 +76,10 @@ def verify(ctx: click.Context, instances: tuple[str, ...], sample: int, every: b
     """Check images against their signatures: by Orthanc's ids of instances, a sample, or all.
 
     Exit code 7: an image is not what was signed, is gone, or has no signature.
+
+    Examples:
+      hactl archive signatures verify --sample 100
+      hactl archive signatures verify --all
     """
     from hactl.cli.output import emit
     from hactl.integrity import build
@@ -101,7 +113,11 @@ def verify(ctx: click.Context, instances: tuple[str, ...], sample: int, every: b
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.pass_context
 def export(ctx: click.Context, instance: str, file: Path) -> None:
-    """Write an image with its signature in it, which any DICOM toolkit can verify. FILE must not exist."""
+    """Write an image with its signature in it, which any DICOM toolkit can verify. FILE must not exist.
+
+    Example:
+      hactl archive signatures export 1a2b3c4d-5e6f7a8b-9c0d1e2f-3a4b5c6d-7e8f9a0b signed.dcm
+    """
     from hactl.integrity import build
 
     here = _here(ctx)

@@ -44,6 +44,9 @@ def render_files(ctx: click.Context, out: Path | None, nodes: tuple[str, ...]) -
     """Write every configuration file, as `deploy` would install it, into one folder per node.
 
     They hold passwords: the folder is made readable for you alone. Beside the files lies manifest.json.
+
+    Example:
+      hactl config render --node db1
     """
     from hactl.cli.context import open_context
     from hactl.cli.output import emit
@@ -69,6 +72,9 @@ def diff(ctx: click.Context, nodes: tuple[str, ...]) -> None:
     """Compare what lies on the nodes with what would be rendered now; secrets are masked.
 
     Exit code 0: all equal. 7: something differs. 4: a node could not be asked.
+
+    Example:
+      hactl config diff --node db1
     """
     from hactl.cli.context import open_context
     from hactl.cli.output import emit

@@ -15,7 +15,8 @@ def command() -> None:
 def run(ctx: click.Context) -> None:
     """Run this node's controller until SIGTERM; SIGHUP reads the spec again. systemd starts it.
 
-    Example: systemctl status hactl-controller
+    Example:
+      hactl controller run
     """
     from hactl.cli.context import open_context
     from hactl.controller.main import serve

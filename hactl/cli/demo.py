@@ -35,6 +35,9 @@ def command(ctx: click.Context, name: str, count: int, keep: bool) -> None:
     """Lab, deployment, images, power loss and recovery, live; then the proof that nothing is missing.
 
     Exit code 0 when nothing acknowledged is missing, 7 when something is, 5 when a step failed.
+
+    Example:
+      hactl demo
     """
     from hactl.cli import lab as lab_commands
 

@@ -38,6 +38,11 @@ def command(
 
     The first deployment starts everything together. Later ones restart only what changed, one node at a time,
     the standby before the primary, and refuse a cluster that is not healthy.
+
+    Examples:
+      hactl deploy --check
+      hactl deploy
+      hactl deploy --limit arc2
     """
     from hactl.act.config_versions import Draft
     from hactl.cli.context import enter_lab, open_context

@@ -23,6 +23,10 @@ def command(ctx: click.Context) -> None:
     Besides what `status` sees: each node's addresses, units, disks, clock and versions over SSH,
     certificates, Patroni's dynamic configuration. Exits with 7 when a warning or an error is found that is
     not muted.
+
+    Examples:
+      hactl doctor
+      hactl doctor -o json
     """
     context = open_context(ctx)
     findings, muted, took = examine(context)

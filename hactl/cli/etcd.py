@@ -32,7 +32,11 @@ def command() -> None:
 @command.command()
 @click.pass_context
 def show(ctx: click.Context) -> None:
-    """Each member: who leads, how large its database is, how much of that is in use, alarms."""
+    """Each member: who leads, how large its database is, how much of that is in use, alarms.
+
+    Example:
+      hactl etcd show
+    """
     context = open_context(ctx)
     with caring(context) as care:
         members = etcd_care.look(care, tuple(context.spec.voters))
@@ -49,6 +53,10 @@ def mend(ctx: click.Context, dry_run: bool, yes: bool) -> None:
 
     Compacts, then defragments one member after the other while all others are well; the leader comes last,
     when it has handed its leadership over. Nothing that serves is stopped. Done twice, it does no harm.
+
+    Examples:
+      hactl etcd mend --dry-run
+      hactl etcd mend
     """
     context = open_context(ctx)
     voters = tuple(context.spec.voters)

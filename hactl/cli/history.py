@@ -25,7 +25,11 @@ _DONE = (Phase.FIRST_COMMIT, Phase.VIP_UP, Phase.PROMOTED, Phase.WITHDRAWN)
 @click.option("--file", "file", type=click.Path(path_type=Path), help="A copy, instead of etcd.")
 @click.pass_context
 def command(ctx: click.Context, count: int, file: Path | None) -> None:
-    """Show what hactl did: incidents, and acts that belong to none, with how long each took."""
+    """Show what hactl did: incidents, and acts that belong to none, with how long each took.
+
+    Example:
+      hactl history -n 10
+    """
     context = open_context(ctx, connect=file is None)
     journal = journal_data.read(context, file)
     rows = events(journal.records, incidents(journal.records, journal.open_incident))[-count:]

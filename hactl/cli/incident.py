@@ -31,7 +31,11 @@ def command() -> None:
 @_FILE
 @click.pass_context
 def list_(ctx: click.Context, file: Path | None) -> None:
-    """List incidents, the newest one last."""
+    """List incidents, the newest one last.
+
+    Example:
+      hactl incident list
+    """
     context = open_context(ctx, connect=file is None)
     journal = journal_data.read(context, file)
     rows = [incident_row(i) for i in incidents(journal.records, journal.open_incident)]
@@ -52,6 +56,10 @@ def show(ctx: click.Context, id_: str | None, file: Path | None) -> None:
     """Show an incident's timeline: phases with node, time since the suspicion, and evidence.
 
     Without an ID: the newest one.
+
+    Examples:
+      hactl incident show
+      hactl incident show failover-7 -o json
     """
     context = open_context(ctx, connect=file is None)
     journal = journal_data.read(context, file)

@@ -32,7 +32,11 @@ def command() -> None:
 @_FILE
 @click.pass_context
 def tail(ctx: click.Context, count: int, file: Path | None) -> None:
-    """Print the last records, the newest one last."""
+    """Print the last records, the newest one last.
+
+    Example:
+      hactl journal tail -n 50
+    """
     context = open_context(ctx, connect=file is None)
     found = journal_data.read(context, file).records[-count:]
     if context.output == "table":
@@ -49,6 +53,10 @@ def verify_(ctx: click.Context, file: Path | None) -> None:
 
     Without --file: the records in etcd, and on a controller's node also its own copy, one against the other.
     Exits with 7 when something is found.
+
+    Examples:
+      hactl journal verify
+      hactl journal verify --file /var/lib/hactl/tls/evidence.jsonl
     """
     context = open_context(ctx, connect=file is None)
     copies = _copies(context, file)

@@ -39,7 +39,12 @@ def command() -> None:
 @click.option("--deploy/--no-deploy", default=True, help="Whether to run `hactl deploy` on it at the end.")
 @click.pass_context
 def up_command(ctx: click.Context, name: str, spec_file: Path | None, deploy: bool) -> None:
-    """Make the lab and deploy into it; complete what is missing of one that is there."""
+    """Make the lab and deploy into it; complete what is missing of one that is there.
+
+    Examples:
+      hactl lab up
+      hactl lab up --name trial --spec cluster.yaml
+    """
     from hactl import resources
     from hactl.lab.folder import check_name
     from hactl.lab.up import up
@@ -64,7 +69,11 @@ def _deploy(lab: Lab, verbose: int) -> None:
 @click.option("--name", default="demo", show_default=True, metavar="NAME", help="The lab's name.")
 @click.option("--image", "with_image", is_flag=True, help="Forget the cached image too.")
 def down_command(name: str, with_image: bool) -> None:
-    """Remove the lab and everything it made."""
+    """Remove the lab and everything it made.
+
+    Example:
+      hactl lab down --name demo
+    """
     from hactl.lab import image
     from hactl.lab.down import down
     from hactl.lab.folder import check_name
@@ -82,7 +91,11 @@ def down_command(name: str, with_image: bool) -> None:
 @NAME
 @click.pass_context
 def status_command(ctx: click.Context, name: str | None) -> None:
-    """Which machines are on, off, frozen or cut off."""
+    """Which machines are on, off, frozen or cut off.
+
+    Example:
+      hactl lab status -o json
+    """
     from hactl.cli import lab_view
 
     lab = _open(name)
@@ -94,7 +107,11 @@ def status_command(ctx: click.Context, name: str | None) -> None:
 @click.argument("node")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
 def exec_command(name: str | None, node: str, argv: tuple[str, ...]) -> None:
-    """Run CMD as root on NODE, also when its network is cut."""
+    """Run CMD as root on NODE, also when its network is cut.
+
+    Example:
+      hactl lab exec db1 -- systemctl status patroni.service
+    """
     _become(_open(name).machine(node).exec_argv(_without_dashes(argv)))
 
 
@@ -102,7 +119,12 @@ def exec_command(name: str | None, node: str, argv: tuple[str, ...]) -> None:
 @NAME
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD...]")
 def shell_command(name: str | None, argv: tuple[str, ...]) -> None:
-    """A shell, or CMD, where the operator sits: nodes and virtual IPs are reached from there."""
+    """A shell, or CMD, where the operator sits: nodes and virtual IPs are reached from there.
+
+    Examples:
+      hactl lab shell
+      hactl lab shell -- ping -c 1 db1
+    """
     lab = _open(name)
     os.environ["HACTL_SPEC"] = str(lab.folder.spec)
     _become(lab.ops_argv(_without_dashes(argv) or (os.environ.get("SHELL", "/bin/sh"),)))
@@ -126,6 +148,10 @@ def fault_command(name: str | None, lasting: str | None, kind: str, node: str, w
     kill-X lose-X freeze-X                          X: patroni etcd keepalived agent controller
     stop-hactl (NODE or all)                        agent and controller, also after a boot
     cut NODE OTHER, one-way NODE OTHER, loss NODE PERCENT
+
+    Examples:
+      hactl lab fault power-off db1
+      hactl lab fault cut db1 db2 --for 30s
     """
     from hactl.lab.faults import fault, injected
 
@@ -142,7 +168,11 @@ def fault_command(name: str | None, lasting: str | None, kind: str, node: str, w
 @command.command("heal")
 @NAME
 def heal_command(name: str | None) -> None:
-    """Undo every fault: thaw, plug in, power on, start what was stopped."""
+    """Undo every fault: thaw, plug in, power on, start what was stopped.
+
+    Example:
+      hactl lab heal
+    """
     from hactl.lab.faults import heal
 
     for sentence in heal(_open(name)) or ["nothing to heal"]:

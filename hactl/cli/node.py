@@ -34,6 +34,9 @@ def ok_to_stop(ctx: click.Context, node: str) -> None:
     """Say whether anything would break if NODE were switched off now; exit 3 with all reasons if so.
 
     Nothing is done, and nothing is reserved: ask again when you are about to do it.
+
+    Example:
+      hactl node ok-to-stop db1
     """
     context = open_context(ctx)
     if node not in context.spec.nodes:

@@ -35,6 +35,9 @@ def fence(ctx: click.Context, node: str, power: bool, force: bool, asked: by_han
     A key in etcd: its agent kills PostgreSQL there and says so. If it says nothing within 20 s, or with
     --power, the fence agent of the spec cuts its power. Ends only when that is proved, by the agent's own
     word or by the power's status. Never both database nodes.
+
+    Example:
+      hactl node fence db1 --dry-run
     """
     context = node_common.database_context(ctx, node)
     judge = functools.partial(_judged, context, node, force=force, power=power)
@@ -101,6 +104,9 @@ def unfence(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
     """Let NODE in again that `hactl node fence` kept out: switched on if it is off, then the fence goes.
 
     Its agent starts Patroni, which joins it as a standby. What the controller has fenced it lets in itself.
+
+    Example:
+      hactl node unfence db1
     """
     context = node_common.database_context(ctx, node)
     found = _unfencing(context, node)

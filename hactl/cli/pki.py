@@ -57,7 +57,11 @@ def command() -> None:
 @command.command("init")
 @click.pass_context
 def init(ctx: click.Context) -> None:
-    """Make the CA, certificates, passwords and SSH key that are missing; adapt them to a changed spec."""
+    """Make the CA, certificates, passwords and SSH key that are missing; adapt them to a changed spec.
+
+    Example:
+      hactl pki init
+    """
     from hactl.cli import pki_view
 
     context, store = _open(ctx)
@@ -69,7 +73,11 @@ def init(ctx: click.Context) -> None:
 @click.option("--names", is_flag=True, help="Show for whom each was made.")
 @click.pass_context
 def show(ctx: click.Context, within: timedelta, names: bool) -> None:
-    """List every certificate, the worst first; exit code 7 when one has expired or soon will."""
+    """List every certificate, the worst first; exit code 7 when one has expired or soon will.
+
+    Example:
+      hactl pki show --within 60d
+    """
     from hactl.cli import pki_view
 
     context, store = _open(ctx)
@@ -118,7 +126,13 @@ def renew(  # noqa: PLR0913, PLR0917 - click hands each option as an argument
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Issue certificates again; `hactl deploy` then brings them to the nodes, without an outage."""
+    """Issue certificates again; `hactl deploy` then brings them to the nodes, without an outage.
+
+    Examples:
+      hactl pki renew
+      hactl pki renew --all --node db1 --use hactl
+      hactl pki renew --ca start
+    """
     from hactl.cli import pki_view
 
     asked = step or dicom_step
@@ -184,6 +198,9 @@ def modality(ctx: click.Context, name: str, days: int, out: Path | None, force: 
     """Make a key and a certificate for a modality of the spec: the archive's DICOM port demands one.
 
     Bring NAME.key, NAME.crt and dicom-ca.crt to the modality by a way that nobody else can read.
+
+    Example:
+      hactl pki modality ct1 --out /media/stick
     """
     from hactl.cli import pki_view
 
@@ -202,7 +219,12 @@ def modality(ctx: click.Context, name: str, days: int, out: Path | None, force: 
 @click.option("--yes", is_flag=True, help="Pin whatever key answers, if none is pinned yet.")
 @click.pass_context
 def trust(ctx: click.Context, node: str, fingerprint: str | None, replace: bool, yes: bool) -> None:
-    """Pin a node's SSH host key: hactl then speaks to no other machine under that address."""
+    """Pin a node's SSH host key: hactl then speaks to no other machine under that address.
+
+    Examples:
+      hactl pki trust db1
+      hactl pki trust db1 --replace --fingerprint SHA256:…
+    """
     if replace and not fingerprint:
         raise UsageError(
             "--replace needs --fingerprint", hint="ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"

@@ -26,6 +26,10 @@ def command(ctx: click.Context, seconds: float) -> None:
 
     The controller's own functions decide, over a look of their own; nothing is done. What must have lasted
     longer than the look (a standby that does not stream for a minute, say) only the controller's log tells.
+
+    Examples:
+      hactl plan
+      hactl plan --for 60
     """
     context = open_context(ctx)
     from hactl.cli.live import watch

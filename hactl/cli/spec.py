@@ -29,7 +29,11 @@ def command() -> None:
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 def init(file: Path, force: bool) -> None:
-    """Write a commented example to FILE (cluster.yaml); - prints it."""
+    """Write a commented example to FILE (cluster.yaml); - prints it.
+
+    Example:
+      hactl spec init cluster.yaml
+    """
     from hactl.spec.example import EXAMPLE
 
     if str(file) == "-":
@@ -64,7 +68,11 @@ def _write(file: Path, text: str, *, force: bool) -> None:
 @click.argument("file", required=False)
 @click.pass_context
 def check(ctx: click.Context, file: str | None) -> None:
-    """Say everything that is wrong with the spec (or with FILE); exit code 2 when something is."""
+    """Say everything that is wrong with the spec (or with FILE); exit code 2 when something is.
+
+    Example:
+      hactl spec check cluster.yaml
+    """
     from hactl.cli import specfile
     from hactl.cli.output import emit
 
@@ -87,7 +95,11 @@ def check(ctx: click.Context, file: str | None) -> None:
 @command.command("schema")
 @click.pass_context
 def schema(ctx: click.Context) -> None:
-    """Print the spec's JSON Schema, for editors."""
+    """Print the spec's JSON Schema, for editors.
+
+    Example:
+      hactl spec schema >hactl-schema.json
+    """
     from hactl.cli.output import emit
     from hactl.spec import schema as schemas
 
@@ -97,7 +109,11 @@ def schema(ctx: click.Context) -> None:
 @command.command("show")
 @click.pass_context
 def show(ctx: click.Context) -> None:
-    """Print the spec as it takes effect, defaults included; -o yaml reads back as the same spec."""
+    """Print the spec as it takes effect, defaults included; -o yaml reads back as the same spec.
+
+    Example:
+      hactl spec show -o yaml
+    """
     from hactl.cli import specfile
     from hactl.cli.output import emit
 

@@ -33,6 +33,11 @@ def command(ctx: click.Context, interval: float | None, check: bool, every: bool
     Every source is asked at once and has its own deadline: who does not answer is shown as unknown, with the
     reason, and delays nothing beyond 2 s. Of more than 20 archive
     nodes the worst are listed, and all counted. -o json and -o yaml print all as data (docs/status.md).
+
+    Examples:
+      hactl status
+      hactl status --watch
+      hactl status --check -o json
     """
     if check and interval is not None:
         raise UsageError("--check asks once, --watch never ends: give one of them")

@@ -41,6 +41,10 @@ def check(ctx: click.Context, only: tuple[str, ...], record: bool) -> None:
     Unencrypted, without a certificate, with a stranger's and an expired one, TLS 1.0 to 1.3, wrong AE titles.
     A refusal counts only where a good offer is served. Exits with 7 when a port accepts what it must refuse,
     with 4 when something could not be proven.
+
+    Examples:
+      hactl tls check
+      hactl tls check --only arc1 -o json
     """
     context = open_context(ctx)
     if record and (only or not _witness(context)):

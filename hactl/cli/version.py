@@ -7,5 +7,9 @@ from hactl import __version__
 
 @click.command("version")
 def command() -> None:
-    """Print the version."""
+    """Print the version.
+
+    Example:
+      hactl version
+    """
     click.echo(f"hactl {__version__}")

@@ -159,7 +159,7 @@ ADVICE: Final = {
         steps=(
             "Wait some minutes after a failover.",
             "`hactl archive reconcile report --node {node}`: what stands in the way?",
-            "`hactl archive reconcile run --node {node}`.",
+            "`hactl archive reconcile start --node {node}`.",
         ),
         related=("SYNC_DEGRADED", "MANIFEST_BEHIND"),
         see=("integrity.md",),
