@@ -57,7 +57,7 @@ def command(ctx: click.Context, node: str, force: bool, asked: by_hand.Asked) ->
 
 
 def restart(context: Context, who: Operator, node: str, reason: str, *, drained: bool, force: bool) -> None:
-    """Raises StepFailed: it is left drained, unless it was not begun."""
+    """Raises StepFailed: it is left drained; Refused: nothing was begun, and it serves as before."""
     from hactl.act import maintenance
     from hactl.view.control import Order
     from hactl.wiring_archive import unit
@@ -67,7 +67,12 @@ def restart(context: Context, who: Operator, node: str, reason: str, *, drained:
     if not drained:
         archive_drain.begin(context, who, node, reason=why, within=None, force=force)
     maintenance.note(who, "archive-restart", {"node": node, "unit": program, "reason": reason})
-    maintenance.order(who, Order(node, secrets.token_hex(4), "restart", program), within=ACT_WITHIN)
+    try:
+        maintenance.order(who, Order(node, secrets.token_hex(4), "restart", program), within=ACT_WITHIN)
+    except Refused:
+        if not drained:
+            maintenance.undrain(who, node)
+        raise
     if not maintenance.wait_until(who, lambda: reaches_its_index(context, node), READY_WITHIN):
         raise StepFailed(
             f"Orthanc on {node} does not reach its index",

@@ -23,6 +23,7 @@ from hactl.view.control import Dcs
 class ArchiveMemory:
     """`seen`: each node's trouble. `acted`: when it was last ordered to start anew. `marks`: as decided last.
 
+    `well`: since when each has served in every look.
     All of it may be lost, as with the controller: what must not be repeated is counted in etcd.
     """
 
@@ -30,6 +31,7 @@ class ArchiveMemory:
     seen: Mapping[str, Seen] = field(default_factory=dict)
     acted: Mapping[str, float] = field(default_factory=dict)
     marks: Mapping[str, ArchiveMark] = field(default_factory=dict)
+    well: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,14 @@ def decide_archive(  # noqa: PLR0913, PLR0917 - one thing each, and nobody else 
     pulses = memory.pulses.after(dcs, now)
     vip = str(spec.vips.archive.address.ip) if spec.vips.archive else ""
     looks = _looks(spec, sights, dcs, pulses, Around(vip, sql, now, can))
-    scene = Scene(looks, dcs, pulses, memory.acted, now, can)
+    well = {node: memory.well.get(node, now) for node, look in looks.items() if look.serves}
+    scene = Scene(looks, dcs, pulses, memory.acted, now, can, well)
     round_ = _Round(scene, memory)
     for node, look in scene.looks.items():
         round_.node(node, look)
     acted = {n: at for n, at in memory.acted.items() if now - at < ladder.STARTS} | round_.acted
     plan = Plan(tuple(round_.steps[:1]), tuple(round_.vetoes), alarms=tuple(round_.alarms))
-    kept = ArchiveMemory(pulses, round_.seen, acted, round_.marks)
+    kept = ArchiveMemory(pulses, round_.seen, acted, round_.marks, well)
     return ArchiveDecision(plan, kept, round_.marks, scene.looks)
 
 

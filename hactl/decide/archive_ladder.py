@@ -7,7 +7,7 @@ that was seen again and again, and a database that works meanwhile.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -49,7 +49,10 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Scene:
-    """All nodes, and what has been done of late. `acted`: when this controller last ordered something."""
+    """All nodes, and what has been done of late. `acted`: when this controller last ordered something.
+
+    `well`: since when this controller has seen a node serve, its storage included.
+    """
 
     looks: Mapping[str, NodeLook]
     dcs: Dcs
@@ -57,6 +60,7 @@ class Scene:
     acted: Mapping[str, float]
     now: float
     can: Abilities = ABLE
+    well: Mapping[str, float] = field(default_factory=dict)
 
     # Each is asked once for a thousand nodes, not once by each of them.
     @cached_property
@@ -207,7 +211,7 @@ def back(scene: Scene, look: NodeLook) -> Step | None:
         return None
     if not scene.takers(look.node) and _better_than_nobody(look):
         return Step(UndrainArchive(look.node, "nobody else can serve"), f"{look.node}: nobody else can serve")
-    since = look.serves_since()
+    since = scene.well.get(look.node)
     if since is None or scene.now - since < STEADY or used_up(scene.dcs, look.node, DRAIN):
         return None
     why = f"it has served for {scene.now - since:.0f} s"

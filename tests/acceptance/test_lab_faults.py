@@ -242,4 +242,7 @@ def test_what_is_not_deployed_cannot_be_broken(lab: Lab) -> None:
         faults.fault("kill-agent").inject(lab, "db1")
     with pytest.raises(Refused, match="PostgreSQL"):
         faults.fault("freeze-postgres").inject(lab, "db1")
+    for node, why in (("arc1", "connections of arc1"), ("db1", "no archive node")):
+        with pytest.raises(Refused, match=why):
+            faults.fault("freeze-pool").inject(lab, node)
     faults.fault("stop-hactl").inject(lab, "all")

@@ -161,6 +161,14 @@ def test_a_drained_node_is_restarted_and_stays_drained(site: Site, capsys: Out) 
     assert site.journal() == ["archive-restart"]
 
 
+def test_a_restart_that_cannot_begin_leaves_nothing_drained(site: Site, capsys: Out) -> None:
+    """Its agent is at a reconcile, say."""
+    site.etcd.put(KEYS.order("arc1"), json.dumps({"id": "x", "verb": "reconcile", "unit": ""}))
+    assert call("archive", "restart", "arc1", "--yes") == 3
+    assert "has an order to do already" in capsys.readouterr().err
+    assert KEYS.archive_drain("arc1") not in site.etcd.pairs
+
+
 @pytest.mark.usefixtures("site")
 def test_may_a_node_be_stopped(capsys: Out) -> None:
     assert call("node", "ok-to-stop", "arc2") == 0

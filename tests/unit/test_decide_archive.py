@@ -164,6 +164,22 @@ def test_what_is_done(changes: list[Change], seconds: int, expected: list[str]) 
     assert done == expected
 
 
+def test_a_storage_that_comes_and_goes_lets_nobody_in() -> None:
+    """All routes have answered throughout: what counts is every level, the storage's too."""
+    memory, undrained = ArchiveMemory(), []
+    for second in range(100):
+        full = archive_says("arc1", room=FULL, out=True, refusing=True)
+        changes = [LADDERS] if second >= 50 or second % 25 else [LADDERS, full]
+        now = NOW + second
+        found = scene(*changes)
+        decision = decide_archive(
+            SPEC, found.sights(now, 1 + second // 2), at_second(found.dcs, second), found.sql, memory, now
+        )
+        memory = decision.memory
+        undrained += [second for act in acts([decision.plan]) if act == UNDRAIN]
+    assert undrained[0] == 25 + 1 + 30
+
+
 def test_both_hung_are_restarted_one_after_the_other() -> None:
     """As if no restart helped: arc2 waits until arc1 has had its time to come back."""
     decisions = looks([hung("arc1"), hung("arc2")], 34)
