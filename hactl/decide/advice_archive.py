@@ -51,7 +51,7 @@ ADVICE: Final = {
         steps=(
             "`hactl archive probe {node}`: which step fails, now, from here?",
             "`hactl archive check {node}`: do L0 to L3 hold?",
-            "`ssh hactl@{node} logs orthanc.service 50`.",
+            "`hactl node logs {node} --unit orthanc`.",
         ),
         related=("ARCHIVE_INDEX_UNREACHABLE", "STORAGE_NOT_WRITABLE"),
     ),

@@ -7,6 +7,37 @@ from typing import Final
 from hactl.decide.advice import Advice
 
 ADVICE: Final = {
+    "PAUSED": Advice(
+        itself="It ends by itself when its time is over; what it kept hactl from is then done.",
+        steps=(
+            "`hactl status`: who paused it, why, for how long?",
+            "If that work is done: `hactl resume`.",
+        ),
+        related=("PATRONI_PAUSED", "NODE_MAINTENANCE"),
+        see=("operations.md",),
+    ),
+    "PATRONI_PAUSED": Advice(
+        itself="Nothing: hactl neither sets nor ends Patroni's own pause, and rests while it lasts.",
+        steps=(
+            "Ask who paused it: `patronictl pause` leaves no reason behind.",
+            (
+                "On a database node: "
+                "`sudo -u postgres /opt/patroni/bin/patronictl -c /etc/patroni/hactl.yml resume`."
+            ),
+            "Next time `hactl pause --for 1h`: it ends by itself, and Patroni still fails over.",
+        ),
+        related=("PAUSED",),
+        see=("operations.md",),
+    ),
+    "NODE_MAINTENANCE": Advice(
+        itself="It leaves the node alone until the time is over; then it repairs there again.",
+        steps=(
+            "`hactl node show {node}`: who works on it, why, until when?",
+            "When the work is done: `hactl node maintenance {node} off`.",
+        ),
+        related=("PAUSED", "ARCHIVE_DRAINED"),
+        see=("nodes.md",),
+    ),
     "SOURCE_UNKNOWN": Advice(
         itself="Nothing is done on a guess: what could not be read vetoes.",
         steps=(
@@ -137,7 +168,7 @@ ADVICE: Final = {
         itself="Nothing, since nobody is active. Patroni and keepalived go on by themselves.",
         steps=(
             "`hactl etcd show`: without a majority, or with full etcd, no controller can be active.",
-            "`ssh hactl@{node} logs hactl-controller.service 50` on the witness and the database nodes.",
+            "`hactl node logs {node} --unit hactl-controller` on the witness and the database nodes.",
             "`systemctl restart hactl-controller.service` there.",
         ),
         related=("ETCD_NO_QUORUM", "ETCD_NOSPACE", "CONTROLLER_ALONE", "CERT_REFUSED"),
@@ -161,7 +192,7 @@ ADVICE: Final = {
         itself="It starts again when the hour of the budget is over.",
         steps=(
             "`hactl history`: what was tried, and what was answered?",
-            "`ssh hactl@{node} logs patroni.service 50`: why does it fail?",
+            "`hactl node logs {node} --unit patroni`: why does it fail?",
             "Mend the cause (disk, network, slot); the next try is hactl's.",
         ),
         related=("STANDBY_LOST", "SLOT_LOST", "DISK_NEARLY_FULL"),

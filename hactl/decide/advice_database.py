@@ -42,7 +42,7 @@ ADVICE: Final = {
             "Wait 30 s: `hactl status --watch`.",
             "`hactl failover --explain`, `hactl plan`: what is missing?",
             "`hactl etcd show`: is there a majority?",
-            "On both database nodes: what does Patroni say? `ssh hactl@{node} logs patroni.service 50`",
+            "On both database nodes: what does Patroni say? `hactl node logs {node} --unit patroni`",
         ),
         related=("PRIMARY_UNREACHABLE", "ETCD_NO_QUORUM", "PAUSED", "SYNC_DEGRADED"),
         see=("runbooks/failover-did-not-happen.md", "runbooks/both-database-nodes-down.md"),
@@ -133,7 +133,7 @@ ADVICE: Final = {
         steps=(
             "`hactl status`: is there a standby that streams? If not, see STANDBY_LOST.",
             (
-                "If it streams and stays so for a minute: `ssh hactl@{node} logs patroni.service 50` on "
+                "If it streams and stays so for a minute: `hactl node logs {node} --unit patroni` on "
                 "the primary."
             ),
         ),
@@ -199,7 +199,7 @@ ADVICE: Final = {
         itself="If the leader may serve and commits fail, its keepalived is restarted after 5 looks.",
         steps=(
             "Is there a primary (or an archive node) that is fit at all? `hactl doctor`",
-            "`ssh hactl@{node} logs keepalived.service 50` on the node that should have it.",
+            "`hactl node logs {node} --unit keepalived` on the node that should have it.",
             "`hactl status -o json`: `vip.on` says which nodes have the address, by their own word.",
         ),
         related=("NO_PRIMARY", "KEEPALIVED_DOWN", "AGENT_SILENT", "ALL_ARCHIVES_DOWN"),
