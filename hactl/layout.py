@@ -7,6 +7,7 @@ from typing import Final
 
 ETC: Final = PurePosixPath("/etc/hactl")
 SPEC: Final = ETC / "cluster.yaml"
+SPEC_DIGEST: Final = ETC / "cluster.sha256"  # of what hactl's own services go by: all but database.parameters
 PKI: Final = ETC / "pki"
 DICOM_CA: Final = PKI / "dicom-ca.crt"  # whom DICOM trusts: archive nodes there, hactl's checks everywhere
 MANIFEST: Final = ETC / "manifest.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,7 @@ def propose(proposal: Proposal, wheels: Wheelhouse | None) -> None:
     context, asked = proposal.context, proposal.asked
     seen = look(context)
     judged = _judged(proposal, seen)
+    judged = replace(judged, warnings=(*judged.warnings, *_restarted(proposal)))
     by_others = _by_others(context, seen)
     if judged.problems:
         raise Refused("the configuration is not changed", judged.problems, hint="hactl config show NAME")
@@ -81,8 +82,6 @@ def propose(proposal: Proposal, wheels: Wheelhouse | None) -> None:
 
 
 def _judged(proposal: Proposal, seen: Seen) -> Judged:
-    from dataclasses import replace
-
     from hactl.decide.config_change import judge_change, not_taken, to_try
 
     if not seen.running:
@@ -90,9 +89,26 @@ def _judged(proposal: Proposal, seen: Seen) -> Judged:
         raise Refused("no server tells what its parameters may be", silent, hint="hactl status")
     before, after = wanted(proposal.context.spec).dynamic, wanted(proposal.spec).dynamic
     judged = judge_change(before, after, seen.running)
-    if not judged.problems and (values := to_try(judged, next(iter(seen.running.values())).settings)):
+    settings = next(iter(seen.running.values())).settings
+    if not judged.problems and (values := to_try(judged, settings)):
         judged = replace(judged, problems=not_taken(judged, _tried(proposal.context, values)))
     return judged
+
+
+def _restarted(proposal: Proposal) -> list[str]:
+    """Services that start anew because a file of theirs changes too: the archive's pools, for instance."""
+    from hactl.deploy.desired import render_secrets
+    from hactl.pki.store import Store
+    from hactl.render.all import render
+
+    secrets = render_secrets(Store(proposal.context.site.state))
+    before = {(f.node, f.path): f.content for f in render(proposal.context.spec, secrets)}
+    changed = [f for f in render(proposal.spec, secrets) if before.get((f.node, f.path)) != f.content]
+    units: dict[str, list[str]] = {}
+    for file in changed:
+        if file.unit and file.on_change == "restart":
+            units.setdefault(file.unit, []).append(file.node)
+    return [f"{unit} is restarted on {', '.join(dict.fromkeys(nodes))}" for unit, nodes in units.items()]
 
 
 def _tried(context: Context, values: Any) -> dict[str, str]:
@@ -179,8 +195,6 @@ def _deployed(proposal: Proposal, wheels: Wheelhouse, who: Operator) -> Result:
 
 def _report(proposal: Proposal, judged: Judged, result: Result) -> None:
     """What runs now; parameters that wait for a restart are named, with the command."""
-    from dataclasses import replace
-
     from hactl.decide.config_drift import Kind, deviations
 
     context, names = replace(proposal.context, spec=proposal.spec), {c.name for c in judged.changes}

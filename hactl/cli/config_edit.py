@@ -50,7 +50,8 @@ def edit(
 
     context = open_context(ctx, connect=False)
     changes = (_pairs(pairs), tuple(_name(name) for name in gone)) if pairs or gone else _edited(context)
-    _managed([*changes[0], *changes[1]])
+    if vetoes := _managed([*changes[0], *changes[1]]):
+        raise Refused("not for editing here", vetoes, hint="docs/config.md; docs/spec.md")
     text, spec = _changed(context, *changes)
     if text == context.text:
         click.echo("nothing to change", err=True)
@@ -117,14 +118,12 @@ def _pairs(pairs: tuple[str, ...]) -> dict[str, Scalar]:
     return found
 
 
-def _managed(names: list[str]) -> None:
-    """Raises Refused with the spec's field for each that is not a parameter of the site's choice."""
+def _managed(names: list[str]) -> list[str]:
+    """Why some of them are not for editing here, with the spec's field for each that has one."""
     from hactl.decide.config_rules import managed
 
-    vetoes = [f"{name}: {_elsewhere(name)}" for name in names if "." in name]
-    vetoes += [f"{name} cannot be set here: it {why}" for name in names if (why := managed(name))]
-    if vetoes:
-        raise Refused("not a parameter that is edited here", vetoes, hint="docs/config.md; docs/spec.md")
+    dotted = [f"{name}: {_elsewhere(name)}" for name in names if "." in name]
+    return dotted + [f"{name} cannot be set here: it {why}" for name in names if (why := managed(name))]
 
 
 def _elsewhere(name: str) -> str:

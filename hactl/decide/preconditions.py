@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from hactl.decide.codes import Finding, finding
+from hactl.decide.config_drift import Deviation, Kind, Wanted, deviations
 from hactl.decide.health import Verdict, judge, nothing_answers, verdict
 from hactl.decide.health_control import MIN_FREE
 from hactl.decide.health_maintenance import loud
@@ -128,20 +129,16 @@ def dynamic_config(view: ClusterView, wanted: Mapping[str, object]) -> Iterator[
     found = configs[0]
     if reason := _no_rewind(found):
         yield finding("REWIND_IMPOSSIBLE", detail=reason)
-    has, should = dict(_flat(found)), dict(_flat(wanted))
-    drift = [key for key in sorted(should) if has.get(key) != should[key]]
-    if drift:
-        said = ", ".join(f"{k} is {_short(has.get(k))}, wanted {_short(should[k])}" for k in drift)
-        yield finding("CONFIG_DRIFT", detail=said)
+    said = [_sentence(d) for d in deviations(Wanted(wanted), found, {})]
+    if said:
+        yield finding("CONFIG_DRIFT", detail=", ".join(said))
 
 
-def _flat(config: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """The settings with dotted names: postgresql.parameters.max_connections."""
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def _sentence(d: Deviation) -> str:
+    if d.kind is Kind.CLAMPED:
+        return f"{d.name} is written as {_short(d.wanted)}, and Patroni goes by {_short(d.found)}: {d.detail}"
+    why = f" ({d.detail})" if d.detail else ""
+    return f"{d.name} is {_short(d.found)}, wanted {_short(d.wanted)}{why}"
 
 
 def _no_rewind(config: Mapping[str, object]) -> str:
@@ -154,6 +151,6 @@ def _no_rewind(config: Mapping[str, object]) -> str:
     return "" if str(hints).lower() in {"on", "true"} else "wal_log_hints is not on"
 
 
-def _short(value: object) -> str:
-    text = "not set" if value is None else str(value)
+def _short(value: str) -> str:
+    text = value or "not set"
     return text if len(text) <= 60 else f"{text[:57]}..."

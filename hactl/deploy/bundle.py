@@ -68,11 +68,11 @@ HAS_ROLE: dict[str, frozenset[Role]] = {
 # for as long as they live, and they may be restarted at any time.
 ALSO: dict[str, dict[str, str]] = {
     "patroni.service": {str(layout.PATRONI_VENV): "restart"},
-    AGENT: {**_OWN, str(layout.SPEC): "restart"},
-    FOLLOWER: {**_OWN, str(layout.SPEC): "restart"},
+    AGENT: {**_OWN, str(layout.SPEC_DIGEST): "restart"},
+    FOLLOWER: {**_OWN, str(layout.SPEC_DIGEST): "restart"},
     CONTROLLER: {
         **_OWN,
-        str(layout.SPEC): "reload",
+        str(layout.SPEC_DIGEST): "reload",
         str(layout.PKI / "metrics.crt"): "restart",
     },
 }

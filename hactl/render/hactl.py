@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -50,7 +51,8 @@ def units(spec: ClusterSpec, node: str) -> tuple[str, ...]:
 
 def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:
     """The files of component hactl, on each node. The spec's copy has no secret: a spec cannot hold one."""
-    copy = yaml_document(spec.model_dump(mode="json"))
+    whole = spec.model_dump(mode="json")
+    copy, digest = yaml_document(whole), _digest(whole)
     for node in spec.nodes:
         head = header(node, spec.cluster)
         yield RenderedFile(
@@ -58,6 +60,9 @@ def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:
             path=str(layout.SPEC),
             content=head + copy,
             component="hactl",
+        )
+        yield RenderedFile(
+            node=node, path=str(layout.SPEC_DIGEST), content=f"{head}{digest}\n", component="hactl"
         )
         yield from _operations(spec, node, secrets, head)
         yield RenderedFile(
@@ -70,6 +75,12 @@ def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:
             group=OWNER,
             secret=True,
         )
+
+
+def _digest(whole: dict[str, Any]) -> str:
+    """Agents and controllers restart when it changes. PostgreSQL's parameters are Patroni's business."""
+    rest = {**whole, "database": {k: v for k, v in whole["database"].items() if k != "parameters"}}
+    return hashlib.sha256(yaml_document(rest).encode()).hexdigest()
 
 
 def pgpass(spec: ClusterSpec, node: str, secrets: RenderSecrets) -> str:

@@ -27,6 +27,7 @@ from hactl.view.model import DbRole, PatroniSelf
 from hactl.view.setting import Setting
 from tests.fakes.etcd import FakeClock, FakeEtcd
 from tests.support import settings
+from tests.support.rendered import sample, secrets
 from tests.support.specs import SAMPLE
 from tests.support.views import after, agent, keys
 
@@ -115,6 +116,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     who = Operator(etcd.client(), KEYS, clock, "operator anna", "desk")
     found = World(source, etcd, who, view={"facts": {n: agent(n) for n in ("db1", "db2", "wit1")}})
     monkeypatch.setenv("HACTL_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr("hactl.deploy.desired.render_secrets", lambda _: secrets(sample()))
     monkeypatch.setattr("hactl.wiring.config_servers", found.servers)
     monkeypatch.setattr("hactl.adapters.postgres_settings.tried", lambda *_: found.refuses)
     monkeypatch.setattr(by_hand, "operator", lambda _: who)

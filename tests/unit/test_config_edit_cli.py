@@ -52,6 +52,13 @@ def test_a_restart_is_named_and_not_done(site: World, capsys: Out) -> None:
     )
 
 
+def test_what_else_starts_anew_is_said(site: World, capsys: Out) -> None:
+    assert call(site, "edit", "--set", "max_connections=40", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "warning: orthanc.service is restarted on arc1, arc2" in said, "their pools are made smaller"
+    assert "outage of seconds" in said
+
+
 def test_a_dry_run_and_a_no_change_nothing(site: World, capsys: Out) -> None:
     before = (site.source.read_text(), site.versions, site.etcd.keys())
     assert call(site, "edit", "--set", "work_mem=64MB", "--dry-run") == 0

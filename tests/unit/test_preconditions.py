@@ -90,9 +90,7 @@ def test_drift_names_each_setting_with_both_values() -> None:
     parameters = {**WANTED["postgresql"]["parameters"], "wal_sender_timeout": "60s"}
     drifted = {**DRIFTED, "postgresql": {**WANTED["postgresql"], "parameters": parameters}}
     (found,) = examine(SPEC, after(config(drifted)), WANTED).findings
-    assert found.detail == (
-        "postgresql.parameters.wal_sender_timeout is 60s, wanted 2s, ttl is 30, wanted 20"
-    )
+    assert found.detail == ("wal_sender_timeout is 60s, wanted 2s, ttl is 30, wanted 20")
 
 
 def test_certificates_are_judged_even_when_no_node_answers() -> None:
@@ -102,3 +100,16 @@ def test_certificates_are_judged_even_when_no_node_answers() -> None:
     )
     found = [f.code.name for f in examine(SPEC, view, WANTED).findings]
     assert found == ["ALL_NODES_UNREACHABLE", "CERT_EXPIRED"]
+
+
+def test_what_patroni_goes_by_is_said_where_it_differs() -> None:
+    (found,) = examine(SPEC, after(config({**WANTED, "ttl": 10})), WANTED).findings
+    assert (
+        found.detail == "ttl is 10, wanted 20, ttl is written as 10, and Patroni goes by 20: the least is 20"
+    )
+
+
+def test_other_words_for_the_same_are_no_drift() -> None:
+    parameters = {**WANTED["postgresql"]["parameters"], "hot_standby": True}
+    other = {**WANTED, "postgresql": {**WANTED["postgresql"], "parameters": parameters}}
+    assert examine(SPEC, after(config(other)), WANTED).findings == ()

@@ -11,7 +11,7 @@ import pytest
 
 from hactl import layout
 from hactl.deploy.bundle import watches
-from hactl.render import acts, archive_guard, base, control
+from hactl.render import acts, archive_guard, base, control, hactl
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec
 from tests.support.rendered import content, files_of, rendered, sample, secrets
@@ -180,10 +180,10 @@ def test_a_password_file_of_the_sites_own_is_not_hactls_to_write() -> None:
     ("unit", "path", "action"),
     [
         (control.AGENT, layout.VENV, "restart"),
-        (control.AGENT, layout.SPEC, "restart"),
+        (control.AGENT, layout.SPEC_DIGEST, "restart"),
         (control.AGENT, layout.PKI / "ca.crt", "restart"),
         (control.CONTROLLER, layout.VENV, "restart"),
-        (control.CONTROLLER, layout.SPEC, "reload"),
+        (control.CONTROLLER, layout.SPEC_DIGEST, "reload"),
         ("patroni.service", layout.PATRONI_VENV, "restart"),
     ],
 )
@@ -191,9 +191,25 @@ def test_what_a_running_process_holds_restarts_it(unit: str, path: object, actio
     assert watches("db1", rendered())[unit][str(path)] == action
 
 
+def test_a_parameter_of_postgresql_restarts_nothing_of_hactls() -> None:
+    digest = content("db1", str(layout.SPEC_DIGEST))
+    for changed, restarts in (({"parameters": {"work_mem": "8MB"}}, False), ({"name": "other"}, True)):
+        database = SPEC.database.model_copy(update=changed)
+        spec = SPEC.model_copy(update={"database": database})
+        (file,) = [
+            f
+            for f in hactl.render(spec, secrets(spec))
+            if (f.node, f.path) == ("db1", str(layout.SPEC_DIGEST))
+        ]
+        assert (file.content != digest) is restarts
+
+
 @pytest.mark.parametrize("unit", ["patroni.service", "etcd.service", "keepalived.service"])
 def test_a_new_hactl_restarts_nothing_that_serves(unit: str) -> None:
-    assert not {str(layout.VENV), str(layout.SPEC)} & watches("db1", rendered())[unit].keys()
+    assert (
+        not {str(layout.VENV), str(layout.SPEC), str(layout.SPEC_DIGEST)}
+        & watches("db1", rendered())[unit].keys()
+    )
 
 
 def test_roots_acts_name_no_unit_of_hactls_own_and_no_postgres_elsewhere() -> None:

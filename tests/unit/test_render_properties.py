@@ -80,6 +80,8 @@ def test_nothing_of_a_valid_spec_breaks_out_of_a_file(document: dict[str, Any]) 
         assert not re.search(r"[^\n\x20-\x7e]", file.content), file.path
         if file.path.endswith(SCRIPTS):
             ast.parse(file.content, file.path)
+        elif file.path == str(layout.SPEC_DIGEST):
+            assert re.fullmatch(r"#.*\n[0-9a-f]{64}\n", file.content)
         elif file.path.endswith(STRUCTURED):
             reads_back(spec, mine, file)
         else:
