@@ -86,7 +86,7 @@ def _judged(proposal: Proposal, seen: Seen) -> Judged:
 
     if not seen.running:
         silent = [f"{source}: {why}" for source, why in seen.silent.items()]
-        raise Refused("no server tells what its parameters may be", silent, hint="hactl status")
+        raise Refused("no server tells what its parameters may be", silent, hint="hactl status; hactl deploy")
     before, after = wanted(proposal.context.spec).dynamic, wanted(proposal.spec).dynamic
     judged = judge_change(before, after, seen.running)
     settings = next(iter(seen.running.values())).settings

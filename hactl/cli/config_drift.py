@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hactl.view.config_version import ConfigVersion
 
 PATRONI = "(patroni)"
+FILES_SHOWN = 3  # of each node; `hactl config diff` has all
 
 
 @click.command("drift")
@@ -90,8 +91,10 @@ def _print(
     table(("WHERE", "SETTING", "SHOULD BE", "IS", "WHY"), [_line(d) for d in others])
     for fix in dict.fromkeys(d.fix for d in others):
         click.echo(f"  -> {fix}")
-    for entry in files:
-        click.echo(f"{entry['node']}: {entry['path']}: {entry['what']}")
+    for node in dict.fromkeys(entry["node"] for entry in files):
+        said = [f"{e['path']} {e['what']}" for e in files if e["node"] == node]
+        more = f", and {len(said) - FILES_SHOWN} more" if len(said) > FILES_SHOWN else ""
+        click.echo(f"{node}: {', '.join(said[:FILES_SHOWN])}{more}")
     if files:
         click.echo("  -> hactl config diff shows how; hactl deploy")
     if waiting:

@@ -161,13 +161,7 @@ def deviations(
     wanted: Wanted, dcs: Mapping[str, object] | None, running: Mapping[str, Running]
 ) -> tuple[Deviation, ...]:
     """Everything that is not as the spec has it. `dcs` None: not known, so the servers go by the spec."""
-    found: list[Deviation] = []
-    if dcs is not None:
-        found += _in_dcs(wanted, dcs, running)
-        found += [
-            Deviation(Kind.CLAMPED, c.name, "", c.written, c.effective or "nothing", c.why, "hactl deploy")
-            for c in clamps(dcs)
-        ]
+    found = [] if dcs is None else list(_in_dcs(wanted, dcs, running))
     for row in rows(wanted, dcs, running, whole=True):
         if row.parameter:
             found += _on_nodes(row, known=dcs is not None)
@@ -175,23 +169,23 @@ def deviations(
 
 
 def _in_dcs(wanted: Wanted, dcs: Mapping[str, object], running: Mapping[str, Running]) -> Iterator[Deviation]:
-    should, has = dict(flat(wanted.dynamic)), dict(flat(dcs))
+    should, has, used = dict(flat(wanted.dynamic)), dict(flat(dcs)), {c.name: c for c in clamps(dcs)}
     settings: dict[str, Setting] = {}
     for server in running.values():
         settings.update(server.settings)
     for name in sorted({*should, *has} - _OWN_WORDS):
-        parameter = name.startswith(PREFIX)
-        short = name.removeprefix(PREFIX)
+        short, parameter = name.removeprefix(PREFIX), name.startswith(PREFIX)
+        clamp = used.get(short)
+        kind = Kind.CLAMPED if clamp else Kind.DCS
+        what, fix = f"Patroni goes by {clamp.effective}: {clamp.why}" if clamp else "", "hactl deploy"
         if name not in should:
-            fix = (
-                "hactl deploy" if parameter else f"patronictl edit-config -s {name}=null, on a database node"
-            )
-            yield Deviation(Kind.DCS, short, "", "", written(has[name]), "the spec does not have it", fix)
-        elif not _equal(settings.get(short) if parameter else None, should[name], has.get(name)):
-            detail = "" if name in has else "it is missing there"
-            yield Deviation(
-                Kind.DCS, short, "", written(should[name]), written(has.get(name)), detail, "hactl deploy"
-            )
+            if not parameter:
+                fix = f"patronictl edit-config -s {name}=null, on a database node"
+            detail = f"the spec does not have it{f'; {what}' if what else ''}"
+            yield Deviation(kind, short, "", "", written(has[name]), detail, fix)
+        elif clamp or not _equal(settings.get(short) if parameter else None, should[name], has.get(name)):
+            detail = what if name in has else "it is missing there"
+            yield Deviation(kind, short, "", written(should[name]), written(has.get(name)), detail, fix)
 
 
 def _equal(setting: Setting | None, one: object, other: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from hactl.decide.codes import Finding, finding
-from hactl.decide.config_drift import Deviation, Kind, Wanted, deviations
+from hactl.decide.config_drift import Wanted, deviations
 from hactl.decide.health import Verdict, judge, nothing_answers, verdict
 from hactl.decide.health_control import MIN_FREE
 from hactl.decide.health_maintenance import loud
@@ -129,16 +129,12 @@ def dynamic_config(view: ClusterView, wanted: Mapping[str, object]) -> Iterator[
     found = configs[0]
     if reason := _no_rewind(found):
         yield finding("REWIND_IMPOSSIBLE", detail=reason)
-    said = [_sentence(d) for d in deviations(Wanted(wanted), found, {})]
+    said = [
+        f"{d.name} is {_short(d.found)}, wanted {_short(d.wanted)}" + (f" ({d.detail})" if d.detail else "")
+        for d in deviations(Wanted(wanted), found, {})
+    ]
     if said:
         yield finding("CONFIG_DRIFT", detail=", ".join(said))
-
-
-def _sentence(d: Deviation) -> str:
-    if d.kind is Kind.CLAMPED:
-        return f"{d.name} is written as {_short(d.wanted)}, and Patroni goes by {_short(d.found)}: {d.detail}"
-    why = f" ({d.detail})" if d.detail else ""
-    return f"{d.name} is {_short(d.found)}, wanted {_short(d.wanted)}{why}"
 
 
 def _no_rewind(config: Mapping[str, object]) -> str:

@@ -95,7 +95,7 @@ def test_what_hands_did_is_found_on_its_host(site: Site, deployed: int) -> None:
     site.lab.exec(standby, [*PATRONICTL, "edit-config", "--force", "-s", "ttl=10"], within=60)
     try:
         found = {(d["kind"], d["name"], d["node"]) for d in config(site, "drift", code=7)["drift"]}
-        assert found == {("dcs", "ttl", ""), ("clamped", "ttl", ""), ("running", "work_mem", standby)}
+        assert found == {("clamped", "ttl", ""), ("running", "work_mem", standby)}
         (row,) = config(site, "show", "ttl")["settings"]
         assert (row["spec"], row["patroni"], row["effective"]) == ("20", "10", "20")
     finally:

@@ -86,7 +86,6 @@ def test_from_patroni_to_the_servers_and_by_hand(pair: Pair) -> None:
     by_hand = {
         ("dcs", "max_worker_processes", ""),
         ("dcs", "work_mem", ""),
-        ("dcs", "ttl", ""),
         ("clamped", "ttl", ""),
     }
     wait_until(

@@ -60,9 +60,19 @@ def test_missing_and_added_in_patroni() -> None:
 
 def test_patroni_goes_by_another_value_than_is_written() -> None:
     dcs = {**SAME, "ttl": 10}
-    assert found(dcs) == [("dcs", "ttl", "", "10"), ("clamped", "ttl", "", "20")]
+    (d,) = deviations(WANTED, dcs, {"db1": running()})
+    assert (d.kind, d.name, d.wanted, d.found) == (Kind.CLAMPED, "ttl", "20", "10")
+    assert d.detail == "Patroni goes by 20: the least is 20"
     (row,) = [r for r in rows(WANTED, dcs, {}) if r.name == "ttl"]
     assert (row.dcs, row.effective, row.origin) == ("10", "20", Origin.HACTL)
+
+
+def test_one_value_that_is_replaced_because_of_another_is_named_too() -> None:
+    said = {d.name: d.detail for d in deviations(WANTED, {**SAME, "retry_timeout": 12}, {})}
+    assert set(said) == {"retry_timeout"}
+    assert "Patroni goes by 9" in said["retry_timeout"]
+    said = {d.name: d.detail for d in deviations(WANTED, {**SAME, "loop_wait": 15}, {})}
+    assert "Patroni goes by 10: loop_wait + 2 * retry_timeout must not exceed ttl" in said["loop_wait"]
 
 
 @pytest.mark.parametrize(
