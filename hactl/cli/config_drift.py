@@ -25,12 +25,12 @@ FILES_SHOWN = 3  # of each node; `hactl config diff` has all
 def drift(ctx: click.Context) -> None:
     """Compare spec, Patroni's configuration and what each database runs with; exit 7 when they disagree.
 
-    \b
     Found are: a spec that was changed and not deployed, a change that was interrupted, what somebody did with
     patronictl edit-config or ALTER SYSTEM, values that Patroni replaces by others, parameters that wait for a
     restart, files on the nodes that are not as rendered. Each with the command that ends it.
+
     Exit code 4: nothing was found, but not everything could be asked.
-    """  # noqa: D301 - click's mark for lines that stay as they are
+    """
     from hactl.decide.config_drift import Kind, deviations, of_versions
 
     context = open_context(ctx)

@@ -51,6 +51,8 @@ def show(ctx: click.Context, effective: bool, names: tuple[str, ...]) -> None:
     nodes = [n for n in context.spec.databases if n in seen.running]
     head = ("SETTING", "SPEC", "FROM", "PATRONI", *nodes, "NOTE")
     table(head, [_line(row, nodes) for row in found])
+    if names:
+        _origins(found)
     for entry in files:
         state = {True: "as rendered", False: "not as rendered: hactl config diff", None: ""}[
             entry["as_rendered"]
@@ -69,6 +71,15 @@ def _line(row: Row, nodes: list[str]) -> list[str]:
         return "" if setting is None else HIDDEN if secret(row.name) else setting.shown
 
     return [row.name, row.wanted, str(row.origin), row.dcs, *(shown(n) for n in nodes), _note(row)]
+
+
+def _origins(found: tuple[Row, ...]) -> None:
+    """Where each server has its value from, and what it takes to change it."""
+    for row in found:
+        for node, setting in row.running.items():
+            where = f"{setting.source}{f', {setting.file}' if setting.file else ''}"
+            how = "a restart" if setting.restarts else "a reload"
+            click.echo(f"  {row.name} on {node}: from {where}; changed by {how}")
 
 
 def _note(row: Row) -> str:

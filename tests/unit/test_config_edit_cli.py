@@ -297,6 +297,8 @@ def test_show(site: World, capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None
     assert ttl.endswith("takes effect as 20")
     (row,) = [line.split() for line in said.splitlines() if line.startswith("max_connections ")]
     assert row == ["max_connections", "200", "spec", "200", "200", "200"]
+    assert call(site, "show", "work_mem") == 0
+    assert "work_mem on db2: from configuration file; changed by a reload" in capsys.readouterr().out
     assert call(site, "show", "work_mem", "-o", "json") == 0
     (told,) = json.loads(capsys.readouterr().out)["settings"]
     assert told["nodes"]["db1"]["change"] == "reload"
