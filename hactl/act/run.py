@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from hactl.act import archive, orders, power, takeover
+from hactl.act import archive, orders, power, scheduled, takeover
 from hactl.act import incident as incidents
 from hactl.act.hands import Done, Hands
 from hactl.decide.plan import (
     Action,
     CloseIncident,
     DrainArchive,
+    DropScheduled,
     GiveOrder,
     Mark,
     MoveEtcdLeader,
@@ -28,6 +29,7 @@ from hactl.decide.plan import (
     ReleaseLeader,
     RunFenceAgent,
     Step,
+    SwitchOver,
     UndrainArchive,
     Withdraw,
     YieldControl,
@@ -142,6 +144,10 @@ def _act(action: Action, hands: Hands) -> Done:  # noqa: C901, PLR0911, PLR0912 
             return archive.drain(action, hands)
         case UndrainArchive():
             return archive.undrain(action, hands)
+        case SwitchOver():
+            return scheduled.switch_over(action, hands)
+        case DropScheduled():
+            return scheduled.drop(action, hands)
         case YieldControl():
             return orders.yield_control(action, hands)
         case _:

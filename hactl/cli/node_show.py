@@ -38,7 +38,7 @@ def list_nodes(ctx: click.Context) -> None:
 
 
 def _cells(found: Mapping[str, Any]) -> tuple[str, ...]:
-    marks = [word for word in ("fenced", "drained") if found[word]]
+    marks = ["fenced"] if found["fenced"] else []
     agent = _YES_NO[found["agent"]]
     does = ", ".join([*found["doing"], *(m.upper() for m in marks)]) or "-"
     return (
@@ -105,7 +105,7 @@ def screen(data: Mapping[str, Any]) -> Iterator[str]:
         yield _line("muted", f"{found['code']}: {found['detail'] or found['summary']}")
     yield from _service(data)
     yield from _reports(data["reports"])
-    yield from _said(data["machine"])
+    yield from _said(data["machine"], data["reports"])
 
 
 def _line(name: str, text: str) -> str:
@@ -164,7 +164,8 @@ def _reports(facts: Mapping[str, Any] | None) -> Iterator[str]:
     if facts is None:
         yield _line("agent", "no report: it is silent, or etcd could not be asked")
         return
-    probes = [f"{name} {p['state']}{_because(p['why'])}" for name, p in facts["probes"].items()]
+    asked = {name: p for name, p in facts["probes"].items() if p["why"] != "not on this node"}
+    probes = [f"{name} {p['state']}{_because(p['why'])}" for name, p in asked.items()]
     yield _line("agent", f"up for {span(facts['up_seconds'])}; {', '.join(probes)}")
     postgres = facts["postgres"]
     if not postgres["why"]:
@@ -176,13 +177,14 @@ def _reports(facts: Mapping[str, Any] | None) -> Iterator[str]:
         yield _line("", f"PostgreSQL of {peer} {state}")
     if facts["joining"]:
         yield _line("", f"joins by {facts['joining']}")
-    yield from _disks(facts["disks"])
-    yield from _units(facts["units"])
 
 
-def _said(machine: Mapping[str, Any]) -> Iterator[str]:
+def _said(machine: Mapping[str, Any], facts: Mapping[str, Any] | None) -> Iterator[str]:
     if machine["why"]:
         yield _line("machine", f"not asked over SSH: {machine['why']}")
+        if facts is not None:
+            yield from _disks(facts["disks"])
+            yield from _units(facts["units"])
         return
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     offset = machine["clock_offset_seconds"]

@@ -53,6 +53,15 @@ def operation(view: ClusterView) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
+def scheduled(view: ClusterView) -> dict[str, Any] | None:
+    """The switchover that is to come; None: none is, or etcd could not be asked."""
+    dcs = _dcs(view)
+    if dcs is None or dcs.scheduled is None:
+        return None
+    found = dcs.scheduled
+    return {"id": found.id, "at": iso(found.at), "to": found.target, "by": found.by, "reason": found.reason}
+
+
 def agent(view: ClusterView, node: str) -> bool | None:
     """Whether the node's agent reports; None when etcd could not be asked."""
     dcs = _dcs(view)

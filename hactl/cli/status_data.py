@@ -46,6 +46,7 @@ def document(spec: ClusterSpec, view: ClusterView, found: Verdict) -> dict[str, 
         "paused": derive.paused(view),
         "pause": status_control.pause(view),
         "operation": status_control.operation(view),
+        "scheduled": status_control.scheduled(view),
     }
 
 

@@ -170,6 +170,9 @@ def _foot(data: dict[str, Any]) -> Text:
     if operation := data["operation"]:
         why = f": {operation['reason']}" if operation["reason"] else ""
         text.append(f"under way: {operation['what']}, by {operation['by']}{why}\n", "cyan")
+    if order := data["scheduled"]:
+        to, at = order["to"] or "the standby", order["at"][:16]
+        text.append(f"switchover to {to} at {at}Z, by {order['by']}\n", "cyan")
     if data["muted"]:
         text.append(f"muted: {_muted(data['muted'])}\n", "dim")
     return text

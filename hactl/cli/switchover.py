@@ -10,7 +10,7 @@ import click
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context, open_context
 from hactl.cli.output import emit
-from hactl.errors import HactlError, Refused, StepFailed
+from hactl.errors import HactlError, Refused, StepFailed, UsageError
 
 if TYPE_CHECKING:
     from hactl.act.maintenance import Operator
@@ -28,18 +28,30 @@ HEARTBEAT_ROW = 0  # the controllers have 1 and up
 
 @click.command()
 @click.option("--to", "to", metavar="NODE", help="The new primary. Default: the standby.")
+@click.option("--at", "at", metavar="TIME", help='Later, by the controller: 18:30, "2026-11-22 18:30", +2h.')
+@click.option("--list", "task", flag_value="list", help="Show the one that is scheduled.")
+@click.option("--cancel", "task", flag_value="cancel", help="Cancel the one that is scheduled.")
 @by_hand.acting
 @click.pass_context
-def command(ctx: click.Context, to: str | None, asked: by_hand.Asked) -> None:
+def command(
+    ctx: click.Context, to: str | None, at: str | None, task: str | None, asked: by_hand.Asked
+) -> None:
     """Give the primary's role to the standby, and say for how long nobody could write.
 
     Refused with all reasons (exit code 3) unless the standby is synchronous and nothing else is under way.
     First a checkpoint, so that PostgreSQL stops quickly; then Patroni is asked. Ends when the old primary
     streams as a synchronous standby.
+
+    With --at the active controller does it at that time, or refuses it then with all reasons, in the journal.
+
+    Example: hactl switchover --at 22:30 --reason "new RAM"
     """
     from hactl.decide.switchover import may_switch
 
     context = open_context(ctx)
+    if at is not None or task is not None:
+        _later(context, to, at, task, asked)
+        return
     switch = may_switch(context.spec, by_hand.look(context), to)
     steps = ("checkpoint", f"switch over from {switch.primary} to {switch.target}", "wait for redundancy")
     if asked.dry_run:
@@ -53,6 +65,19 @@ def command(ctx: click.Context, to: str | None, asked: by_hand.Asked) -> None:
         _still_may(context, switch)
         found = run(context, who, switch, asked.reason)
     _say(context, switch, steps, found)
+
+
+def _later(context: Context, to: str | None, at: str | None, task: str | None, asked: by_hand.Asked) -> None:
+    from hactl.cli import switchover_at
+
+    if at is not None and task is not None:
+        raise UsageError(f"--at and --{task}: give one of them")
+    if at is not None:
+        switchover_at.schedule(context, at, to, asked)
+    elif task == "list":
+        switchover_at.show(context)
+    else:
+        switchover_at.cancel(context, asked)
 
 
 def _still_may(context: Context, switch: Switch) -> None:

@@ -16,6 +16,7 @@ from hactl.act.run import execute
 from hactl.adapters.events import EventLog
 from hactl.controller.answers import Answers
 from hactl.controller.fast import report, told
+from hactl.controller.handover import Handover
 from hactl.controller.ledgers import Ledgers
 from hactl.controller.samples import Samples
 from hactl.controller.turns import Turns
@@ -23,9 +24,10 @@ from hactl.decide.control import ControlMemory, decide_control
 from hactl.decide.grey import GreyMemory, decide_grey
 from hactl.decide.health import judge
 from hactl.decide.mute import Heard, heard
-from hactl.decide.plan import GiveOrder, Plan
+from hactl.decide.plan import GiveOrder, Outcome, Plan
 from hactl.decide.reconcile import ReconcileMemory, decide_reconcile
 from hactl.decide.recovery import RecoveryMemory, decide_recovery
+from hactl.decide.scheduled import decide_scheduled
 from hactl.errors import Refused, Unreachable
 from hactl.metrics.instruments import Instruments
 from hactl.metrics.snapshot import ArchivesSeen, Board, Snapshot, Totals
@@ -122,6 +124,7 @@ class Tick:
         self.answers = Answers(self.hands.journal, self.log)
         self.ledgers = Ledgers(self.hands.journal, self.log)
         self.ends = Ends(self.hands)
+        self.handover = Handover(self.hands.journal)
 
     def once(self) -> None:
         began = self.clock.monotonic()
@@ -148,10 +151,12 @@ class Tick:
             self.answers.forget()
             self.ledgers.forget()
             self.ends.forget()
+            self.handover.forget()
         elif isinstance(control.dcs, Dcs):
             self.answers.look(control.dcs)
             self.ledgers.look(control.dcs)
             self.ends.look()
+            self.handover.look(control.dcs, self.clock.monotonic())
 
     def _decide(self, control: ControlView, cluster: ClusterView, now: float) -> None:
         m = self.memories
@@ -164,16 +169,22 @@ class Tick:
             self._act("recovery", _without(recovery, busy))
             compare, m.reconcile = decide_reconcile(self.spec, control.dcs, m.reconcile, now)
             self._act("reconcile", _without(compare, busy))
+            at = decide_scheduled(self.spec, cluster, control.dcs, self.clock.wall())
+            self.handover.asked(self._act("switchover", at), now)
         place, m.control = decide_control(self.spec, control, m.control, now)
         self._act("control", place)
         with contextlib.suppress(Unreachable):  # whoever needs one then asks for it
             self.hands.hours.prepare()
 
-    def _act(self, about: str, plan: Plan) -> None:
+    def _act(self, about: str, plan: Plan) -> list[Outcome]:
         """Each step by itself: they are of different nodes, and rest on nothing before them."""
         told(self.log, about, plan, holding=True)
+        outcomes: list[Outcome] = []
         for step in plan.steps:
-            report(self.log, execute(dataclasses.replace(plan, steps=(step,)), self.hands))
+            done = execute(dataclasses.replace(plan, steps=(step,)), self.hands)
+            report(self.log, done)
+            outcomes += done
+        return outcomes
 
     def _publish(self, control: ControlView, seen: tuple[ClusterView, float] | None, now: float) -> None:
         dcs = control.dcs if isinstance(control.dcs, Dcs) else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from hactl.view.control import FenceIntent, Key, Mode, Proof
 from hactl.view.incident import Incident, Phase
+from hactl.view.scheduled import Scheduled
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,23 @@ class UndrainArchive:
 
 
 @dataclass(frozen=True)
+class SwitchOver:
+    """Ask Patroni to hand over, as somebody ordered for this time."""
+
+    order: Scheduled
+    primary: str
+    target: str
+
+
+@dataclass(frozen=True)
+class DropScheduled:
+    """It is its time, and it must not be done: all reasons."""
+
+    order: Scheduled
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class YieldControl:
     """Hand the controller's lease to another controller."""
 
@@ -172,6 +190,8 @@ Action = (
     | MoveEtcdLeader
     | DrainArchive
     | UndrainArchive
+    | SwitchOver
+    | DropScheduled
     | YieldControl
 )
 

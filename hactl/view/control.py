@@ -13,6 +13,7 @@ from hactl.view.model import DbRole, Disk, Probe, State, Unknown
 from hactl.view.mute import Mute
 from hactl.view.operation import Holder
 from hactl.view.pause import Pause
+from hactl.view.scheduled import Scheduled
 from hactl.view.tls import TlsCheck
 
 
@@ -231,6 +232,7 @@ class Dcs:
     pause: Pause | None = None
     mutes: tuple[Mute, ...] = ()
     operation: Holder | None = None
+    scheduled: Scheduled | None = None
     tls_check: TlsCheck | None = None
     archives_known: bool = True
     problems: tuple[str, ...] = ()

@@ -67,6 +67,11 @@ class Keys:
         return f"{self.own}operation"
 
     @property
+    def scheduled(self) -> str:
+        """A switchover for a later time."""
+        return f"{self.own}scheduled"
+
+    @property
     def tls_check(self) -> str:
         """What the witness's daily check of all TLS ports came to."""
         return f"{self.own}tls-check"

@@ -148,7 +148,7 @@ def test_a_decision_is_logged_when_it_changes_only(bench: Bench, monkeypatch: py
     for _ in range(5):
         bench.tick.once()
     decisions = [line for line in bench.log.getvalue().splitlines() if '"decision"' in line]
-    assert len(decisions) == 4
+    assert len(decisions) == 5
 
 
 def test_etcds_leader_is_who_most_members_name(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from hactl.view.control_text import incident_text
 from hactl.view.mute import Mute
 from hactl.view.operation import Holder
 from hactl.view.pause import Pause
+from hactl.view.scheduled import Scheduled
 from tests.support.snapshots import failover, fence
 from tests.support.views import after, demo_spec, keys
 
@@ -41,6 +42,7 @@ def test_the_status_page_shows_every_key_of_the_document() -> None:
         "paused": True,
         "pause": Pause("anna", "new switch", 0.0, 1_800_003_600.0),
         "mutes": (Mute("FENCED", "", "anna", "", "error", 1, 0.0, 1.0),),
+        "scheduled": Scheduled("9f3c21aa", 1.0, "db2", "anna", ""),
         "operation": Holder("anna", "desk", 1, "switchover", "", "", ""),
     }
     view = after(keys(fences={"db1": fence("db1")}, incident=incident_text(failover()), **by_hand))

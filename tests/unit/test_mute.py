@@ -69,10 +69,13 @@ def test_a_mute_covers_what_there_is_and_one_at_least() -> None:
 
 
 @pytest.mark.parametrize("subject", ["", "db2", "a/b"])
-def test_its_text_and_back(subject: str) -> None:
-    made = dataclasses.replace(mute("STANDBY_LOST", subject), since=1.0, until=7200.5)
+@pytest.mark.parametrize("until", [7200, 7200.0, 7200.5])
+def test_its_text_and_back(subject: str, until: float) -> None:
+    """The text too: the controller takes a mute away only as it stands there."""
+    made = dataclasses.replace(mute("STANDBY_LOST", subject), since=1, until=until)
     name = f"STANDBY_LOST/{subject}" if subject else "STANDBY_LOST"
     assert parse_mute(name, mute_text(made)) == made
+    assert mute_text(parse_mute(name, mute_text(made))) == mute_text(made)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hactl.view.mute import Mute
 from hactl.view.operation import Holder
 from hactl.view.parse.fields import document, mapping, number, text
 from hactl.view.pause import Pause
+from hactl.view.scheduled import Scheduled
 
 
 def holder_text(holder: Holder) -> str:
@@ -81,8 +82,24 @@ def parse_mute(name: str, value: str) -> Mute:
     )
 
 
+def scheduled_text(order: Scheduled) -> str:
+    return compact({
+        "id": order.id, "at": order.at, "to": order.target, "by": order.by, "reason": order.reason,
+    })  # fmt: skip
+
+
+def parse_scheduled(value: str) -> Scheduled:
+    """Raises ValueError: nobody does it then."""
+    found = mapping(document(value.encode(), "scheduled"), "scheduled")
+    at = _at(found.get("at"))
+    if at is None:
+        raise ValueError("scheduled: no time")
+    words = (text(found.get(name), name) for name in ("to", "by", "reason"))
+    return Scheduled(text(found.get("id"), "id"), at, *words)
+
+
 def _at(value: object) -> float | None:
     """Unix time, as far as a date can be; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
         return None
-    return float(value)
+    return value  # as it was written: its text is compared

@@ -28,7 +28,7 @@ from hactl.view.model import DbRole
 from hactl.view.mute import Mute
 from hactl.view.parse.agent_facts import parse_agent_facts
 from hactl.view.parse.archive import parse_drain, parse_mark
-from hactl.view.parse.by_hand import parse_holder, parse_mute, parse_pause
+from hactl.view.parse.by_hand import parse_holder, parse_mute, parse_pause, parse_scheduled
 from hactl.view.parse.fields import Json, document, lsn, mapping, number, text
 from hactl.view.parse.maintenance import parse_maintenance
 from hactl.view.parse.patroni import ROLES
@@ -188,6 +188,7 @@ def _single(own: Mapping[str, Pair], problems: list[str]) -> dict[str, Any]:
         "paused": "paused" in own,
         "pause": parse_pause(own["paused"].value) if "paused" in own else None,
         "mutes": _mutes(own, problems),
+        "scheduled": _read(own.get("scheduled"), parse_scheduled, None, problems),
         "operation": _read(own.get("operation"), parse_holder, None, problems),
     }
 
