@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,9 +17,16 @@ if TYPE_CHECKING:
     from hactl.act.maintenance import Operator
     from hactl.act.switchover import Means, Switched
     from hactl.adapters.patroni_control import PatroniControl
+    from hactl.decide.plan import Veto
     from hactl.decide.switchover import Switch
     from hactl.drill.link import Link
 
+# The monitoring role may see all sessions; its own is none.
+OPEN = """
+select extract(epoch from clock_timestamp() - xact_start)::float8 from pg_stat_activity
+where backend_type = 'client backend' and xact_start is not null and pid <> pg_backend_pid()
+"""
+ASK_WITHIN = 5.0
 COMMIT_WITHIN = 0.25  # s: how exactly the outage is known
 CHECKPOINT_WITHIN = 600.0
 CONNECT_WITHIN = 3.0
@@ -31,14 +39,16 @@ HEARTBEAT_ROW = 0  # the controllers have 1 and up
 @click.option("--at", "at", metavar="TIME", help='Later, by the controller: 18:30, "2026-11-22 18:30", +2h.')
 @click.option("--list", "task", flag_value="list", help="Show the one that is scheduled.")
 @click.option("--cancel", "task", flag_value="cancel", help="Cancel the one that is scheduled.")
+@click.option("--end-transactions", "ends", is_flag=True, help="Also if transactions are open for a minute.")
 @by_hand.acting
 @click.pass_context
 def command(
-    ctx: click.Context, to: str | None, at: str | None, task: str | None, asked: by_hand.Asked
+    ctx: click.Context, to: str | None, at: str | None, task: str | None, ends: bool, asked: by_hand.Asked
 ) -> None:
     """Give the primary's role to the standby, and say for how long nobody could write.
 
-    Refused with all reasons (exit code 3) unless the standby is synchronous and nothing else is under way.
+    Refused with all reasons (exit code 3) unless the standby is synchronous, nothing else is under way and no
+    client's transaction has been open for a minute (--end-transactions: it is lost, and that is meant).
     First a checkpoint, so that PostgreSQL stops quickly; then Patroni is asked. Ends when the old primary
     streams as a synchronous standby.
 
@@ -53,6 +63,8 @@ def command(
         _later(context, to, at, task, asked)
         return
     switch = may_switch(context.spec, by_hand.look(context), to)
+    if not ends and switch.primary:
+        switch = replace(switch, vetoes=(*switch.vetoes, *_long_transactions(context)))
     steps = ("checkpoint", f"switch over from {switch.primary} to {switch.target}", "wait for redundancy")
     if asked.dry_run:
         _say(context, switch, steps if not switch.vetoes else ())
@@ -101,8 +113,9 @@ def run(context: Context, who: Operator, switch: Switch, reason: str) -> Switche
     maintenance.note(who, "switchover", {**about, "reason": reason})
     try:
         found = acts.switch(means, switch.target)
-    except HactlError as error:
-        maintenance.note(who, "switchover-ended", {**about, "ok": False, "said": error.message})
+    except (HactlError, KeyboardInterrupt) as error:
+        said = error.message if isinstance(error, HactlError) else "interrupted; Patroni goes on with it"
+        maintenance.note(who, "switchover-ended", {**about, "ok": False, "said": said})
         raise
     maintenance.note(who, "switchover-ended", {**about, "ok": True, "outage": round(found.outage, 3)})
     means.say(f"{switch.target} is the primary; longest time without a commit: {found.outage:.2f} s")
@@ -161,15 +174,31 @@ def password(context: Context) -> str:
     return Store(context.site.state).secrets().patroni_rest.value
 
 
+def _long_transactions(context: Context) -> tuple[Veto, ...]:
+    """What is not known is a veto too."""
+    from hactl.decide.plan import Veto
+    from hactl.decide.switchover import long_transactions
+
+    try:
+        rows = _ask(context, OPEN, ASK_WITHIN)
+    except HactlError as error:
+        return (Veto("TRANSACTIONS_UNKNOWN", "which transactions are open is not known", error.message),)
+    return long_transactions([float(age) for (age,) in rows])
+
+
 def _checkpoint(context: Context) -> None:
-    """On the primary. Raises Unreachable, StepFailed."""
+    _ask(context, "CHECKPOINT", CHECKPOINT_WITHIN)
+
+
+def _ask(context: Context, sql: str, within: float) -> list[tuple[Any, ...]]:
+    """Of the primary. Raises Unreachable, StepFailed."""
     import psycopg2
 
     from hactl.drill.link import first_line
 
     link = monitor(context)
     try:
-        link.run("CHECKPOINT", within=CHECKPOINT_WITHIN)
+        return link.run(sql, within=within)
     except psycopg2.Error as error:
         raise StepFailed(first_line(error)) from error
     finally:

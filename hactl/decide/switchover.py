@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,8 @@ from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs
 from hactl.view.model import DbRole
 
+# A switchover ends it, and it was not short by design any more.
+LONG: Final = 60.0  # s
 # What the standby still has to receive delays the promotion; Patroni itself would allow 1 MiB too.
 MAX_LAG: Final = 1 << 20  # bytes
 
@@ -37,6 +39,16 @@ def may_switch(spec: ClusterSpec, view: ClusterView, to: str | None = None) -> S
     about_target = _target(view, dcs, primary, target) if primary or to else ()
     vetoes = (*_at_work(dcs), *_primary(spec, view, primary), *about_target)
     return Switch(primary, target, vetoes)
+
+
+def long_transactions(ages: Sequence[float]) -> tuple[Veto, ...]:
+    """`ages`: of the clients' transactions that are open on the primary, in seconds."""
+    old = sorted((age for age in ages if age >= LONG), reverse=True)
+    if not old:
+        return ()
+    many = f"{len(old)} transactions have" if len(old) > 1 else "a transaction has"
+    said = f"{many} been open for over {LONG:.0f} s: a switchover ends them"
+    return (Veto("LONG_TRANSACTION", said, f"the oldest for {old[0]:.0f} s"),)
 
 
 def _at_work(dcs: Dcs) -> Iterator[Veto]:

@@ -10,6 +10,7 @@ import pytest
 from hactl.act import operation
 from hactl.act.maintenance import Operator
 from hactl.cli import operator as by_hand
+from hactl.cli import switchover
 from hactl.cli.app import main
 from hactl.deploy import run
 from hactl.errors import LockHeld, UsageError
@@ -35,6 +36,7 @@ def etcd(monkeypatch: pytest.MonkeyPatch) -> FakeEtcd:
     monkeypatch.setattr(by_hand, "operator", lambda _: asks)
     monkeypatch.setattr(by_hand, "look", lambda *_: after(keys(facts=facts)))
     monkeypatch.setattr(run, "operator", lambda *_: asks)
+    monkeypatch.setattr(switchover, "_ask", lambda *_: [])
     return etcd
 
 

@@ -12,7 +12,7 @@ from hactl.act.switchover import Means
 from hactl.cli import operator as by_hand
 from hactl.cli import switchover
 from hactl.cli.app import main
-from hactl.errors import StepFailed
+from hactl.errors import StepFailed, Unreachable
 from hactl.view.journal import Kind, Record, parse_record, sealed, text_of
 from hactl.view.keys import Keys
 from tests.fakes.etcd import FakeClock, FakeEtcd
@@ -28,12 +28,14 @@ class Pair:
         head = sealed(Record(1, "2026-01-01T00:00:00.000+00:00", 1, "b", "wit1", "c", Kind.EVENT, "began"))
         self.etcd.put(KEYS.journal(1), text_of(head))
         self.dcs: dict[str, Any] = {"facts": {n: agent(n) for n in ("db1", "db2", "wit1")}}
-        self.now, self.refuses, self.asked = 100.0, "", 0
+        self.now, self.refuses, self.asked, self.interrupted = 100.0, "", 0, False
         asks = Operator(self.etcd.client(), KEYS, self, "operator anna", "desk")
         monkeypatch.setattr(by_hand, "look", lambda *_: after(keys(**self.dcs)))
         monkeypatch.setattr(by_hand, "operator", lambda _: asks)
         monkeypatch.setattr(switchover, "means_of", lambda *_: self.means())
         monkeypatch.setattr(switchover, "_redundant", lambda *_: True)
+        self.open: list[tuple[float]] = [(0.4,), (59.0,)]
+        monkeypatch.setattr(switchover, "_ask", lambda *_: self.sessions())
 
     def wall(self) -> float:
         return 1_700_000_000.0
@@ -45,7 +47,14 @@ class Pair:
     def boottime(self) -> float:
         return self.now
 
+    def sessions(self) -> list[tuple[float]]:
+        if not self.open:
+            raise Unreachable("no connection within 3 s")
+        return self.open
+
     def ask(self) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
         if self.refuses:
             raise StepFailed(self.refuses)
         self.asked += 1
@@ -103,3 +112,27 @@ def test_what_patroni_refuses_is_in_the_journal_too(pair: Pair, capsys: Out) -> 
     assert call("--yes") == 5
     assert "412" in capsys.readouterr().err
     assert pair.journal()[-1].data["ok"] is False
+
+
+def test_a_long_transaction_is_not_ended_unless_that_is_meant(pair: Pair, capsys: Out) -> None:
+    pair.open = [(61.0,), (400.0,), (2.0,)]
+    assert call("--yes") == 3
+    said = capsys.readouterr().err
+    assert "LONG_TRANSACTION: 2 transactions have been open for over 60 s" in said
+    assert "the oldest for 400 s" in said
+    assert (pair.asked, pair.journal()) == (0, [])
+    assert call("--yes", "--end-transactions") == 0
+    assert pair.asked == 1
+
+
+def test_transactions_that_nobody_can_see_are_a_veto(pair: Pair, capsys: Out) -> None:
+    pair.open = []
+    assert call("--yes") == 3
+    assert "TRANSACTIONS_UNKNOWN" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_in_the_journal_and_the_lock_is_free(pair: Pair) -> None:
+    pair.interrupted = True
+    assert call("--yes") == 130
+    assert "interrupted" in str(pair.journal()[-1].data["said"])
+    assert pair.etcd.value(KEYS.operation) is None
