@@ -25,7 +25,9 @@ def test_lists_and_tables_stand_apart_or_the_site_shows_one_paragraph(page: Path
     """Git hosts begin a list in the middle of a paragraph; the site's Markdown does not."""
     found, before = [], ""
     for line in prose(page).splitlines():
-        apart = not before.strip() or before.startswith(("#", " ", "\t"))
+        # The end of an item's second paragraph: the next item would be read as its last line.
+        within = before.startswith("    ") and not line.startswith(" ")
+        apart = not before.strip() or (before.startswith(("#", " ", "\t")) and not within)
         if ITEM.match(line) and not apart and not ITEM.match(before):
             found.append(line)
         if line.startswith("|") and not apart and not before.startswith("|"):
