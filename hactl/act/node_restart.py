@@ -57,6 +57,9 @@ def run(spec: ClusterSpec, steps: tuple[Step, ...], means: Means) -> None:
                 _wait_clear(spec, step, means)
             means.say(f"{number}/{len(steps)}: {step}")
             _recorded(step, means)
+        except KeyboardInterrupt:
+            means.say(f"interrupted at: {step}; last step done: {done or 'none'}")
+            raise
         except HactlError as error:
             if done is None:
                 raise

@@ -111,6 +111,7 @@ def of_all(spec: ClusterSpec, view: ClusterView, wish: Wish) -> Restart:
         steps += [RestartUnit(node, unit) for node in spec.witnesses for unit in common.WITNESS]
         steps += [RestartEtcd(node) for node in _leader_last(spec, view)]
     found = _judged(spec, view, tuple(steps))
+    found = replace(found, vetoes=(*found.vetoes, *_worked_on(view)))
     if not steps and not found.vetoes:
         return Restart((), (Veto("NO_PENDING_RESTART", "no member waits for a restart"),))
     return found
@@ -148,6 +149,12 @@ def _judged(spec: ClusterSpec, view: ClusterView, steps: tuple[Step, ...]) -> Re
     if not steps and derive.primary(view) is None:
         vetoes = dict.fromkeys(common.primary_known(view))
     return Restart(steps, tuple(vetoes), tuple(_notes(steps)))
+
+
+def _worked_on(view: ClusterView) -> Iterator[Veto]:
+    """Whoever is worked on is away already, or will be any moment."""
+    for node, work in view.control.maintenance.items() if isinstance(view.control, Dcs) else ():
+        yield Veto("IN_MAINTENANCE", f"{work.by} works on {node}", work.why)
 
 
 def _of_node(spec: ClusterSpec, view: ClusterView, node: str, wish: Wish) -> Iterator[Step]:

@@ -90,5 +90,7 @@ def _target(view: ClusterView, dcs: Dcs, primary: str, target: str) -> Iterator[
         yield Veto("NOT_IN_SYNC", f"{target} is not synchronous: it may lack what was acknowledged")
     if member.lag is not None and member.lag.value > MAX_LAG:
         yield Veto("STANDBY_LAGGING", f"{target} is {member.lag} behind")
+    if (work := dcs.maintenance.get(target)) is not None:
+        yield Veto("IN_MAINTENANCE", f"{work.by} works on {target}", work.why)
     if dcs.facts.get(target) is None:
         yield Veto("AGENT_SILENT", f"the agent of {target} does not report: the VIP may not come there")

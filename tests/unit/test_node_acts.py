@@ -389,6 +389,18 @@ def test_it_stops_at_the_first_surprise_and_says_the_last_step(clock: Time) -> N
     assert hands.records[-1][1] == "gone"
 
 
+def test_whoever_interrupts_it_hears_the_last_step(clock: Time) -> None:
+    hands, said = Hands(clock), list[str]()
+
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    means = dataclasses.replace(hands.means(), archive=interrupted, say=said.append)
+    with pytest.raises(KeyboardInterrupt):
+        node_restart.run(SPEC, STEPS, means)
+    assert said[-1].endswith(f"last step done: {STEPS[0]}")
+
+
 def test_what_is_not_well_in_between_is_waited_for_and_then_ends_it(clock: Time) -> None:
     ill = world(archive_lost("arc2"))
     hands = Hands(clock, world(), world(), ill, ill, world())

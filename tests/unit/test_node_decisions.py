@@ -178,6 +178,12 @@ def test_nothing_of_all_begins_while_anything_is_not_well() -> None:
     assert codes(of_all(SPEC, blind(), Wish())) == ["ETCD_UNKNOWN"]
 
 
+def test_who_is_worked_on_is_no_target_and_not_passed_over() -> None:
+    view = world(dcs=(maintained("db2"),))
+    assert codes(of_all(SPEC, view, Wish())) == ["IN_MAINTENANCE", "IN_MAINTENANCE"]
+    assert [v.code for v in against(SPEC, view, SwitchOver("db1", "db2"))] == ["IN_MAINTENANCE"]
+
+
 def test_a_node_without_etcd_has_none_to_restart() -> None:
     assert codes(of_node(SPEC, world(), "arc1", Wish(etcd=True))) == ["NO_ETCD"]
 
