@@ -124,6 +124,11 @@ def streams(view: ClusterView, node: str) -> bool:
     return member is not None and member.state == "streaming"
 
 
+def follows(view: ClusterView, node: str) -> bool:
+    """It streams, and is named as synchronous: the primary could be lost now."""
+    return streams(view, node) and _named(view, node)
+
+
 def _named(view: ClusterView, node: str) -> bool:
     return isinstance(view.control, Dcs) and node in view.control.patroni.sync_standbys
 

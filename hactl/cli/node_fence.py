@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hactl.act.maintenance import Operator
     from hactl.act.node_fence import Means
     from hactl.adapters.fence_agent import FenceAgent
-    from hactl.decide.node_fence import Fencing
+    from hactl.decide.node_fence import Fencing, Meant
 
 BACK_WITHIN = 240.0  # s: a machine that has to boot first
 
@@ -27,9 +27,12 @@ BACK_WITHIN = 240.0  # s: a machine that has to boot first
 @click.argument("node")
 @click.option("--power", is_flag=True, help="Cut its power by its fence agent, whatever its agent says.")
 @click.option("--force", is_flag=True, help="Also the primary. Read first what that means: --dry-run.")
+@click.option(
+    "--alone", is_flag=True, help="With --force: also if nobody takes over, and the database is down."
+)
 @by_hand.acting
 @click.pass_context
-def fence(ctx: click.Context, node: str, power: bool, force: bool, asked: by_hand.Asked) -> None:
+def fence(ctx: click.Context, node: str, power: bool, force: bool, alone: bool, asked: by_hand.Asked) -> None:
     """Keep the database node NODE from serving, over reboots too, until `hactl node unfence NODE`.
 
     A key in etcd: its agent kills PostgreSQL there and says so. If it says nothing within 20 s, or with
@@ -39,8 +42,10 @@ def fence(ctx: click.Context, node: str, power: bool, force: bool, asked: by_han
     Example:
       hactl node fence db1 --dry-run
     """
+    from hactl.decide.node_fence import Meant
+
     context = node_common.database_context(ctx, node)
-    judge = functools.partial(_judged, context, node, force=force, power=power)
+    judge = functools.partial(_judged, context, node, Meant(force, alone, power))
     fencing = judge()
     found = _proposal(fencing, power=power)
     if not node_common.go_ahead(context, found, asked):
@@ -71,10 +76,10 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
 
 
-def _judged(context: Context, node: str, *, force: bool, power: bool) -> Fencing:
+def _judged(context: Context, node: str, meant: Meant) -> Fencing:
     from hactl.decide.node_fence import may_fence
 
-    return may_fence(context.spec, by_hand.look(context), node, force=force, power=power)
+    return may_fence(context.spec, by_hand.look(context), node, meant)
 
 
 def _proposal(fencing: Fencing, *, power: bool) -> Proposal:

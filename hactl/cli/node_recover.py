@@ -134,7 +134,7 @@ def _means(context: Context, who: Operator, node: str, before: Progress) -> Mean
 
 def _progress(context: Context, node: str) -> Progress:
     from hactl.act.node_recover import Progress
-    from hactl.act.node_restart import streams
+    from hactl.act.node_restart import follows
     from hactl.decide.node_actions import itself
     from hactl.view.control import Dcs
 
@@ -144,7 +144,7 @@ def _progress(context: Context, node: str) -> Progress:
     return Progress(
         state=own.state if own else "silent",
         started=own.started if own else "",
-        streams=streams(view, node),
+        streams=follows(view, node),
         joining=facts.joining if facts else "",
     )
 

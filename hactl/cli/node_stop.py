@@ -221,7 +221,7 @@ def _give_lead(context: Context, node: str) -> None:
 
 def well(context: Context, node: str) -> bool:
     """All that `start` started does its work."""
-    from hactl.act.node_restart import streams
+    from hactl.act.node_restart import follows
     from hactl.view import derive
 
     view: ClusterView = by_hand.look(context, node)
@@ -230,8 +230,7 @@ def well(context: Context, node: str) -> bool:
     if node in context.spec.archives:
         return archive_restart.reaches_its_index(context, node)
     if node in context.spec.databases:
-        sync = next((m.sync for m in derive.members(view) if m.name == node), None)
-        return derive.primary(view) == node or (streams(view, node) and sync is not False)
+        return derive.primary(view) == node or follows(view, node)
     return node in derive.etcd_answers(view)
 
 

@@ -33,30 +33,44 @@ class Fencing:
     notes: tuple[str, ...] = ()
 
 
-def may_fence(
-    spec: ClusterSpec, view: ClusterView, node: str, *, force: bool = False, power: bool = False
-) -> Fencing:
-    """`force`: also the primary. `power`: its power shall be cut. Nothing helps against the other vetoes."""
+@dataclass(frozen=True)
+class Meant:
+    """`force`: also the primary. `alone`: also if nobody takes over then. `power`: its power shall be cut."""
+
+    force: bool = False
+    alone: bool = False
+    power: bool = False
+
+
+def may_fence(spec: ClusterSpec, view: ClusterView, node: str, meant: Meant = Meant()) -> Fencing:
+    """What is `meant` helps against the vetoes that it names, against no other."""
     dcs = common.keys(view)
     if isinstance(dcs, tuple):
         return Fencing(node, vetoes=dcs)
     leader = dcs.patroni.leader
     leads = (leader is not None and leader.node == node) or derive.primary(view) == node
     heir = _heir(spec, view, dcs, node) if leads else ""
-    vetoes = list(_against(spec, dcs, node))
-    if leads and not force:
+    vetoes = [*_against(spec, dcs, node), *_unproved(spec, dcs, node, power=meant.power)]
+    if leads and not meant.force:
         vetoes.append(
             Veto("IS_PRIMARY", f"{node} is the primary: hactl switchover gives the role away first")
         )
-    device = node in spec.fencing.agents
-    if power and not device:
-        vetoes.append(Veto("NO_FENCE_AGENT", f"the spec names no fence agent for {node}"))
-    if not device and node not in dcs.facts:
-        vetoes.append(
-            Veto("NOT_PROVABLE", f"nothing could prove {node} silent: its agent does not report, "
-                 "and the spec names no fence agent for it")
-        )  # fmt: skip
-    return Fencing(node, leads, device, heir, tuple(vetoes), tuple(_notes(node, leads=leads, heir=heir)))
+    if leads and not heir and not meant.alone:
+        vetoes.append(Veto("NOBODY_TAKES_OVER", "no synchronous standby streams: the database would be down"))
+    device, notes = node in spec.fencing.agents, tuple(_notes(node, leads=leads, heir=heir))
+    return Fencing(node, leads, device, heir, tuple(vetoes), notes)
+
+
+def _unproved(spec: ClusterSpec, dcs: Dcs, node: str, *, power: bool) -> Iterator[Veto]:
+    if node in spec.fencing.agents:
+        return
+    if power:
+        yield Veto("NO_FENCE_AGENT", f"the spec names no fence agent for {node}")
+    if node not in dcs.facts:
+        yield Veto(
+            "NOT_PROVABLE",
+            f"nothing could prove {node} silent: its agent does not report, and it has no fence agent",
+        )
 
 
 def _against(spec: ClusterSpec, dcs: Dcs, node: str) -> Iterator[Veto]:

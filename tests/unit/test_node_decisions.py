@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hactl.decide.node_fence import BY_HAND, intent, may_fence, may_unfence
+from hactl.decide.node_fence import BY_HAND, Meant, intent, may_fence, may_unfence
 from hactl.decide.node_recovery import may_reinit, may_rejoin
 from hactl.decide.node_stop import may_end, may_maintain, may_start, may_stop, units
 from hactl.decide.restart import (
@@ -55,6 +55,7 @@ SPEC = demo_spec()
 View = Callable[[], ClusterView]
 NOBODY = patroni_says("db1", standby("db1"))
 IDLE = patroni_says("db2", standby("db2", replication_state="", sync=False))
+FORCE = Meant(force=True)
 PAUSED = keys_with(paused=True)
 DOWN = facts_of("db2", units={"patroni.service": "inactive"})
 INCIDENT = keys_with(incident="{}")
@@ -357,15 +358,16 @@ def test_a_synchronous_standby_that_streams_goes_by_force_only() -> None:
 def test_a_standby_may_be_fenced_and_the_primary_by_force() -> None:
     found = may_fence(SPEC, world(), "db2")
     assert (found.vetoes, found.primary, found.takes_over) == ((), False, "")
-    forced = may_fence(SPEC, world(), "db1", force=True)
+    forced = may_fence(SPEC, world(), "db1", FORCE)
     assert (forced.vetoes, forced.primary, forced.takes_over) == ((), True, "db2")
     assert any("may be lost" in note for note in forced.notes)
 
 
 def test_it_is_said_aloud_that_nobody_takes_over() -> None:
     for view in (world(dcs=(sync(),)), world(IDLE), world(dcs=(agent_silent("db2"),))):
-        forced = may_fence(SPEC, view, "db1", force=True)
-        assert not forced.takes_over
+        assert codes(may_fence(SPEC, view, "db1", FORCE)) == ["NOBODY_TAKES_OVER"]
+        forced = may_fence(SPEC, view, "db1", Meant(force=True, alone=True))
+        assert (forced.takes_over, forced.vetoes) == ("", ())
         assert any("NOBODY TAKES OVER" in note for note in forced.notes)
 
 
@@ -381,7 +383,7 @@ def test_it_is_said_aloud_that_nobody_takes_over() -> None:
     ],
 )
 def test_no_force_helps_against_these(node: str, view: View, code: str) -> None:
-    assert code in codes(may_fence(SPEC, view(), node, force=True))
+    assert code in codes(may_fence(SPEC, view(), node, Meant(force=True, alone=True)))
 
 
 def test_the_primary_is_not_fenced_by_mistake() -> None:
@@ -392,7 +394,7 @@ def test_the_primary_is_not_fenced_by_mistake() -> None:
 def test_what_nobody_can_prove_is_not_begun() -> None:
     none = SPEC.model_copy(update={"fencing": SPEC.fencing.model_copy(update={"agents": {}})})
     assert codes(may_fence(none, world(dcs=(agent_silent("db2"),)), "db2")) == ["NOT_PROVABLE"]
-    assert codes(may_fence(none, world(), "db2", power=True)) == ["NO_FENCE_AGENT"]
+    assert codes(may_fence(none, world(), "db2", Meant(power=True))) == ["NO_FENCE_AGENT"]
     assert not may_fence(none, world(), "db2").vetoes
 
 
