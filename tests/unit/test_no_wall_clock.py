@@ -26,6 +26,7 @@ PRESENTATION = {
     "act/config_versions.py: applied": "when it was applied",
     "act/incident.py: _wall": "a stamp's second time, for readers of the incident",
     "act/maintenance.py: _draft": "the wall clock of an operator's journal record",
+    "act/node_stop.py: leave_alone": "until when hactl leaves a node alone; the lease ends it",
     "act/operation.py: held": "since when the operation lock is held, for whoever comes second",
     "act/operation.py: _take": "how long ago that was, in the sentence of a refusal",
     "agent/certificates.py: __init__": "a certificate ends at a date: how many days are left is reported",
