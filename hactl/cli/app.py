@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("hactl.cli.demo", "Lab, deployment, images, power loss and recovery, live."),
     "deploy": ("hactl.cli.deploy", "Bring every node to what the spec says."),
     "doctor": ("hactl.cli.doctor", "Check every precondition; say why it matters and what to do."),
+    "drill": ("hactl.cli.drill", "Faults on purpose: run under load, judged, reported."),
     "dsn": ("hactl.cli.dsn", "Print the connection string an application should use."),
     "etcd": ("hactl.cli.etcd", "What etcd's members say of themselves; give unused space back."),
     "failover": ("hactl.cli.failover", "Why the controller would fail over now, or not."),

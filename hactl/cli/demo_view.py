@@ -29,14 +29,14 @@ def sparkline(values: Iterable[int]) -> str:
     return "".join(BLOCKS[min(len(BLOCKS) - 1, v * len(BLOCKS) // (top + 1))] if v else "·" for v in values)
 
 
-def picture(board: Board, now: float) -> RenderableType:
+def picture(board: Board, now: float, title: str = "hactl demo") -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(board, now):
         facts.add_row(Text(name, style="dim"), value)
     chart = Text(sparkline(board.bars(now, BARS)), style="green")
     legend = Text(f"acknowledged writes, {BUCKET:g} s a bar, the last {BARS * BUCKET:g} s", style="dim")
     story = Group(*(_line(board, line) for line in board.story(SHOWN)))
-    return Panel(Group(facts, Text(), chart, legend, Text(), story), title="hactl demo", title_align="left")
+    return Panel(Group(facts, Text(), chart, legend, Text(), story), title=title, title_align="left")
 
 
 def _facts(board: Board, now: float) -> Iterator[tuple[str, RenderableType]]:
@@ -81,12 +81,12 @@ class Screen:
             self.say(line.text, line.at)
 
     @contextmanager
-    def live(self, board: Board) -> Iterator[None]:
+    def live(self, board: Board, title: str = "hactl demo") -> Iterator[None]:
         """The picture, redrawn five times a second by a thread of its own; it stays at the end."""
         if self.plain:
             yield
             return
-        draw = lambda: picture(board, time.monotonic())  # noqa: E731 - rich wants a callable
+        draw = lambda: picture(board, time.monotonic(), title)  # noqa: E731 - rich wants a callable
         with Live(console=self._console, get_renderable=draw, refresh_per_second=5):
             yield
 

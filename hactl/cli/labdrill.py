@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+KEYS_WITHIN = 1.0  # seconds: a member of etcd that is gone may cost some of it
+
 if TYPE_CHECKING:
+    from hactl.cli.context import Context
     from hactl.drill.ground import Ground
     from hactl.drill.history import Row
+    from hactl.drill.keywatch import Keyed
     from hactl.drill.link import Link
     from hactl.lab.lab import Lab
 
@@ -44,6 +48,24 @@ def stored(lab: Lab, node: str, run: str) -> list[Row]:
     from hactl.drill import rows
 
     return rows.parse(lab.exec(node, rows.argv(run), within=20, stdin=rows.SQL).out)
+
+
+def keyed(context: Context) -> Keyed:
+    """What hactl and Patroni have in etcd now, as a drill watches it; it raises Unreachable."""
+    from hactl.view.keys import Keys
+    from hactl.view.kv import Get
+    from hactl.wiring import etcd_kv
+
+    kv, keys = etcd_kv(context.spec, context.site), Keys(context.spec.cluster)
+    folders = [f"{keys.own}{name}/" for name in ("fence", "order", "prime")]
+    drains = [keys.archive_drain(node) for node in context.spec.archives]
+    gets = [*(Get(f, prefix=True) for f in folders), *(Get(d) for d in drains), Get(keys.leader)]
+
+    def look() -> dict[str, str]:
+        pairs = [pair for found in kv.ranges(gets, within=KEYS_WITHIN).ranges for pair in found]
+        return {p.key.removeprefix(keys.own).removeprefix(keys.patroni): p.value or "" for p in pairs}
+
+    return look
 
 
 def primary_of(lab: Lab) -> str:

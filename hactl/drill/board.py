@@ -12,6 +12,10 @@ from hactl.drill.history import Event, Look, Mark, Outcome, Store, Write
 BUCKET = 0.5  # seconds for one bar of the chart
 
 _SAID = {"fault": "power of {node} cut", "heal": "power of {node} on again", "note": "{detail}"}
+_NAMED = {
+    "fault": "{detail} on {node}",
+    "heal": "{detail} on {node} healed",
+}  # where the mark names the fault
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ class Board:
     def _mark(self, mark: Mark) -> None:
         if mark.what == "fault" and self.fault is None:
             self.fault = mark
-        self._say(mark.begin, _SAID[mark.what].format(node=mark.node, detail=mark.detail))
+        said = (mark.detail and _NAMED.get(mark.what)) or _SAID[mark.what]
+        self._say(mark.begin, said.format(node=mark.node, detail=mark.detail))
 
     def bars(self, now: float, count: int) -> list[int]:
         """Acknowledged writes of the last `count` whole buckets before `now`, the oldest first."""

@@ -179,8 +179,9 @@ class Journaled:
 class Asked:
     """What this drill is judged by. `limit`: longest allowed outage, seconds.
 
-    `failovers`: least and most; None: not asked. `acts`: what hactl may do about the fault, as "action" or
-    "action node"; None: not asked. `must`: promises that have to be judged: silence about them is a finding.
+    `failovers`: least and most; None: not asked. `acts`: what hactl may do about the fault, as "action",
+    "action node" or "action:verb"; None: not asked. `must`: promises that have to be judged: silence about
+    them is a finding.
     """
 
     limit: float | None = None

@@ -19,8 +19,14 @@ def needless(events: Sequence[Event], asked: Asked) -> Iterator[Finding]:
     if found is None or asked.acts is None:
         return
     for act in found.acts:
-        if not {act.intent.action, f"{act.intent.action} {node_of(act)}"} & set(asked.acts):
+        if not _names(act) & set(asked.acts):
             yield Finding("I8", f"{named(act)} is not what this fault asks for", (told(act),))
+
+
+def _names(act: Act) -> set[str]:
+    """How `Asked.acts` may call it."""
+    action = act.intent.action
+    return {action, f"{action} {node_of(act)}", f"{action}:{act.intent.data.get('verb', '')}"}
 
 
 def _failovers(events: Sequence[Event], least: int, most: int) -> Iterator[Finding]:

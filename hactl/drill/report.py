@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hactl.drill.checker import Judgment
+from hactl.drill.history import Mark
 
 
 def lines(verdict: Judgment) -> Iterator[str]:
@@ -41,10 +42,14 @@ def _outage(verdict: Judgment) -> Iterator[str]:
     if seen is None:
         return
     if seen.recovery is None:
-        yield f"outage after the loss of {seen.fault.node}: no new connection could commit again"
+        yield f"outage after {_lost(seen.fault)}: no new connection could commit again"
     else:
-        yield f"outage after the loss of {seen.fault.node}: {seen.recovery:.2f} s"
+        yield f"outage after {_lost(seen.fault)}: {seen.recovery:.2f} s"
     yield f"longest time without any acknowledgement: {seen.silence:.2f} s"
+
+
+def _lost(fault: Mark) -> str:
+    return f"{fault.detail} on {fault.node}" if fault.detail else f"the loss of {fault.node}"
 
 
 def document(verdict: Judgment) -> dict[str, Any]:

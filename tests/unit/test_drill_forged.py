@@ -100,13 +100,13 @@ def image(forge: Forge, came_back: str) -> None:
     forge.events += [Store("1.2", "d", 1, 2, Outcome.OK), Pictures({"1.2": came_back})]
 
 
-def restart(forge: Forge, *, allowed: bool = False) -> None:
+def restart(forge: Forge, *, acts: str = "") -> None:
     """Somebody's Orthanc is restarted, as announced and as seen."""
     order = {"order": "o1"}
     forge.act("give-order", data={"node": "arc1", "verb": "restart", "unit": "orthanc"}, closed=order)
     forge.key("order/arc1", json.dumps({"id": "o1", "verb": "restart"}))
-    if allowed:
-        forge.asked = replace(forge.asked, acts=(*(forge.asked.acts or ()), "give-order arc1"))
+    if acts:
+        forge.asked = replace(forge.asked, acts=(*(forge.asked.acts or ()), acts))
     forge.look(db1=(), db2=("database",))
 
 
@@ -184,7 +184,8 @@ NEAR: list[tuple[str, Forging]] = [
     ("a read that failed", lambda f: failed(f, f.read(behind=99))),
     ("an outage just within its limit", lambda f: slow(f, 3.5)),
     ("an image came back as it was", lambda f: image(f, "d")),
-    ("an order that the fault asks for", lambda f: restart(f, allowed=True)),
+    ("an order that the fault asks for", lambda f: restart(f, acts="give-order arc1")),
+    ("an order whose verb the fault asks for", lambda f: restart(f, acts="give-order:restart")),
     ("the VIP follows the leader key", lambda f: vip_moves(f, led=True)),
     ("the VIP was nowhere for a moment", nowhere),
     ("an act begun after the watches ended", lambda f: f.record(Kind.INTENT, "close-incident", f.now + 60)),

@@ -18,7 +18,7 @@ MODULES = {
     "datetime": {"now", "utcnow", "today"},
     "date": {"today"},
 }
-WALL = {"wall", "unix", "_unix"}
+WALL = {"wall", "_wall", "unix", "_unix"}
 # Where it is read all the same, and what for: to be read by people. No branch depends on any of these.
 PRESENTATION = {
     "act/archive.py: now_text": "since when a drain stands, for status",
@@ -29,9 +29,13 @@ PRESENTATION = {
     "act/node_stop.py: leave_alone": "until when hactl leaves a node alone; the lease ends it",
     "act/operation.py: held": "since when the operation lock is held, for whoever comes second",
     "act/operation.py: _take": "how long ago that was, in the sentence of a refusal",
+    "act/node_stop.py: leave_alone": "since when and until when, for status; a lease of etcd ends it",
+    "agent/certificates.py: __call__": "a certificate ends at a date: which end soon is reported",
     "agent/certificates.py: __init__": "a certificate ends at a date: how many days are left is reported",
     "controller/journal.py: _draft": "a journal record's second time",
     "controller/journal_copy.py: __init__": "when a copy noted a gap",
+    "controller/journal_copy.py: _write": "when a copy noted a gap",
+    "controller/journal_copy.py: step": "when a copy noted a fork",
     "controller/journal_copy.py: _wall": "when a copy noted a gap",
     "controller/main.py: _serve": "since when a controller is active, for status",
 }

@@ -1,0 +1,220 @@
+"""One drill in the lab, from the guard to the record."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich.console import Console
+
+from hactl import __version__
+from hactl.act import maintenance
+from hactl.act.maintenance import Operator
+from hactl.cli import operator as by_hand
+from hactl.cli.context import Context
+from hactl.cli.demo_view import Screen
+from hactl.cli.drill import in_lab
+from hactl.cli.incident import document as told_incident
+from hactl.cli.journal_data import Journal, from_etcd
+from hactl.cli.labdrill import keyed, lab_ground, primary_of
+from hactl.cli.status import looker
+from hactl.decide.health import judge as judge_health
+from hactl.decide.limits import PER_HOUR
+from hactl.decide.switchover import may_switch
+from hactl.drill import report, shelf
+from hactl.drill.board import Board
+from hactl.drill.history import History, Journaled, Mark, Outcome, Store
+from hactl.drill.imageload import ImageLoad
+from hactl.drill.record import brief, record
+from hactl.drill.scenarios import Scenario, others, struck
+from hactl.drill.session import Session
+from hactl.errors import HactlError, Refused, StepFailed, Unreachable
+from hactl.lab import faults
+from hactl.lab.lab import Lab
+from hactl.view.history import counted, incidents
+from hactl.view.incident import Incident
+from hactl.view.journal import text_of
+from hactl.view.journal_check import in_hand
+from hactl.view.keys import Keys
+from hactl.wiring import etcd_kv
+
+CALM: Final = 3.0  # seconds of undisturbed work before the fault
+AFTER: Final = 2.0  # and after
+BACK_WITHIN: Final = 120.0  # hactl takes 2 to 5, Patroni and keepalived alone about 25
+REDUNDANT_WITHIN: Final = 240.0  # a boot, a rewind, streaming
+TOLD_WITHIN: Final = 60.0  # until the journal has an incident's end and its ledger
+IMAGE_EVERY: Final = 0.5
+WITHIN: Final = 5.0
+
+
+def vetoes(context: Context, scenarios: Sequence[Scenario]) -> list[str]:
+    """All that stands against a fault now: whatever is not whole, or under way."""
+    view = by_hand.look(context)
+    found = [f"{f.code.name} {f.subject}: {f.detail or f.code.summary}".strip()
+             for f in judge_health(context.spec, view).findings if f.severity.value != "info"]  # fmt: skip
+    found += [s for s in by_hand.sentences(may_switch(context.spec, view).vetoes) if s not in found]
+    if any(s.failovers[0] for s in scenarios) and recent(context) >= PER_HOUR:
+        found.append(
+            f"TOO_MANY_FAILOVERS: there were {PER_HOUR} within the hour, hactl would not act any more"
+        )
+    return found
+
+
+def recent(context: Context) -> int:
+    """Automatic failovers within the last hour."""
+    folder = Keys(context.spec.cluster).recent_failover(0).removesuffix("0")
+    found = etcd_kv(context.spec, context.site).range(folder, within=WITHIN, prefix=True)
+    return len(found.pairs)
+
+
+def run(context: Context, scenario: Scenario, reason: str) -> dict[str, Any]:
+    """The record. Raises Refused (all vetoes), LockHeld, StepFailed (the fault is healed), Unreachable."""
+    lab = Lab.open(in_lab(context))
+    with by_hand.operating(context, f"drill {scenario.name}", reason) as who:
+        against = vetoes(context, [scenario])
+        if against:
+            raise Refused(f"no drill {scenario.name}: redundancy is not full", against, hint="hactl status")
+        return Drill(context, lab, scenario, who, reason).run()
+
+
+@dataclass
+class Drill:
+    """One scenario, once."""
+
+    context: Context
+    lab: Lab
+    scenario: Scenario
+    who: Operator
+    reason: str
+
+    def __post_init__(self) -> None:
+        self.status = looker(Context(self.context.spec, self.context.source, self.context.site, "json", 0))
+        primary = primary_of(self.lab)
+        databases = tuple(self.context.spec.databases)
+        self.node = struck(self.scenario.role, self.status(), primary, databases)
+        if not self.node:
+            raise Refused(f"there is no {self.scenario.role} to strike", hint="hactl status")
+        self.other = others(databases, self.node)
+        self.started = dt.datetime.now(tz=dt.UTC)
+        self.run_name = f"{self.scenario.name.replace('/', '-')}-{self.started:%Y%m%dT%H%M%S}"
+        self.place = shelf.folder(self.context.site.state)
+        self.history = History.create(self.place / f"{self.run_name}.jsonl")
+        ground = dataclasses.replace(lab_ground(self.lab), keyed=keyed(self.context))
+        self.session = Session(ground, self.history, self.run_name)
+        self.screen = Screen(Console(stderr=self.context.output != "table"))
+        self.modality = ImageLoad(ground.archive, self.run_name, self.history, every=IMAGE_EVERY)
+
+    def run(self) -> dict[str, Any]:
+        about = {"scenario": self.scenario.name, "run": self.run_name, "node": self.node}
+        first = maintenance.note(self.who, "drill-begun", {**about, "reason": self.reason})
+        try:
+            self._under_load()
+            found = self._judged(first)
+        except BaseException as error:
+            said = error.message if isinstance(error, HactlError) else type(error).__name__
+            with contextlib.suppress(HactlError):
+                maintenance.note(self.who, "drill-ended", {**about, "ok": False, "said": said})
+            raise
+        maintenance.note(self.who, "drill", brief(found))
+        return found
+
+    def _under_load(self) -> None:
+        """Clients work, the fault comes, is over, is healed; ends when redundancy is full."""
+        board = Board(time.monotonic(), told=self.screen.hear)
+        self.history.listeners.append(board.event)
+        self.history.add(self.scenario.asked(self.node, self.other))
+        self.screen.say(f"drill {self.scenario.name} on {self.node}: {self.scenario.says}")
+        with ExitStack() as stack:
+            stack.callback(faults.heal, self.lab)  # the last thing on any exit: nothing stays broken
+            stack.enter_context(self.screen.live(board, f"hactl drill {self.scenario.name}"))
+            stack.enter_context(self.session.running())
+            if self.scenario.images:
+                self.modality.start()
+                stack.callback(self.modality.stop)
+            time.sleep(CALM)
+            self._struck()
+            self._redundant()
+            self.history.note("redundancy is full again")
+            time.sleep(AFTER)
+
+    def _struck(self) -> None:
+        kind, node = self.scenario.fault, self.node
+        with ExitStack() as held:
+            injected = faults.injected(self.lab, kind, node, self.scenario.word)
+            fault = self.session.fault(node, lambda: held.enter_context(injected), kind)
+            self._recovered(fault)
+            time.sleep(max(AFTER, fault.begin + self.scenario.hold - time.monotonic()))
+            self.session.heal(node, held.close, kind)
+
+    def _recovered(self, fault: Mark) -> None:
+        try:
+            self.session.acknowledged(5, within=BACK_WITHIN, since=fault.end)
+            if self.scenario.images:
+                self._until("the archive takes images again", lambda: self._stored(fault.end), BACK_WITHIN)
+        except Unreachable as error:
+            raise StepFailed(
+                error.message, last_done="the fault was injected", hint="hactl status"
+            ) from error
+
+    def _stored(self, since: float) -> bool:
+        seen = [e for e in self.history.snapshot() if isinstance(e, Store) and e.begin >= since]
+        return any(e.outcome is Outcome.OK for e in seen)
+
+    def _redundant(self) -> None:
+        self._until(
+            "redundancy is full", lambda: bool(self.status()["verdict"] == "healthy"), REDUNDANT_WITHIN
+        )
+
+    def _until(self, what: str, true: Callable[[], bool], within: float) -> None:
+        """Asks twice a second; an error of asking counts as not yet. Raises StepFailed."""
+        deadline = time.monotonic() + within
+        while True:
+            with contextlib.suppress(HactlError):
+                if true():
+                    return
+            if time.monotonic() >= deadline:
+                raise StepFailed(f"not within {within:g} s: {what}", hint="hactl status")
+            time.sleep(0.5)
+
+    def _judged(self, first: int) -> dict[str, Any]:
+        """The verdict, said, and kept beside its history with the record."""
+        images = self.session.images(self.modality.images) if self.scenario.images else None
+        journal, incident = self._journal(first)
+        lines = [text_of(r) for r in journal.records if r.seq >= first]
+        self.history.add(Journaled(tuple(lines)))
+        verdict = self.session.verdict(images)
+        told = None if incident is None else told_incident(journal, incident)
+        found = record(self.scenario, verdict, self.history.snapshot(), self._about(), told)
+        self.screen.verdict(verdict)
+        report.save(verdict, self.history.path)
+        saved = shelf.save(self.place, self.run_name, found)
+        self.screen.say(f"history {self.history.path}, record {saved}")
+        return found
+
+    def _journal(self, first: int) -> tuple[Journal, Incident | None]:
+        """Once no act is in hand any more, and the incident, if there was one, is closed with its ledger."""
+        deadline = time.monotonic() + TOLD_WITHIN
+        while True:
+            journal = from_etcd(self.context)
+            new = [r for r in journal.records if r.seq >= first]
+            found = incidents(new, None)
+            done = all(i.outcome and counted(new, i) is not None for i in found) and not in_hand(new)
+            if done or time.monotonic() >= deadline:
+                return journal, found[-1] if found else None
+            time.sleep(1)
+
+    def _about(self) -> dict[str, Any]:
+        spec = self.context.source.read_bytes()
+        return {
+            "run": self.run_name, "cluster": self.context.spec.cluster, "node": self.node,
+            "spec_digest": hashlib.sha256(spec).hexdigest(), "hactl": __version__,
+            "started": self.started.isoformat(timespec="seconds"), "actor": self.who.actor,
+            "reason": self.reason, "lab": True,
+        }  # fmt: skip
