@@ -30,6 +30,9 @@ def drift(ctx: click.Context) -> None:
     restart, files on the nodes that are not as rendered. Each with the command that ends it.
 
     Exit code 4: nothing was found, but not everything could be asked.
+
+    Example:
+      hactl config drift
     """
     from hactl.decide.config_drift import Kind, deviations, of_versions
 

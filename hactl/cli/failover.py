@@ -28,6 +28,9 @@ def command(ctx: click.Context, explain: bool, to: str | None, seconds: float) -
     """Explain whether the controller would fail over now: the tree of its decision.
 
     Looks with the controller's own functions, so it works while no controller runs. Nothing is changed.
+
+    Example:
+      hactl failover --explain
     """
     if to is not None or not explain:
         raise UsageError(

@@ -34,6 +34,9 @@ def rejoin(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
 
     It recovers, rewinds (commits that only NODE had are counted and kept before) or copies as it finds
     necessary: the first rung of what the controller does by itself, without its waiting.
+
+    Example:
+      hactl node rejoin db1 --dry-run
     """
     from hactl.decide.node_recovery import may_rejoin
 
@@ -60,6 +63,9 @@ def reinit(ctx: click.Context, node: str, force: bool, asked: by_hand.Asked) -> 
 
     Its old data are kept aside where there is room (docs/recovery.md). Refused if any doubt is left whether
     another node has everything; --force only lets go a synchronous standby that streams.
+
+    Example:
+      hactl node reinit db1 --dry-run
     """
     from hactl.decide.node_recovery import may_reinit
 

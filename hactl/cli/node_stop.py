@@ -59,6 +59,9 @@ def stop(ctx: click.Context, node: str, seconds: int, asked: by_hand.Asked) -> N
 
     Refused, with all reasons, if anybody would notice; the primary always: `hactl switchover` first. When the
     time of --for is over, the controller starts again what is down. A reboot starts the services, too.
+
+    Example:
+      hactl node stop db1 --dry-run
     """  # noqa: D301
     context = node_common.node_context(ctx, node)
     found = _stopping(context, node, seconds)
@@ -110,6 +113,9 @@ def start(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
     """Start NODE's services, wait until it is well, and end what `hactl node stop` began.
 
     What runs already is left as it is, so it may be called twice.
+
+    Example:
+      hactl node start db1
     """
     context = node_common.node_context(ctx, node)
     found = _starting(context, node)
@@ -159,6 +165,10 @@ def maintenance(ctx: click.Context, node: str, switch: str, seconds: int, asked:
 
     Nothing is stopped. An archive node is drained; a voter goes on voting. `hactl status` says
     NODE_MAINTENANCE. Refused for the primary, and while somebody works on another node.
+
+    Examples:
+      hactl node maintenance db1 on --for 2h --reason 'new disk'
+      hactl node maintenance db1 off
     """
     context = node_common.node_context(ctx, node)
     propose = functools.partial(_maintaining, context, node, seconds, on=switch == "on")

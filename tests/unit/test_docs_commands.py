@@ -19,7 +19,9 @@ READ = [page for page in pages() if page not in MADE]
 
 
 @pytest.mark.parametrize("page", LEAVES, ids=lambda page: page.name)
-def test_examples_can_be_typed(page: CommandHelp) -> None:
+def test_every_command_s_help_has_an_example_that_can_be_typed(page: CommandHelp) -> None:
+    """A docstring that ends with `Example:` and lines of calls below it, indented."""
+    assert any(page.name in example for example in page.examples)
     for example in page.examples:
         assert [problem for call in calls(example) if (problem := wrong(call))] == []
 
