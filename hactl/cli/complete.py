@@ -111,6 +111,12 @@ def faults(_: click.Context) -> Iterable[str]:
     return [*FAULTS, *FAULTS_WITH]
 
 
+def scenarios(_: click.Context) -> Iterable[str]:
+    from hactl.drill.scenarios import SCENARIOS
+
+    return [scenario.name for scenario in SCENARIOS]
+
+
 def uses(_: click.Context) -> Iterable[str]:
     from hactl.pki.uses import USE_NAMES
 
@@ -126,6 +132,7 @@ KNOWN: dict[str, Text] = {
     "NODE": NODE,
     "code": Word("code", codes),
     "CODE": Word("code", codes),
+    "scenarios": Word("scenario", scenarios),
     "USE": Word("use", uses),
     "FILE": FileName(),
     "PATH": FileName(),

@@ -23,7 +23,11 @@ def command() -> None:
 @command.command(name="list")
 @click.pass_context
 def list_(ctx: click.Context) -> None:
-    """List the scenarios: what is struck, how, and what must come of it."""
+    """List the scenarios: what is struck, how, and what must come of it.
+
+    Example:
+      hactl drill list
+    """
     from hactl.drill.scenarios import SCENARIOS
 
     output = (ctx.find_root().obj or {}).get("output", "table")
@@ -48,6 +52,10 @@ def run(ctx: click.Context, scenarios: tuple[str, ...], asked: by_hand.Asked) ->
     Each waits until redundancy is full again before it is judged. Refused (exit code 3, with all reasons)
     when redundancy is not full before; ended with exit code 7 when a promise was broken, and then the drills
     that follow are left out. Whatever happens, Ctrl-C included, the fault is healed.
+
+    Examples:
+      hactl drill run primary/power-off --dry-run
+      hactl drill run 'archive/*' --reason 'before the audit'
     """
     from hactl.cli import drill_run
     from hactl.drill.scenarios import find
@@ -98,6 +106,9 @@ def judge(ctx: click.Context, file: Path) -> None:
     """Judge a kept history again: FILE is a drill's NAME.jsonl. Needs no cluster.
 
     Exit code 7 when a promise was broken.
+
+    Example:
+      hactl drill judge /var/lib/hactl-lab/demo/drills/primary-power-off.jsonl
     """
     from hactl.drill import report as told
     from hactl.drill.checker import judged
@@ -119,7 +130,12 @@ def judge(ctx: click.Context, file: Path) -> None:
 @click.option("--list", "only_list", is_flag=True, help="List the drills there were.")
 @click.pass_context
 def report(ctx: click.Context, run_: str | None, out: Path | None, only_list: bool) -> None:
-    """Write a drill's report: one HTML page that needs no network, JSON beside it. Default: the newest."""
+    """Write a drill's report: one HTML page that needs no network, JSON beside it. Default: the newest.
+
+    Examples:
+      hactl drill report
+      hactl drill report --out /tmp/drill.html
+    """
     import json
 
     from hactl.drill import shelf

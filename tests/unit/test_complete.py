@@ -84,6 +84,7 @@ def test_codes_faults_and_uses(offered: Offered) -> None:
     assert offered("mute", "PATRONI_D") == ["PATRONI_DOWN"]
     assert "power-off" in offered("lab", "fault", "power")
     assert "hactl-spare" in offered("pki", "renew", "--use", "hactl")
+    assert "primary/power-off" in offered("drill", "run", "primary/p")
     assert offered("-o", "") == ["table", "json", "yaml"]
 
 
