@@ -21,7 +21,7 @@ def availability(timeline: Mapping[str, Any], rto: float | None) -> str:
         return "<p>No client was served.</p>"
     count = max(len(timeline[name]) for name in lanes)
     scale = (WIDTH - LEFT - 10) / count
-    height = LANE * len(lanes) + 44
+    height = LANE * len(lanes) + 54
     parts = [*_outage(timeline, rto, scale / bucket, height)]
     for place, name in enumerate(lanes):
         parts += _lane(name, timeline[name], place, scale, bucket)
@@ -52,14 +52,14 @@ def _outage(timeline: Mapping[str, Any], rto: float | None, scale: float, height
     wide = WIDTH - 10 - LEFT - fault["at"] * scale if rto is None else rto * scale
     yield (
         f'<rect x="{LEFT + fault["at"] * scale:.1f}" y="10" width="{max(wide, 0.5):.1f}" '
-        f'height="{height - 38}" fill="#c62828" fill-opacity="0.15"/>'
+        f'height="{height - 48}" fill="#c62828" fill-opacity="0.15"/>'
     )
 
 
 def _axis(length: float, scale: float, height: int) -> Iterator[str]:
     step = next((s for s in (1, 2, 5, 10, 20, 30, 60, 120, 300) if length / s <= 12), 600)
     for at in range(0, int(length) + 1, step):
-        yield f'<text x="{LEFT + at * scale:.1f}" y="{height - 14}" text-anchor="middle">{at} s</text>'
+        yield f'<text x="{LEFT + at * scale:.1f}" y="{height - 22}" text-anchor="middle">{at} s</text>'
 
 
 def _marks(marks: Sequence[Mapping[str, Any]], scale: float, height: int) -> Iterator[str]:
@@ -67,9 +67,9 @@ def _marks(marks: Sequence[Mapping[str, Any]], scale: float, height: int) -> Ite
         if mark["what"] not in MARKS:
             continue
         x, colour = LEFT + mark["at"] * scale, MARKS[mark["what"]]
-        said = escape(mark["text"] if mark["what"] == "fault" else "healed")
-        yield f'<path d="M{x:.1f} 10V{height - 28}" stroke="{colour}" stroke-width="1.5"/>'
-        yield f'<text x="{x + 3:.1f}" y="9" style="fill:{colour}">{said}</text>'
+        said, y = (escape(mark["text"]), 9) if mark["what"] == "fault" else ("healed", height - 4)
+        yield f'<path d="M{x:.1f} 10V{y if y > 9 else height - 38}" stroke="{colour}" stroke-width="1.5"/>'
+        yield f'<text x="{x + 3:.1f}" y="{y}" style="fill:{colour}">{said}</text>'
 
 
 def phase_bars(phases: Sequence[Mapping[str, Any]]) -> str:

@@ -105,7 +105,7 @@ def judge(
         *rows_kept(writes, tables),
         *timelines(writes),
         *reads_fresh(reads, writes),
-        *recovered(seen, asked.limit if limit is None else limit),
+        *recovered(seen, asked.limit if limit is None else limit, asked.silence),
         *same_rows(tables),
         *images_kept(stores, images),
         *needless(events, asked),
@@ -335,12 +335,15 @@ def timelines(writes: Sequence[Write]) -> Iterator[Finding]:
             )
 
 
-def recovered(seen: Outage | None, limit: float | None) -> Iterator[Finding]:
+def recovered(seen: Outage | None, limit: float | None, silence: float | None = None) -> Iterator[Finding]:
     """I6. Without a fault there is nothing to recover from."""
     if seen and seen.recovery is None:
         yield Finding("I6", "no new connection could commit after the fault")
     elif seen and seen.recovery is not None and limit is not None and seen.recovery > limit:
         yield Finding("I6", f"the outage lasted {seen.recovery:.2f} s, allowed are {limit:g} s")
+    elif seen and silence is not None and seen.silence > silence:
+        said = f"for {seen.silence:.2f} s nothing was acknowledged, allowed are {silence:g} s"
+        yield Finding("I6", f"{said}: clients lost the service again")
 
 
 def same_rows(tables: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:

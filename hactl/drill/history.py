@@ -177,14 +177,16 @@ class Journaled:
 
 @dataclass(frozen=True)
 class Asked:
-    """What this drill is judged by. `limit`: longest allowed outage, seconds.
+    """What this drill is judged by; None: not asked.
 
-    `failovers`: least and most; None: not asked. `acts`: what hactl may do about the fault, as "action",
-    "action node" or "action:verb"; None: not asked. `must`: promises that have to be judged: silence about
+    `limit`: longest allowed outage, seconds; `silence`: longest time after the fault without any
+    acknowledgement, a second outage included. `failovers`: least and most. `acts`: what hactl may do about the
+    fault, as "action", "action node" or "action:verb". `must`: promises that have to be judged: silence about
     them is a finding.
     """
 
     limit: float | None = None
+    silence: float | None = None
     failovers: tuple[int, int] | None = None
     acts: tuple[str, ...] | None = None
     must: tuple[str, ...] = ()

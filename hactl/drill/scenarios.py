@@ -51,7 +51,7 @@ class Scenario:
 
     def asked(self, node: str, other: str) -> Asked:
         acts = tuple(a.format(node=node, other=other) for a in (*ALWAYS, *self.acts))
-        return Asked(self.limit, self.failovers, acts, MUST)
+        return Asked(self.limit, self.limit, self.failovers, acts, MUST)
 
 
 # Housekeeping that any fault may bring about, or the failover before it: etcd's leader and control away from

@@ -162,7 +162,7 @@ MUST = ("I5", "I8", "I10")
 
 def whole() -> Forge:
     """The primary's host is lost, hactl fences it and gives its key away; with reads, etcd and journal."""
-    forge = Forge(asked=Asked(limit=10.0, failovers=(1, 1), acts=ACTS, must=MUST))
+    forge = Forge(asked=Asked(limit=10.0, silence=10.0, failovers=(1, 1), acts=ACTS, must=MUST))
     forge.record(Kind.EVENT, "mark", 1.0)
     forge.keys = {"leader": "db1"}
     forge.key("leader", "db1")

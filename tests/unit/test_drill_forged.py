@@ -96,6 +96,12 @@ def slow(forge: Forge, limit: float = 0.5) -> None:
     forge.asked = replace(forge.asked, limit=limit)
 
 
+def second_outage(forge: Forge) -> None:
+    forge.asked = replace(forge.asked, silence=10.0)
+    forge.now += 11
+    forge.write(DB2)
+
+
 def image(forge: Forge, came_back: str) -> None:
     forge.events += [Store("1.2", "d", 1, 2, Outcome.OK), Pictures({"1.2": came_back})]
 
@@ -154,6 +160,7 @@ BROKEN: list[tuple[str, str, Forging]] = [
     ("a standby answers with what was true before", "I5", lambda f: f.read(behind=1, recovery=True)),
     ("no read was answered", "I5", lambda f: silence(f, Read)),
     ("the outage is longer than allowed", "I6", slow),
+    ("a second outage after the first", "I6", second_outage),
     ("an image came back with other pixels", "I7", lambda f: image(f, "x")),
     ("an order nobody needed", "I8", restart),
     ("the role moved, and the fault asks for no move", "I8",
