@@ -180,8 +180,8 @@ class Asked:
     """What this drill is judged by; None: not asked.
 
     `limit`: longest allowed outage, seconds; `silence`: longest time after the fault without any
-    acknowledgement, a second outage included. `failovers`: least and most. `acts`: what hactl may do about the
-    fault, as "action", "action node" or "action:verb". `must`: promises that have to be judged: silence about
+    acknowledgement, a second outage included. `failovers`: least and most. `acts`: what hactl may do about
+    it, as "action", "action node" or "action:verb". `must`: promises that have to be judged: silence about
     them is a finding.
     """
 
