@@ -1,0 +1,173 @@
+"""What a drill does in which order, and that nothing stays broken, however it ends. The lab is a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hactl.cli import drill_run
+from hactl.cli.context import Context
+from hactl.cli.journal_data import Journal
+from hactl.drill.checker import judged
+from hactl.drill.history import History, Mark, read
+from hactl.drill.scenarios import find
+from hactl.errors import Refused, StepFailed, Unreachable
+from hactl.site import Site
+from hactl.view.journal import Entry
+from tests.support.drills import whole
+from tests.support.specs import SAMPLE, sample
+
+
+@dataclass
+class World:
+    """`said`: what was done to the lab and written into the journal, in its order."""
+
+    folder: Path
+    said: list[str] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=lambda: ["healthy"])
+    meanwhile: Callable[[], None] = lambda: None
+    vetoes: list[str] = field(default_factory=list)
+
+    def note(self, _who: object, action: str, data: dict[str, Any]) -> int:
+        self.said.append(f"journal: {action}{'' if data.get('ok', True) else ' ' + str(data['said'])}")
+        return 40
+
+    def status(self) -> dict[str, Any]:
+        return {"verdict": self.verdicts[0] if len(self.verdicts) == 1 else self.verdicts.pop(0)}
+
+    @contextmanager
+    def injected(self, _lab: object, kind: str, node: str, _word: str) -> Iterator[None]:
+        self.said.append(f"{kind} {node}")
+        try:
+            yield
+        finally:
+            self.said.append(f"{kind} {node} healed")
+
+
+@dataclass
+class FakeSession:
+    world: World
+    history: History
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        self.world.said.append("clients work")
+        try:
+            yield
+        finally:
+            self.world.said.append("clients end")
+
+    def fault(self, node: str, act: Callable[[], object], detail: str) -> Mark:
+        return self.history.doing("fault", node, act, detail)
+
+    def heal(self, node: str, act: Callable[[], object], detail: str) -> Mark:
+        return self.history.doing("heal", node, act, detail)
+
+    def acknowledged(self, _count: int, *, within: float, since: float) -> None:  # noqa: ARG002
+        self.world.meanwhile()
+
+    def verdict(self, _images: object) -> Any:
+        return judged(whole().kept())
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(tmp_path)
+    entries: tuple[Entry, ...] = tuple(whole().journal)
+    replaced = {
+        "lab_ground": lambda _: Ground(), "keyed": lambda _: dict, "primary_of": lambda _: "db1",
+        "looker": lambda _: made.status, "Session": lambda _g, history, _n: FakeSession(made, history),
+        "ImageLoad": lambda *_, **__: SimpleNamespace(images=()), "vetoes": lambda *_: made.vetoes,
+        "from_etcd": lambda _: Journal("etcd", entries), "CALM": 0.0, "AFTER": 0.0, "TOLD_WITHIN": 0.0,
+        "REDUNDANT_WITHIN": 1.0,
+    }  # fmt: skip
+    for name, value in replaced.items():
+        monkeypatch.setattr(drill_run, name, value)
+    monkeypatch.setattr(drill_run.Lab, "open", lambda _: None)
+    monkeypatch.setattr(drill_run.maintenance, "note", made.note)
+    monkeypatch.setattr(drill_run.by_hand, "operating", operating)
+    monkeypatch.setattr(drill_run.faults, "injected", made.injected)
+    monkeypatch.setattr(drill_run.faults, "heal", lambda _: made.said.append("everything healed"))
+    return made
+
+
+@dataclass(frozen=True)
+class Ground:
+    keyed: object = None
+    archive: object = None
+
+
+@contextmanager
+def operating(_context: object, _what: str, _reason: str) -> Iterator[Any]:
+    yield SimpleNamespace(actor="anna")
+
+
+def run(world: World, name: str = "primary/kill-agent") -> dict[str, Any]:
+    lab = world.folder
+    nothing = lab / "none"
+    site = Site(lab, nothing, nothing, nothing, nothing, nothing, None, on_node=False, lab=lab)
+    context = Context(sample(), SAMPLE, site, "table", 0)
+    scenario = replace(find([name])[0], hold=0.0)
+    return drill_run.run(context, scenario, "a test")
+
+
+HEALED = ["kill-agent db1 healed", "clients end", "everything healed"]
+
+
+def test_in_its_order(world: World) -> None:
+    found = run(world)
+    begun = ["journal: drill-begun", "clients work", "kill-agent db1"]
+    assert world.said == [*begun, *HEALED, "journal: drill"]
+    assert found["scenario"] == "primary/kill-agent"
+    assert (found["node"], found["actor"], found["reason"]) == ("db1", "anna", "a test")
+    assert len(found["spec_digest"]) == 64
+    kept = {p.name.split(".", 1)[1] for p in (world.folder / "drills").iterdir()}
+    assert kept == {"jsonl", "verdict.json", "record.json"}
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), Unreachable("nothing commits"), RuntimeError("a bug")]
+)
+def test_the_fault_is_healed_whatever_ends_it(world: World, error: BaseException) -> None:
+    def ends() -> None:
+        raise error
+
+    world.meanwhile = ends
+    with pytest.raises((type(error), StepFailed)):
+        run(world)
+    assert world.said[3:6] == HEALED
+    said = "nothing commits" if isinstance(error, Unreachable) else type(error).__name__
+    assert world.said[6:] == [f"journal: drill-ended {said}"]
+
+
+def test_redundancy_that_does_not_come_back(world: World) -> None:
+    world.verdicts = ["degraded"]
+    with pytest.raises(StepFailed, match="redundancy is full"):
+        run(world)
+    assert world.said[3:6] == HEALED
+
+
+def test_it_waits_for_redundancy(world: World) -> None:
+    world.verdicts = ["degraded", "degraded", "healthy"]
+    assert run(world)["clean"]
+
+
+def test_refused_with_every_reason_and_nothing_done(world: World) -> None:
+    world.vetoes = ["PAUSED : somebody paused", "NODE_UNREACHABLE wit1: no answer"]
+    with pytest.raises(Refused) as refused:
+        run(world)
+    assert list(refused.value.vetoes) == world.vetoes
+    assert world.said == []
+
+
+def test_what_it_is_judged_by_stands_in_the_history(world: World) -> None:
+    run(world)
+    (path,) = (world.folder / "drills").glob("*.jsonl")
+    kinds = {type(e).__name__ for e in read(path)}
+    assert {"Asked", "Mark", "Journaled"} <= kinds
