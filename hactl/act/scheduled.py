@@ -6,7 +6,7 @@ from hactl.act.hands import WITHIN, Done, Hands
 from hactl.decide.plan import DropScheduled, SwitchOver
 from hactl.errors import Refused
 from hactl.view.control_text import compact
-from hactl.view.kv import Delete, Put, absent, value_is
+from hactl.view.kv import Delete, Put, absent, revision_is, value_is
 from hactl.view.parse.by_hand import scheduled_text
 
 
@@ -16,15 +16,20 @@ def switch_over(action: SwitchOver, hands: Hands) -> Done:
     Raises Refused: something changed since it was decided; it is dropped, and nobody tries again.
     """
     keys, order = hands.keys, action.order
+    # Patroni never removes its key: `{}` stands there once one was done.
+    before = hands.read(keys.switchover)
+    free = absent(keys.switchover) if before is None else revision_is(keys.switchover, before.mod_revision)
     compares = (
         hands.ours(),
         value_is(keys.scheduled, scheduled_text(order)),
         value_is(keys.leader, action.primary),
-        *(absent(key) for key in (keys.paused, keys.incident, keys.operation, keys.switchover)),
+        *(absent(key) for key in (keys.paused, keys.incident, keys.operation)),
+        free,
         *(absent(keys.fence(node)) for node in (action.primary, action.target)),
     )
     asked = Put(keys.switchover, compact({"leader": action.primary, "member": action.target}))
-    if not hands.kv.txn(compares, (asked, Delete(keys.scheduled)), within=WITHIN).succeeded:
+    busy = before is not None and before.value not in {"", "{}"}
+    if busy or not hands.kv.txn(compares, (asked, Delete(keys.scheduled)), within=WITHIN).succeeded:
         drop(DropScheduled(order, ()), hands)
         raise Refused("not asked for, and dropped: leader, pause, operation, or Patroni's own order changed")
     return Done(f"Patroni on {action.primary} is asked to hand over to {action.target}")

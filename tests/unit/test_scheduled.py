@@ -76,7 +76,10 @@ def bench() -> Bench:
 ACTION = SwitchOver(ORDER, "db1", "db2")
 
 
-def test_patroni_is_asked_and_the_order_is_gone(bench: Bench) -> None:
+@pytest.mark.parametrize("before", [None, "{}"])
+def test_patroni_is_asked_and_the_order_is_gone(bench: Bench, before: str | None) -> None:
+    if before is not None:  # what Patroni leaves there when it has done one
+        bench.etcd.put(KEYS.switchover, before)
     assert "hand over to db2" in bench.did(ACTION).said
     assert json.loads(bench.etcd.value(KEYS.switchover) or "") == {"leader": "db1", "member": "db2"}
     assert bench.etcd.value(KEYS.scheduled) is None
@@ -86,7 +89,7 @@ def test_patroni_is_asked_and_the_order_is_gone(bench: Bench) -> None:
     ("key", "value"),
     [
         (KEYS.leader, "db2"), (KEYS.paused, "{}"), (KEYS.incident, "{}"), (KEYS.operation, "{}"),
-        (KEYS.switchover, "{}"), (KEYS.fence("db2"), "{}"),
+        (KEYS.switchover, '{"leader":"db1"}'), (KEYS.fence("db2"), "{}"),
     ],
 )  # fmt: skip
 def test_what_changed_meanwhile_drops_it(bench: Bench, key: str, value: str) -> None:
@@ -94,7 +97,7 @@ def test_what_changed_meanwhile_drops_it(bench: Bench, key: str, value: str) -> 
     (outcome,) = bench.do(ACTION)
     assert not outcome.done
     assert bench.etcd.value(KEYS.scheduled) is None
-    assert bench.etcd.value(KEYS.switchover) in {None, "{}"}
+    assert bench.etcd.value(KEYS.switchover) in {None, '{"leader":"db1"}'}
 
 
 def test_another_controller_or_another_order_leaves_it_alone(bench: Bench) -> None:
