@@ -195,7 +195,7 @@ def _deployed(proposal: Proposal, wheels: Wheelhouse, who: Operator) -> Result:
 
 def _report(proposal: Proposal, judged: Judged, result: Result) -> None:
     """What runs now; parameters that wait for a restart are named, with the command."""
-    from hactl.decide.config_drift import Kind, deviations
+    from hactl.decide.config_drift import RESTART, Kind, deviations
 
     context, names = replace(proposal.context, spec=proposal.spec), {c.name for c in judged.changes}
     should = wanted(proposal.spec)
@@ -228,7 +228,7 @@ def _report(proposal: Proposal, judged: Judged, result: Result) -> None:
         if waiting:
             said = ", ".join(dict.fromkeys(d.name for d in waiting))
             where = ", ".join(dict.fromkeys(d.where for d in waiting))
-            click.echo(f"{said}: taken over by a restart of PostgreSQL on {where}: hactl node restart --all")
+            click.echo(f"{said}: taken over by a restart of PostgreSQL on {where}: {RESTART}")
 
 
 def _say(proposal: Proposal, judged: Judged, by_others: list[Deviation]) -> None:

@@ -103,7 +103,7 @@ def _print(
     if waiting:
         click.echo("waiting for a restart:")
         table(("WHERE", "SETTING", "SHOULD BE", "IS", ""), [[*_line(d)[:4], ""] for d in waiting])
-        click.echo("  -> hactl node restart --all   (standby first, then a switchover, never both)")
+        click.echo("  -> hactl node restart --all --pending   (standby first, then a switchover, never both)")
     for source, why in silent.items():
         click.echo(f"not asked: {source}: {why}", err=True)
 

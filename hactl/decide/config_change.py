@@ -82,7 +82,7 @@ def _warnings(changed: list[Altered], settings: Mapping[str, Setting]) -> Iterat
         )
     if any(c.restarts for c in changed):
         names = ", ".join(c.name for c in changed if c.restarts)
-        yield f"{names} is taken over by a restart only: hactl node restart --all, afterwards"
+        yield f"{names} is taken over by a restart only: hactl node restart --all --pending, afterwards"
     for name in ("shared_buffers", "huge_pages"):
         if any(c.name == name for c in changed):
             yield f"{name}: whether the machines have the memory is not checked; PostgreSQL needs it to start"

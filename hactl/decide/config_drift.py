@@ -13,7 +13,7 @@ from hactl.view.setting import Running, Setting
 
 PREFIX = "postgresql.parameters."
 _OWN_WORDS = frozenset({"pause"})  # Patroni's, set by its own command and a finding of its own
-RESTART = "hactl node restart --all"
+RESTART = "hactl node restart --all --pending"
 HIDDEN = "(not shown)"
 _SECRET = ("conninfo", "passphrase")
 

@@ -21,7 +21,7 @@ def test_a_reload_is_a_reload_and_a_restart_is_said() -> None:
         Altered("max_connections", "", "300", restarts=True),
         Altered("work_mem", "4MB", "8MB", restarts=False),
     )
-    assert "hactl node restart --all" in " ".join(found.warnings)
+    assert "hactl node restart --all --pending" in " ".join(found.warnings)
 
 
 def test_all_problems_are_said_at_once() -> None:
