@@ -105,14 +105,21 @@ def _put(operator: Operator, version: ConfigVersion) -> bool:
     return operator.kv.txn((*operator.ours(), absent(key)), then, within=WITHIN).succeeded
 
 
-def applied(operator: Operator, version: ConfigVersion) -> None:
-    """It is in effect everywhere. Raises Unreachable."""
+def applied(operator: Operator, version: ConfigVersion) -> bool:
+    """It is in effect everywhere. False: another version was begun meanwhile, so nobody knows.
+
+    The operation lock is not asked for: whoever lost it in a slow minute has deployed all the same.
+    Raises Unreachable.
+    """
     if version.applied:
-        return
-    key = operator.keys.config_version(version.number)
+        return True
+    key, next_one = (
+        operator.keys.config_version(version.number),
+        operator.keys.config_version(version.number + 1),
+    )
     found = operator.kv.range(key, within=WITHIN).first
     if found is None:
-        return
+        return False
     done = dataclasses.replace(_read(found.value), applied=now_text(operator.clock.wall()))
-    put = Put(key, version_text(done))
-    operator.kv.txn((*operator.ours(), revision_is(key, found.mod_revision)), (put,), within=WITHIN)
+    compares = (absent(next_one), revision_is(key, found.mod_revision))
+    return operator.kv.txn(compares, (Put(key, version_text(done)),), within=WITHIN).succeeded

@@ -125,7 +125,7 @@ def _by_others(context: Context, seen: Seen) -> list[Deviation]:
     from hactl.decide.config_drift import Kind, deviations
 
     found = deviations(wanted(context.spec), seen.dcs, seen.running)
-    return [d for d in found if d.kind is Kind.DCS and d.fix == "hactl deploy"]
+    return [d for d in found if d.kind in {Kind.DCS, Kind.CLAMPED} and d.fix == "hactl deploy"]
 
 
 def _healthy(proposal: Proposal) -> None:

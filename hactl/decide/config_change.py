@@ -13,7 +13,7 @@ from hactl.view.setting import Running, Setting
 
 @dataclass(frozen=True)
 class Altered:
-    """`before` and `after` as written, "" where nothing is; `restarts`: taken at a restart only."""
+    """`before` and `after` as written, "" where nothing is; `restarts`: a server has to start anew for it."""
 
     name: str
     before: str
@@ -42,8 +42,7 @@ def judge_change(
     servers = list(running.values())
     settings = servers[0].settings
     changes = tuple(
-        Altered(n, written(old.get(n)), written(new.get(n)), n in settings and settings[n].restarts)
-        for n in names
+        Altered(n, written(old.get(n)), written(new.get(n)), _restarts(n, new.get(n), servers)) for n in names
     )
     changed = [c for c in changes if not (c.name in settings and c.after and c.before)
                or not same(settings[c.name], c.before, c.after)]  # fmt: skip
@@ -51,6 +50,12 @@ def judge_change(
     problems += [f"{c.name} = {c.written}: {c.why}" for c in config_rules.clamps(after)]
     problems += config_rules.together(settings, new)
     return Judged(changes, tuple(dict.fromkeys(problems)), tuple(_warnings(changed, settings)))
+
+
+def _restarts(name: str, value: object, servers: list[Running]) -> bool:
+    """Whether a server has to start anew for it: not where it still runs with this very value."""
+    settings = [server.settings[name] for server in servers if name in server.settings]
+    return any(s.restarts and (value is None or not same(s, value, s.value)) for s in settings)
 
 
 def _parameter(name: str, value: object, servers: list[Running]) -> Iterator[str]:

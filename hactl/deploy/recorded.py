@@ -26,9 +26,11 @@ def recorded(
     version = version or _begun(who, draft, say)
     if version is not None and whole:
         try:
-            config_versions.applied(who, version)
+            why = "" if config_versions.applied(who, version) else "another one was begun meanwhile"
         except Unreachable as error:
-            say(f"Version {version.number} is deployed, but not marked so: {error.message}")
+            why = error.message
+        if why:
+            say(f"Version {version.number} is deployed, but not marked so: {why}; hactl deploy does it")
 
 
 def _begun(who: Operator, draft: Draft, say: Callable[[str], None]) -> ConfigVersion | None:

@@ -24,6 +24,12 @@ def test_a_reload_is_a_reload_and_a_restart_is_said() -> None:
     assert "hactl node restart --all --pending" in " ".join(found.warnings)
 
 
+def test_what_still_runs_so_needs_no_restart() -> None:
+    found = judge_change(config(max_connections=300), config(max_connections=200), SERVERS)
+    assert found.changes == (Altered("max_connections", "300", "200", restarts=False),)
+    assert found.warnings == ()
+
+
 def test_all_problems_are_said_at_once() -> None:
     after = config(work_mem="1kB", max_connections=10, no_such_thing=1, fsync="off", wal_segment_size="32MB")
     found = " / ".join(judge_change(config(), after, SERVERS).problems)

@@ -8,7 +8,7 @@ import pytest
 
 from hactl.act import config_versions
 from hactl.act.config_versions import KEPT, Draft
-from hactl.act.maintenance import Operator
+from hactl.act.maintenance import Hold, Operator
 from hactl.deploy.recorded import recorded
 from hactl.errors import StepFailed, Unreachable, UsageError
 from hactl.view.config_version import parse_version, version_text
@@ -95,12 +95,24 @@ def test_rubbish_is_left_out_of_the_list_and_refused_as_the_newest(anna: Operato
 
 
 def test_without_the_lock_that_it_had_nothing_is_written(anna: Operator) -> None:
-    from hactl.act.maintenance import Hold
-
     lost = dataclasses.replace(anna, hold=Hold(KEYS.operation, "mine"))
     with pytest.raises(StepFailed, match="lock was lost"):
         config_versions.begin(lost, Draft("a: 1\n", "edit"))
     assert config_versions.every(anna) == ()
+
+
+def test_a_lost_lock_does_not_make_what_is_deployed_undeployed(anna: Operator) -> None:
+    version = config_versions.begin(anna, Draft("a: 1\n", "edit"))
+    assert config_versions.applied(dataclasses.replace(anna, hold=Hold(KEYS.operation, "mine")), version)
+    assert config_versions.every(anna)[0].applied
+
+
+def test_nobody_knows_what_is_deployed_when_another_version_was_begun(anna: Operator) -> None:
+    said: list[str] = []
+    with recorded(anna, Draft("a: 1\n", "deploy"), fresh=False, whole=True, say=said.append):
+        config_versions.begin(anna, Draft("a: 2\n", "edit"))
+    assert "another one was begun meanwhile" in said[-1]
+    assert [bool(v.applied) for v in config_versions.every(anna)] == [False, False]
 
 
 def run(anna: Operator, *, fresh: bool = False, whole: bool = True, fails: bool = False) -> list[str]:
