@@ -38,11 +38,13 @@ from hactl.drill.session import Session
 from hactl.errors import HactlError, Refused, StepFailed, Unreachable
 from hactl.lab import faults
 from hactl.lab.lab import Lab
+from hactl.view.drill import LastDrill, drill_text
 from hactl.view.history import counted, incidents
 from hactl.view.incident import Incident
 from hactl.view.journal import text_of
 from hactl.view.journal_check import in_hand
 from hactl.view.keys import Keys
+from hactl.view.kv import Put
 from hactl.wiring import etcd_kv
 
 CALM: Final = 3.0  # seconds of undisturbed work before the fault
@@ -123,7 +125,15 @@ class Drill:
                 maintenance.note(self.who, "drill-ended", {**about, "ok": False, "said": said})
             raise
         maintenance.note(self.who, "drill", brief(found))
+        self._shown(found)
         return found
+
+    def _shown(self, found: dict[str, Any]) -> None:
+        """For the controllers' metrics."""
+        outage, lost = found["rto_seconds"], found["rpo"]["lost_rows"]
+        last = LastDrill(self.who.clock.wall(), self.scenario.name, found["clean"], outage, lost)
+        put = Put(self.who.keys.drill, drill_text(last))
+        self.who.kv.txn(self.who.ours(), (put,), within=WITHIN, again=True)
 
     def _under_load(self) -> None:
         """Clients work, the fault comes, is over, is healed; ends when redundancy is full."""

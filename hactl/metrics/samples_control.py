@@ -8,6 +8,7 @@ from hactl.metrics import samples_integrity
 from hactl.metrics.seen import Row, Seen
 from hactl.spec.model import ClusterSpec
 from hactl.view.control import AgentFacts, Dcs, Heartbeat, Mode
+from hactl.view.drill import LastDrill
 from hactl.view.tls import TlsCheck
 
 
@@ -18,6 +19,7 @@ def samples(spec: ClusterSpec, seen: Seen) -> Iterator[Row]:
         yield from _leases(spec, seen.dcs)
         yield from _agents(spec, seen.dcs)
         yield from _tls_check(seen.dcs.tls_check)
+        yield from _drill(seen.dcs.drill)
         yield from samples_integrity.samples(spec, seen.dcs)
         yield "hactl_failovers_recent", (), seen.dcs.recent_failovers
         for (node, rung), used in seen.dcs.budget.items():
@@ -39,6 +41,16 @@ def _tls_check(found: TlsCheck | None) -> Iterator[Row]:
     results["ok"] = found.endpoints - sum(results.values())
     for result, count in results.items():
         yield "hactl_tls_check_endpoints", (result,), count
+
+
+def _drill(found: LastDrill | None) -> Iterator[Row]:
+    if found is None:
+        return
+    yield "hactl_last_drill_timestamp_seconds", (), found.at
+    yield "hactl_last_drill_clean", (), float(found.clean)
+    yield "hactl_last_drill_lost_rows", (), found.lost_rows
+    if found.outage is not None:
+        yield "hactl_last_drill_outage_seconds", (), found.outage
 
 
 def _leases(spec: ClusterSpec, dcs: Dcs) -> Iterator[Row]:

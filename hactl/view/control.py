@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from hactl.units import Lsn
 from hactl.view.archive import ArchiveFacts, ArchiveMark, Drain
+from hactl.view.drill import LastDrill
 from hactl.view.integrity import IntegrityFacts
 from hactl.view.model import DbRole, Disk, Probe, State, Unknown
 from hactl.view.mute import Mute
@@ -234,6 +235,7 @@ class Dcs:
     operation: Holder | None = None
     scheduled: Scheduled | None = None
     tls_check: TlsCheck | None = None
+    drill: LastDrill | None = None
     archives_known: bool = True
     problems: tuple[str, ...] = ()
 

@@ -76,6 +76,11 @@ class Keys:
         """What the witness's daily check of all TLS ports came to."""
         return f"{self.own}tls-check"
 
+    @property
+    def drill(self) -> str:
+        """What the last drill came to."""
+        return f"{self.own}drill"
+
     def alive(self, node: str) -> str:
         return f"{self.own}alive/{node}"
 

@@ -17,6 +17,7 @@ from hactl.units import Bytes, Lsn
 from hactl.view.archive import ArchiveMark, ArchiveState
 from hactl.view.cluster import ClusterView, EtcdView
 from hactl.view.control import AgentFacts, Dcs, Leader, Mode, PatroniKeys
+from hactl.view.drill import LastDrill
 from hactl.view.integrity import IntegrityFacts
 from hactl.view.model import (
     ArchiveView,
@@ -97,6 +98,7 @@ def look(leader: str | None = "db1", sync_standbys: tuple[str, ...] = ("db2",), 
         facts={n: agent(n) for n in ("db1", "db2", "wit1", "arc1", "arc2")},
         active="wit1", standing_by=("db1", "db2"),
         archive_states={n: ArchiveMark(ArchiveState.HEALTHY) for n in ("arc1", "arc2")},
+        drill=LastDrill(1_799_990_000.0, "primary/power-off", clean=True, outage=1.6),
         tls_check=TlsCheck(1_799_990_000.0, "wit1", 20, oldest=1_799_990_000.0),
     )  # fmt: skip
     return dataclasses.replace(base, **changes)

@@ -12,6 +12,7 @@ from hactl.drill import shelf
 from hactl.drill.history import History, KeySeen, read
 from hactl.drill.keywatch import KeyWatch
 from hactl.errors import NotHealthy, Refused, Unreachable, UsageError
+from hactl.view.drill import LastDrill, drill_text, parse_drill
 from tests.support.drills import Forge, whole
 from tests.support.specs import SAMPLE
 from tests.unit.test_drill_page import lossy, made
@@ -121,3 +122,16 @@ def test_the_watch_of_etcd_writes_down_what_changes(tmp_path: Path) -> None:
         KeySeen("leader", 0, 0, "db1", None),
     ]
     assert all(e.begin <= e.end for e in history.snapshot() if isinstance(e, KeySeen))
+
+
+@pytest.mark.parametrize("last", [LastDrill(1.5, "primary/freeze", True, 2.0, 3), LastDrill(1.5, "x", False)])
+def test_what_the_last_drill_came_to_is_read_as_it_was_written(last: LastDrill) -> None:
+    assert parse_drill(drill_text(last)) == last
+
+
+@pytest.mark.parametrize(
+    "value", ["", "[]", '{"at":true}', '{"at":1}', '{"at":1,"scenario":"x","outage":"y"}']
+)
+def test_another_value_is_no_drill(value: str) -> None:
+    with pytest.raises(ValueError, match=r"drill|scenario"):
+        parse_drill(value)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hactl.adapters.clock import SystemClock
 from hactl.cli import drill_run
 from hactl.cli.context import Context
 from hactl.cli.journal_data import Journal
@@ -19,7 +20,10 @@ from hactl.drill.history import History, Mark, read
 from hactl.drill.scenarios import find
 from hactl.errors import Refused, StepFailed, Unreachable
 from hactl.site import Site
+from hactl.view.drill import parse_drill
 from hactl.view.journal import Entry
+from hactl.view.keys import Keys
+from tests.fakes.etcd import FakeClock, FakeEtcd
 from tests.support.drills import whole
 from tests.support.specs import SAMPLE, sample
 
@@ -103,9 +107,16 @@ class Ground:
     archive: object = None
 
 
+etcds: list[FakeEtcd] = []
+
+
 @contextmanager
 def operating(_context: object, _what: str, _reason: str) -> Iterator[Any]:
-    yield SimpleNamespace(actor="anna")
+    etcd = FakeEtcd(FakeClock())
+    etcds.append(etcd)
+    yield SimpleNamespace(
+        actor="anna", clock=SystemClock(), keys=Keys("demo"), kv=etcd.client(), ours=lambda: ()
+    )
 
 
 def run(world: World, name: str = "primary/kill-agent") -> dict[str, Any]:
@@ -127,6 +138,9 @@ def test_in_its_order(world: World) -> None:
     assert found["scenario"] == "primary/kill-agent"
     assert (found["node"], found["actor"], found["reason"]) == ("db1", "anna", "a test")
     assert len(found["spec_digest"]) == 64
+    last = etcds[-1].client().range(Keys("demo").drill, within=1).first
+    assert last
+    assert (parse_drill(last.value).scenario, parse_drill(last.value).clean) == ("primary/kill-agent", True)
     kept = {p.name.split(".", 1)[1] for p in (world.folder / "drills").iterdir()}
     assert kept == {"jsonl", "verdict.json", "record.json"}
 

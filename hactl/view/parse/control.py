@@ -22,6 +22,7 @@ from hactl.view.control import (
     PatroniKeys,
     Prime,
 )
+from hactl.view.drill import parse_drill
 from hactl.view.keys import Keys
 from hactl.view.kv import Pair, RangesReply
 from hactl.view.model import DbRole
@@ -182,6 +183,7 @@ def _single(own: Mapping[str, Pair], problems: list[str]) -> dict[str, Any]:
         "epoch": _read(own.get("epoch"), _decimal, 0, problems),
         "recent_failovers": sum(k.startswith("recent/failover/") for k in own),
         "budget": _budget(own),
+        "drill": _read(own.get("drill"), parse_drill, None, problems),
         "tls_check": _read(own.get("tls-check"), parse_tls_check, None, problems),
         "reconciled": _read(own.get("reconciled"), _timeline, 0, problems),
         # Whatever it says: somebody wants hands off.
