@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -142,7 +143,7 @@ class Drill:
         self.history.add(self.scenario.asked(self.node, self.other))
         self.screen.say(f"drill {self.scenario.name} on {self.node}: {self.scenario.says}")
         with ExitStack() as stack:
-            stack.callback(faults.heal, self.lab)  # the last thing on any exit: nothing stays broken
+            stack.callback(self._healed)  # the last thing on any exit: nothing stays broken
             stack.enter_context(self.screen.live(board, f"hactl drill {self.scenario.name}"))
             stack.enter_context(self.session.running())
             if self.scenario.images:
@@ -153,6 +154,16 @@ class Drill:
             self._redundant()
             self.history.note("redundancy is full again")
             time.sleep(AFTER)
+
+    def _healed(self) -> None:
+        """A second Ctrl-C does not end it. By handlers: programs would inherit what is ignored."""
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {n: signal.signal(n, lambda *_: self.screen.say("healing; please wait")) for n in numbers}
+        try:
+            faults.heal(self.lab)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _struck(self) -> None:
         kind, node = self.scenario.fault, self.node

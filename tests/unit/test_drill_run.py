@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -158,6 +159,25 @@ def test_the_fault_is_healed_whatever_ends_it(world: World, error: BaseException
     assert world.said[3:6] == HEALED
     said = "nothing commits" if isinstance(error, Unreachable) else type(error).__name__
     assert world.said[6:] == [f"journal: drill-ended {said}"]
+
+
+def test_a_second_ctrl_c_does_not_end_the_healing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def heal(_lab: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.raise_signal(number)
+        world.said.append("everything healed")
+
+    monkeypatch.setattr(drill_run.faults, "heal", heal)
+    before = signal.getsignal(signal.SIGINT)
+    world.meanwhile = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        run(world)
+    assert world.said[3:6] == HEALED
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def interrupted() -> None:
+    raise KeyboardInterrupt
 
 
 def test_redundancy_that_does_not_come_back(world: World) -> None:
