@@ -12,22 +12,27 @@ from dataclasses import dataclass
 import pytest
 
 from hactl import layout
-from hactl.act import node_keys, node_restart
+from hactl.act import etcd_care, node_keys, node_restart
 from hactl.act.maintenance import Operator
 from hactl.adapters.clock import SystemClock
+from hactl.adapters.etcd_kv import EtcdKvClient
 from hactl.adapters.http import HttpsClient
 from hactl.adapters.patroni_control import PatroniControl
 from hactl.decide.node_actions import itself
 from hactl.decide.node_fence import intent
-from hactl.decide.restart import RestartPostgres, Wish, of_node
+from hactl.decide.restart import RestartEtcd, RestartPostgres, RestartUnit, SwitchOver, Wish, of_all, of_node
 from hactl.errors import Refused, StepFailed
 from hactl.observe.gather import gather
 from hactl.spec.model import ClusterSpec
+from hactl.view import derive
 from hactl.view.archive import Drain, DrainBy
 from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs, Maintenance
 from hactl.view.keys import Keys
+from hactl.view.kv import Put
+from hactl.view.parse.agent_facts import facts_text
 from hactl.wiring import etcd_kv, status_ports
+from tests.support.keysview import agent
 from tests.support.servers import (
     EtcdCluster,
     Loopback,
@@ -49,7 +54,10 @@ class Servers:
     spec: ClusterSpec
 
     def look(self) -> ClusterView:
-        return gather(status_ports(self.spec, self.net.site()))
+        """Nobody holds a virtual IP here: the primary stands in for its holder."""
+        view = gather(status_ports(self.spec, self.net.site()))
+        vip = dataclasses.replace(view.vips["database"], holder=derive.primary(view))
+        return dataclasses.replace(view, vips={**view.vips, "database": vip})
 
     def control(self, node: str) -> PatroniControl:
         http = HttpsClient(self.net.ca.crt, self.net.cert.cert, self.net.cert.key)
@@ -78,6 +86,25 @@ class Servers:
         return node_restart.Means(
             look=self.look, postgres=self._postgres, switch=never, archive=never, etcd=never, unit=never,
             begun=lambda _: None, ended=lambda *_: None, clock=SystemClock(), say=lambda _: None,
+        )  # fmt: skip
+
+    def all_means(self, done: list[str], kv: EtcdKvClient) -> node_restart.Means:
+        """As the command has them; an agent's order to restart etcd is carried out here."""
+
+        def switch(step: SwitchOver) -> None:
+            self.control(step.node).switch_over(step.node, step.to)
+            assert self.pair.wait_streaming() == step.to
+
+        def etcd(node: str) -> None:
+            voters = tuple(self.spec.voters)
+            etcd_care.leave(kv, node, voters)
+            self.etcd.members[node].stop()
+            self.etcd.members[node].start()
+            etcd_care.wait_well(kv, voters, f"restart etcd on {node}")
+
+        return dataclasses.replace(
+            self.means(), switch=switch, etcd=etcd, unit=lambda *_: None,
+            begun=lambda step: done.append(f"{type(step).__name__} {step.node}"),
         )  # fmt: skip
 
     def _postgres(self, step: RestartPostgres) -> None:
@@ -190,3 +217,52 @@ def test_a_fence_by_hand_is_one_transaction_with_who_leads(servers: Servers, ope
         node_keys.fence(operator, dataclasses.replace(wanted, by="ben"), [])
     node_keys.unfence(operator, standby, wanted.epoch)
     assert standby not in keys_of(servers).fences
+
+
+def test_all_of_them_are_restarted_one_after_the_other(servers: Servers, operator: Operator) -> None:
+    primary, standby = roles(servers)
+    before = {node: servers.started(node) for node in (primary, standby)}
+    pids = {node: _pid(servers, node) for node in NODES}
+    for node in NODES:
+        operator.kv.txn((), (Put(operator.keys.facts(node), facts_text(agent(node))),), within=3)
+    leads = str(derive.etcd_leader(servers.look()))
+    plan = of_all(servers.spec, servers.look(), Wish())
+    assert plan.vetoes == ()
+    done: list[str] = []
+    assert isinstance(operator.kv, EtcdKvClient)
+    node_restart.run(servers.spec, plan.steps, servers.all_means(done, operator.kv))
+    followers = [node for node in NODES if node != leads]
+    assert done == [
+        f"RestartPostgres {standby}", f"SwitchOver {primary}", "RestartUnit wit1", "RestartUnit wit1",
+        *(f"RestartEtcd {node}" for node in (*followers, leads)),
+    ]  # fmt: skip
+    assert servers.pair.wait_streaming() == standby
+    assert all(servers.started(node) != was for node, was in before.items())
+    assert all(_pid(servers, node) != pid for node, pid in pids.items())
+
+
+def test_the_second_of_all_is_not_begun_while_the_first_is_not_back(
+    servers: Servers, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_restart, "CLEAR_WITHIN", 3.0)
+    for node in NODES:
+        operator.kv.txn((), (Put(operator.keys.facts(node), facts_text(agent(node))),), within=3)
+    steps = (RestartUnit("wit1", "x.service"), RestartEtcd("db1"))
+    done: list[str] = []
+    assert isinstance(operator.kv, EtcdKvClient)
+    means = servers.all_means(done, operator.kv)
+    gone = dataclasses.replace(means, unit=lambda *_: servers.etcd.members["wit1"].stop())
+    try:
+        with pytest.raises(StepFailed, match="ETCD_QUORUM") as failed:
+            node_restart.run(servers.spec, steps, gone)
+    finally:
+        servers.etcd.members["wit1"].start()
+        etcd_care.wait_well(operator.kv, NODES, "start it again")
+    assert failed.value.last_done == str(steps[0])
+    assert done == ["RestartUnit wit1"]
+
+
+def _pid(servers: Servers, node: str) -> int:
+    process = servers.etcd.members[node].process
+    assert process is not None
+    return process.pid
