@@ -154,10 +154,19 @@ def _carried_out(proposal: Proposal, judged: Judged, wheels: Wheelhouse) -> Resu
             return _deployed(proposal, wheels, who)
         except HactlError as error:
             raise _unfinished(error, version.number) from error
+        except KeyboardInterrupt:
+            click.echo(
+                f"version {version.number} is not deployed to the end: {_ways(version.number)}", err=True
+            )
+            raise
+
+
+def _ways(number: int) -> str:
+    return f"hactl deploy finishes it; hactl config rollback {number - 1} goes back"
 
 
 def _unfinished(error: HactlError, number: int) -> HactlError:
-    hint = f"hactl deploy finishes it; hactl config rollback {number - 1} goes back"
+    hint = _ways(number)
     return StepFailed(
         f"version {number} is written, and not deployed to the end: {error.message}",
         last_done=getattr(error, "last_done", "") or "the spec's file is written",

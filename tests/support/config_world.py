@@ -44,7 +44,7 @@ class World:
     dcs: dict[str, Any] = field(default_factory=dict)
     nodes: dict[str, dict[str, Setting]] = field(default_factory=dict)
     refuses: dict[str, str] = field(default_factory=dict)
-    fails: HactlError | None = None
+    fails: HactlError | KeyboardInterrupt | None = None
     requests: list[run.Request] = field(default_factory=list)
     silent: set[str] = field(default_factory=set)
     view: dict[str, Any] = field(default_factory=dict)

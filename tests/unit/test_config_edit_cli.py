@@ -10,7 +10,7 @@ import pytest
 
 from hactl.cli.app import main
 from hactl.errors import StepFailed
-from tests.support.config_world import World, world
+from tests.support.config_world import KEYS, World, world
 from tests.support.settings import setting
 
 Out = pytest.CaptureFixture[str]
@@ -143,6 +143,19 @@ def test_an_interrupted_edit_is_shown_and_another_is_refused(site: World, capsys
     assert "work_mem: 64MB" in site.source.read_text()
     assert call(site, "edit", "--set", "work_mem=8MB", "--yes") == 3
     assert "was begun and not completed" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_where_it_stands_and_drift_does_too(
+    site: World, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hactl.cli.config_drift._files", lambda _: ([], {}))
+    site.fails = KeyboardInterrupt()
+    assert call(site, "edit", "--set", "work_mem=64MB", "--yes") == 130
+    assert "version 2 is not deployed to the end: hactl deploy finishes it" in capsys.readouterr().err
+    assert site.etcd.value(KEYS.operation) is None
+    assert call(site, "drift", "-o", "json") == 7
+    told = json.loads(capsys.readouterr().out)
+    assert [(d["kind"], d["name"]) for d in told["drift"]] == [("spec", "spec"), ("dcs", "work_mem")]
 
 
 def test_back_to_an_earlier_version_is_a_new_one(site: World, capsys: Out) -> None:
