@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,7 @@ from hactl.view.model import Probe, State
 from hactl.view.storage import StorageSeen
 
 BLOCK: Final = 4096
+WRITE_EVERY: Final = 10.0  # s: a disk has better things to do
 # Below these an archive is full: the files of one study of some modalities need as much.
 ROOM: Final = 1024 * 1024 * 1024
 INODES: Final = 1000
@@ -21,8 +24,9 @@ INODES: Final = 1000
 class StorageEyes:
     """`node`: whose 4 KiB are written; each node has a file of its own."""
 
-    def __init__(self, storage: Path, node: str) -> None:
-        self._storage, self._node = storage, node
+    def __init__(self, storage: Path, node: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._storage, self._node, self._now = storage, node, monotonic
+        self._wrote: float | None = None
 
     def seen(self) -> StorageSeen:
         """Never raises: what cannot be read is not there."""
@@ -46,8 +50,6 @@ class StorageEyes:
             found = os.statvfs(self._storage)
         except OSError as error:
             raise Unreachable(f"{self._storage}: {error.strerror or error}") from error
-        if found.f_flag & os.ST_RDONLY:
-            return Probe(State.FAILED, "it is read-only")
         free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
         if free < min(ROOM, total // 50):  # a small one, in a lab, is full at 2 %
             return Probe(State.FAILED, f"{free >> 20} MiB are free")
@@ -58,8 +60,25 @@ class StorageEyes:
     def write(self) -> Probe:
         """Write 4 KiB, have them on the disk, and read them back from there, as far as the kernel does that.
 
-        Raises Unreachable: there is no place to write yet. Orthanc's unit makes it.
+        Asked more often than each WRITE_EVERY it only looks whether it is read-only now.
+        Raises Unreachable: there is no place to write yet, which Orthanc's unit makes; or no look at it.
         """
+        try:
+            read_only = os.statvfs(self._storage).f_flag & os.ST_RDONLY
+        except OSError as error:
+            raise Unreachable(f"{self._storage}: {error.strerror or error}") from error
+        if read_only:
+            self._wrote = None
+            return Probe(State.FAILED, "it is read-only")
+        if self._wrote is None or self._now() - self._wrote >= WRITE_EVERY:
+            self._wrote = None
+            found = self._try()
+            if found.failed:
+                return found
+            self._wrote = self._now()
+        return Probe(State.OK, "4 KiB were written and read")
+
+    def _try(self) -> Probe:
         folder = self._storage / layout.STORAGE_SCRATCH
         block = os.urandom(BLOCK)
         try:

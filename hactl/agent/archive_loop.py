@@ -25,7 +25,7 @@ from hactl.view.parse.archive import drain_text, parse_drain
 from hactl.view.storage import StorageSeen
 
 EVERY: Final = 0.25
-STORAGE_EVERY, ROOM_EVERY, WRITE_EVERY, DRAIN_EVERY = 0.5, 1.0, 10.0, 1.0
+STORAGE_EVERY, ROOM_EVERY, WRITE_EVERY, DRAIN_EVERY = 0.5, 1.0, 1.0, 1.0
 STALLED: Final = 3.0  # s: a storage that does not answer for so long is no use, but not another one either
 SLOW_WRITE: Final = 10.0  # s: as STALLED, for 4 KiB on the disk
 RENEW: Final = 1.0  # s: elements of the packet filter end after a few of these
@@ -133,12 +133,11 @@ class Keeper:
         self._drain.hurry()
 
     def _room_looked(self) -> None:
-        """Full, read-only, or neither any more: that is tried at once, and told."""
+        """Full, or not any more: that is told at once."""
         found = self._room.seen().value
         state = None if isinstance(found, Unknown) else found.state
         if state is not self._roomy:
             self._roomy = state
-            self._write.hurry()
             self._changed()
 
     def _run(self, stop: threading.Event) -> None:

@@ -100,6 +100,8 @@ def trouble(look: NodeLook, now: float) -> Trouble | None:
     if level is None:
         return None
     what = f"{level}: {look.levels[level].why}"
+    if level == "L3" and _full(look):  # all have the one storage: nobody could do better
+        return None
     if level == "L3":  # how long it lasts is known to whoever keeps count
         return Trouble(look.node, what, "storage")
     bad = [s for s in look.sights.values() if s.route.level == level and counts(s, look.sql)]
@@ -112,6 +114,11 @@ def trouble(look: NodeLook, now: float) -> Trouble | None:
         look.node, what, level, lasts=now - min(s.since for s in bad),
         grace=LASTS_PARTLY if partly else LASTS, units=units, database=any(map(_behind, bad)),
     )  # fmt: skip
+
+
+def _full(look: NodeLook) -> bool:
+    own = look.archive
+    return look.facts is not None and not look.facts.storage.failed and own is not None and own.room.failed
 
 
 def _behind(sight: Sight) -> bool:

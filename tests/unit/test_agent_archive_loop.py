@@ -238,7 +238,7 @@ def test_a_root_act_that_fails_is_tried_again_after_a_pause() -> None:
     assert bench.acts.done == ["stop-orthanc"] * 2
 
 
-def test_a_storage_that_is_full_is_told_at_once_and_tried() -> None:
+def test_a_storage_that_is_full_is_told_at_once() -> None:
     bench, told = Bench(), list[str]()
     bench.keeper._changed = lambda: told.append("changed")
     look = bench.keeper._room
@@ -246,12 +246,10 @@ def test_a_storage_that_is_full_is_told_at_once_and_tried() -> None:
         bench.eyes.has_room = room
         look.once()
     assert told == ["changed"], "how much there is, is nobody's news"
-    bench.keeper._write._again.clear()
-    bench.eyes.has_room = Probe(State.FAILED, "it is read-only")
+    bench.eyes.has_room = Probe(State.FAILED, "1 MiB is free")
     look.once()
     assert told == ["changed"] * 2
-    assert bench.keeper._write._again.is_set()
-    assert bench.keeper.facts().room.why == "it is read-only"
+    assert bench.keeper.facts().room.why == "1 MiB is free"
 
 
 def test_who_still_waits_is_reset_while_the_address_is_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,13 +42,26 @@ def test_a_storage_that_is_gone_altogether(tmp_path: Path) -> None:
         eyes.room()
 
 
-def test_a_read_only_storage_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = os.statvfs(tmp_path)
-    fields = list(found)
-    fields[8] |= os.ST_RDONLY
-    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(fields))
-    said = StorageEyes(tmp_path, "arc1").room()
-    assert (said.state, said.why) == (State.FAILED, "it is read-only")
+def test_a_storage_that_becomes_read_only_is_seen_without_a_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".hactl-write").mkdir()
+    now = 100.0
+    eyes = StorageEyes(tmp_path, "arc1", lambda: now)
+    assert eyes.write().state is State.OK
+    written = (tmp_path / ".hactl-write" / "arc1").read_bytes()
+    fields = list(os.statvfs(tmp_path))
+    assert eyes.write().state is State.OK
+    assert (tmp_path / ".hactl-write" / "arc1").read_bytes() == written, "once in 10 s"
+    with monkeypatch.context() as ours:
+        ours.setattr(
+            os, "statvfs", lambda _: os.statvfs_result([*fields[:8], fields[8] | os.ST_RDONLY, *fields[9:]])
+        )
+        said = eyes.write()
+        assert (said.state, said.why) == (State.FAILED, "it is read-only")
+        assert eyes.room().state is State.OK
+    assert eyes.write().state is State.OK
+    assert (tmp_path / ".hactl-write" / "arc1").read_bytes() != written, "proven anew"
 
 
 def test_four_kibibytes(tmp_path: Path) -> None:
@@ -61,7 +74,7 @@ def test_four_kibibytes(tmp_path: Path) -> None:
     assert eyes.room().state is State.OK
     (tmp_path / ".hactl-write" / "arc1").unlink()
     (tmp_path / ".hactl-write" / "arc1").mkdir()
-    assert eyes.write().state is State.FAILED
+    assert StorageEyes(tmp_path, "arc1").write().state is State.FAILED
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ RESTARTED = through(budget("arc1", ORTHANC, 2))
 DRAINED_OFTEN = through(budget("arc1", "drain", 3))
 REDEPLOYED = through(budget("arc1", "redeploy", 1))
 LOST = Probe(State.FAILED, "/srv/images/.hactl-storage is not there: not mounted?")
+UNWRITTEN = Probe(State.FAILED, "it is read-only")
 FULL = Probe(State.FAILED, "0.3 % free")
 LADDERS = drained("arc1", DrainBy.LADDER)
 KEPT_OUT = Probe(State.OK)
@@ -116,10 +117,14 @@ ROWS = [
         [killed("arc1"), agent_says("arc1", units={"orthanc.service": "failed", "nginx.service": "failed"})],
         300, [], id="a unit that has ended is started elsewhere",
     ),
-    pytest.param([archive_says("arc1", room=FULL)], 5, [DRAIN], id="no room here: it is drained"),
+    pytest.param([archive_says("arc1", write=UNWRITTEN)], 5, [DRAIN], id="read-only here: it is drained"),
     pytest.param(
-        [archive_says("arc1", room=FULL), archive_says("arc2", room=FULL)], 300, [],
-        id="nobody has room: reading goes on",
+        [archive_says("arc1", write=UNWRITTEN), archive_says("arc2", write=UNWRITTEN)], 300, [],
+        id="read-only everywhere: reading goes on",
+    ),
+    pytest.param(
+        [archive_says("arc1", room=FULL)], 300, [],
+        id="no room: all have the one storage, the other has only not said so yet",
     ),
     pytest.param([agent_says("arc1", storage=LOST)], 5, [DRAIN], id="lost storage, and no guard: drained"),
     pytest.param(
