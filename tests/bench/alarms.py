@@ -63,7 +63,7 @@ def main(words: Sequence[str]) -> None:
 def measure(asked: argparse.Namespace, site: Site) -> dict[str, Any]:
     lab = site.lab
     site.healthy()
-    head = {"at": datetime.now(UTC).isoformat(), **machine(), "lease": lab.spec.fencing.lease}
+    head = {"at": datetime.now(UTC).isoformat(), **machine(), "lease": lab.spec.fencing.lease.value}
     last, primary, session = _last(lab), site.primary, site.session("alarms")
     end = time.monotonic() + asked.minutes * 60
     with session.running(), _busy(asked.busy, asked.minutes * 60 + 60), _lossy(lab, asked.loss):
