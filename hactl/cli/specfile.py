@@ -18,7 +18,7 @@ MAX_SIZE = 1024 * 1024  # a spec of a thousand nodes has 100 KiB
 
 
 def locate(
-    chosen: str | None, *, cwd: Path | None = None, node_spec: Path = NODE_SPEC, labs: Path = LABS
+    chosen: str | None, *, cwd: Path | None = None, node_spec: Path | None = None, labs: Path | None = None
 ) -> Path:
     """The spec's path: --spec or $HACTL_SPEC, ./cluster.yaml, /etc/hactl/cluster.yaml, the lab that is up.
 
@@ -28,10 +28,11 @@ def locate(
     """
     if chosen:
         return Path(chosen)
+    node_spec = node_spec or NODE_SPEC
     for candidate in ((cwd or Path()) / "cluster.yaml", node_spec):
         if os.path.exists(candidate):  # noqa: PTH110 - pathlib raises where we may not look
             return candidate
-    up = _labs_up(labs)
+    up = _labs_up(labs or LABS)
     if len(up) > 1:
         names = " and ".join(lab.name for lab in up)
         raise UsageError(
