@@ -16,8 +16,9 @@ from hactl.view.archive import Drain
 
 DRAIN_WITHIN: Final = 30.0  # s: how long what is under way may take, where the drain does not say
 QUIET_FOR: Final = 0.5  # s without anything under way: a request may lie between two looks
-# What has to be done once, beside the stand: none of it waits for the other.
-CUT, STOP, START, PROVE = "cut", "stop", "start", "prove"
+# What has to be done once, beside the stand: none of it waits for the other. TRY: on a doubtful disk.
+CUT, STOP, START, TRY, PROVE = "cut", "stop", "start", "try", "prove"
+NOWHERE: Final = -1  # no device
 
 
 class Because(enum.StrEnum):
@@ -45,7 +46,8 @@ class Stand:
     """`began`: when draining did (monotonic seconds). `quiet`: since when nothing is under way.
 
     `stopped`: we have stopped Orthanc because of the storage. `fresh`: it was seen not to run since the
-    storage is in doubt, so what it reads comes from there and not out of its memory.
+    storage is in doubt, so what it reads comes from there and not out of its memory. `on`: the device that it
+    was started on then. Orthanc keeps its disk: when the right one is back it must not go on with another.
     """
 
     out: bool = False
@@ -57,6 +59,7 @@ class Stand:
     quiet: float | None = None
     stopped: bool = False
     fresh: bool = False
+    on: int | None = None
 
 
 def decide(seen: Seen, before: Stand, now: float) -> tuple[Stand, tuple[str, ...]]:
@@ -85,27 +88,32 @@ def _lost(seen: Seen, before: Stand) -> tuple[Stand, tuple[str, ...]]:
     """
     stopped = before.stopped or seen.orthanc
     stand = Stand(
-        out=True, held=seen.holding, shut=True, because=Because.STORAGE, why=seen.storage.why, stopped=stopped
-    )
+        out=True, held=seen.holding, shut=True, because=Because.STORAGE, why=seen.storage.why,
+        stopped=stopped, on=before.on if seen.orthanc else None,
+    )  # fmt: skip
     acts = () if before.shut else (CUT,)
     return stand, (*acts, STOP) if seen.orthanc else acts
 
 
 def _doubtful(seen: Seen, before: Stand) -> tuple[Stand, tuple[str, ...]]:
     """Shut, but with Orthanc running anew: it reads an image that the index knows."""
+    device = seen.storage.device
+    fresh = before.fresh and before.on == device
     stand = Stand(
         out=True, held=seen.holding, shut=True, because=Because.STORAGE, why=seen.storage.why,
-        stopped=before.stopped or (seen.orthanc and not before.fresh),
-        fresh=before.fresh or not seen.orthanc,
+        stopped=before.stopped or (seen.orthanc and not fresh),
+        fresh=fresh or not seen.orthanc, on=before.on if seen.orthanc else device,
     )  # fmt: skip
     acts = () if before.shut else (CUT,)
     if seen.orthanc:
         return stand, (*acts, PROVE if stand.fresh else STOP)
-    return stand, (*acts, START) if stand.stopped else acts
+    return stand, (*acts, TRY) if stand.stopped else acts
 
 
 def _sound(seen: Seen, before: Stand, now: float) -> tuple[Stand, tuple[str, ...]]:
     """The storage is right (or not looked at yet, and nothing was wrong with it)."""
+    if seen.orthanc and before.on not in {None, seen.storage.device}:
+        return _elsewhere(seen, before)
     acts = (START,) if before.stopped and not seen.orthanc else ()
     left = Stand(stopped=before.stopped and not seen.orthanc)
     if seen.drain is None:
@@ -114,6 +122,15 @@ def _sound(seen: Seen, before: Stand, now: float) -> tuple[Stand, tuple[str, ...
     if before.out and before.because is not Because.NOTHING:
         stand, more = replace(stand, out=True), ()
     return stand, (*acts, *more)
+
+
+def _elsewhere(seen: Seen, before: Stand) -> tuple[Stand, tuple[str, ...]]:
+    """The disk is right, and Orthanc has another one: it starts again before anything comes in."""
+    stand = Stand(
+        out=True, held=seen.holding, shut=True, because=Because.STORAGE,
+        why="Orthanc was started on another disk than the one that is there now", stopped=True, on=before.on,
+    )  # fmt: skip
+    return stand, (STOP,) if before.shut else (CUT, STOP)
 
 
 def _drained(seen: Seen, drain: Drain, stand: Stand, now: float) -> tuple[Stand, tuple[str, ...]]:

@@ -170,12 +170,21 @@ class Keeper:
             self._cut(stand)
         self._track(out=stand.out)
         self._work.wish(acts, self._storage.seen().value)
+        if before.because is Because.STORAGE and stand.because is not Because.STORAGE and not stand.stopped:
+            self._serves_again()
         if _said(before) != _said(stand):
             self._say(
                 "archive stand", out=stand.out, held=stand.held, shut=stand.shut, why=stand.why,
                 busy=seen.busy,
             )  # fmt: skip
             self._changed()
+
+    def _serves_again(self) -> None:
+        """Orthanc runs, and on the right disk."""
+        try:
+            self._machine.notes.note_stopped(stopped=False)
+        except StepFailed as error:
+            self._trouble(error)
 
     def _look(self) -> Seen:
         verdict = self._verdict()
@@ -277,7 +286,7 @@ def _at_start(notes: Notes) -> Stand:
     """As the agent before us left it: nothing is opened before somebody has looked."""
     if notes.stopped():
         why = "the storage was not proven when hactl started"
-        return Stand(out=True, shut=True, because=Because.STORAGE, why=why, stopped=True)
+        return Stand(out=True, shut=True, because=Because.STORAGE, why=why, stopped=True, on=archive.NOWHERE)
     out = notes.out()
     return Stand(out=out, because=Because.OPERATOR if out else Because.NOTHING)
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from hactl.agent.archive import PROVE, START, STOP
+from hactl.agent.archive import PROVE, START, STOP, TRY
 from hactl.agent.ports import RootActs
 from hactl.errors import HactlError
 from hactl.view.archive_kind import Program
@@ -46,7 +46,7 @@ class Work:
     def wish(self, acts: tuple[str, ...], about: object) -> None:
         """`about`: the storage as it is seen now, for what is to be proven."""
         with self._lock:
-            self._wishes = tuple(act for act in acts if act in {STOP, START, PROVE})
+            self._wishes = tuple(act for act in acts if act in {STOP, START, TRY, PROVE})
             self._about = about
         if self._wishes:
             self._some.set()
@@ -76,7 +76,8 @@ class Work:
     def _do(self, act: str, about: object) -> bool:
         """Never raises: what failed is said, and tried again."""
         try:
-            said = {STOP: self._stop, START: self._start}.get(act, lambda: self._proved(about))()
+            does: dict[str, Callable[[], str]] = {STOP: self._stop, START: self._start, TRY: self._try}
+            said = does.get(act, lambda: self._proved(about))()
         except HactlError as error:
             self._say("archive act failed", act=act, why=error.message)
             return False
@@ -87,8 +88,12 @@ class Work:
         self._notes.note_stopped(stopped=True)
         return self._acts.act(self._program.stop, within=ACT_WITHIN)
 
+    def _try(self) -> str:
+        """The note stays: an agent that begins meanwhile must not take it for one on the right disk."""
+        return self._acts.act("start", self._program.unit, within=ACT_WITHIN)
+
     def _start(self) -> str:
-        said = self._acts.act("start", self._program.unit, within=ACT_WITHIN)
+        said = self._try()
         self._notes.note_stopped(stopped=False)
         return said
 

@@ -35,8 +35,11 @@ class Known:
 
 @dataclass(frozen=True)
 class Verdict:
+    """`device`: what is there, proven or doubtful; 0: neither."""
+
     identity: Identity
     why: str = ""
+    device: int = 0
 
     @property
     def probe(self) -> Probe:
@@ -57,8 +60,9 @@ def judge(seen: StorageSeen, known: Known | None, cluster: str) -> Verdict:
         return Verdict(Identity.LOST, "a folder of this node's own disk is there instead of a mount")
     if known is not None and known.device != seen.device:
         was, now = name(known.device), name(seen.device)
-        return Verdict(Identity.DOUBTFUL, f"device {now} where {was} was: not proven to be the same storage")
-    return Verdict(Identity.PROVEN, f"device {name(seen.device)}")
+        why = f"device {now} where {was} was: not proven to be the same storage"
+        return Verdict(Identity.DOUBTFUL, why, seen.device)
+    return Verdict(Identity.PROVEN, f"device {name(seen.device)}", seen.device)
 
 
 def name(device: int) -> str:

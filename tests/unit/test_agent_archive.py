@@ -7,7 +7,19 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from hactl.agent import storage
-from hactl.agent.archive import CUT, DRAIN_WITHIN, PROVE, QUIET_FOR, START, STOP, Because, Seen, Stand, decide
+from hactl.agent.archive import (
+    CUT,
+    DRAIN_WITHIN,
+    PROVE,
+    QUIET_FOR,
+    START,
+    STOP,
+    TRY,
+    Because,
+    Seen,
+    Stand,
+    decide,
+)
 from hactl.agent.storage import Identity, Known, Verdict, judge, known_text, parse_known
 from hactl.view.archive import Drain, DrainBy
 from hactl.view.model import State
@@ -48,8 +60,11 @@ def test_a_device_is_named_as_the_kernel_names_it() -> None:
     assert storage.name(0x30) == "0:48"
 
 
-PROVEN, LOST = Verdict(Identity.PROVEN, "device 8:1"), Verdict(Identity.LOST, "not mounted?")
-DOUBTFUL, STALLED = Verdict(Identity.DOUBTFUL, "elsewhere"), Verdict(Identity.STALLED, "no answer for 4 s")
+PROVEN, LOST = Verdict(Identity.PROVEN, "device 8:1", 0x801), Verdict(Identity.LOST, "not mounted?")
+DOUBTFUL, STALLED = (
+    Verdict(Identity.DOUBTFUL, "elsewhere", 0x902),
+    Verdict(Identity.STALLED, "no answer for 4 s"),
+)
 DRAIN = Drain("arc1", DrainBy.OPERATOR, "new disk")
 
 
@@ -71,7 +86,7 @@ class Node:
             self.seen = replace(self.seen, holding=False)
         if STOP in acts:
             self.seen = replace(self.seen, orthanc=False)
-        if START in acts:
+        if {START, TRY} & set(acts):
             self.seen = replace(self.seen, orthanc=True)
         return self.stand
 
@@ -170,12 +185,41 @@ def test_our_marker_on_another_device_is_proved_by_an_orthanc_that_remembers_not
     assert (stand.out, stand.shut) == (True, True)
     assert node.acts == [CUT, STOP]
     node.round()
-    assert node.acts == [CUT, STOP, START]
+    assert node.acts == [CUT, STOP, TRY]
     stand = node.round()
     assert node.acts[-1] == PROVE
     assert stand.shut, "nothing comes in before it is proven"
-    assert node.round(storage=PROVEN) == Stand()
-    assert node.acts.count(START) == 1
+    assert node.round(storage=replace(PROVEN, device=DOUBTFUL.device)) == Stand()
+    assert node.acts == [CUT, STOP, TRY, PROVE]
+
+
+def test_an_orthanc_that_was_tried_on_another_disk_does_not_go_on_with_it() -> None:
+    """It keeps the disk it was started on: whatever it took now would lie there."""
+    node = Node()
+    for _ in range(3):
+        node.round(storage=DOUBTFUL)
+    node.acts.clear()
+    stand = node.round(storage=PROVEN)
+    assert (stand.out, stand.shut, node.acts) == (True, True, [STOP])
+    stand = node.round()
+    assert (stand.shut, node.acts) == (False, [STOP, START])
+    assert node.round() == Stand()
+
+
+def test_nor_with_the_first_of_two_other_disks() -> None:
+    node = Node()
+    for _ in range(3):
+        node.round(storage=DOUBTFUL)
+    node.acts.clear()
+    third = replace(DOUBTFUL, device=0x903)
+    for _ in range(3):
+        node.round(storage=third)
+    assert node.acts == [STOP, TRY, PROVE]
+    node.round(storage=LOST, orthanc=True)
+    node.round(storage=PROVEN, orthanc=True)
+    assert node.stand.shut, "it could not be stopped yet"
+    node.round()
+    assert node.round() == Stand()
 
 
 def test_an_orthanc_that_does_not_run_is_nobody_s_to_stop_or_to_start() -> None:
@@ -196,7 +240,7 @@ def test_after_a_loss_orthanc_is_fresh_by_itself() -> None:
     node.round(storage=LOST)
     node.round(storage=DOUBTFUL)
     node.round()
-    assert node.acts == [CUT, STOP, START, PROVE]
+    assert node.acts == [CUT, STOP, TRY, PROVE]
     node.round(storage=LOST)
     assert node.acts[-1] == STOP
     assert not node.stand.fresh, "what it read before says nothing of what comes now"

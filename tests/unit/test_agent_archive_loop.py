@@ -163,6 +163,33 @@ def test_another_device_has_to_have_the_images(*, images: bool) -> None:
         assert bench.world.proofs == before + 1
 
 
+def test_the_right_disk_is_back_and_orthanc_is_on_the_other_one_still() -> None:
+    """Also when the agent began anew in between."""
+    for again in (False, True):
+        bench = Bench()
+        bench.round()
+        bench.world.images = False
+        bench.eyes.storage = replace(OURS, device=0x902)
+        for _ in range(4):
+            bench.round()
+        assert bench.acts.done == ["stop-orthanc", "start orthanc.service"]
+        if again:
+            bench.start()
+        bench.eyes.storage = OURS
+        bench.round()
+        assert bench.door.is_shut
+        assert bench.acts.done[2:] == ["stop-orthanc"]
+        bench.round()
+        bench.round()
+        assert bench.acts.done[2:] == ["stop-orthanc", "start orthanc.service"]
+        assert not bench.door.is_shut
+        assert not bench.notes.was_stopped
+        bench.start()
+        bench.round()
+        bench.round()
+        assert len(bench.acts.done) == 4, "all is forgotten"
+
+
 def test_a_new_agent_goes_on_where_the_old_one_was() -> None:
     bench = Bench()
     bench.round()
