@@ -49,8 +49,9 @@ def rules(tmp_path: Path) -> Path:
 
 
 def test_each_alert_fires_when_it_should_and_not_before(rules: Path) -> None:
-    tests = written(rules.with_name("tests.yml"), alert_tests.document())
-    done = promtool("test", "rules", tests.name, cwd=rules.parent)
+    quick = written(rules.with_name("tests.yml"), alert_tests.document())
+    slow = written(rules.with_name("slow.yml"), alert_tests.slow_document())
+    done = promtool("test", "rules", quick.name, slow.name, cwd=rules.parent)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -11,7 +11,9 @@ from hactl.render.alerts import RAW, Alert, health
 from hactl.units import Seconds
 
 STEP = 10  # seconds between two scrapes and two evaluations, as in the rendered configuration
-BEGINS = 120  # when what is wrong begins; before that all is well
+LONG = 3600  # an alert that waits for so long is evaluated each
+LONG_STEP = 600  # s: promtool evaluates every rule at each step
+BEGINS = 12  # steps until what is wrong begins; before that all is well
 _TEXT = re.compile(r"\{\{ if \$labels\.subject \}\}(.*?)(?:\{\{ else \}\}(.*?))?\{\{ end \}\}")
 FAILED_OVER = 'hactl_failovers_total{reason="primary lost",controller="wit1"}'
 
@@ -85,25 +87,36 @@ def alerts() -> tuple[Alert, ...]:
 
 def document() -> dict[str, Any]:
     """All codes in one test: promtool evaluates every rule at each step of each test."""
-    own = [(a, [CASES[a.name]]) for a in alerts() if a.name in CASES]
-    codes = [(a, [_code(a, "db1"), _code(a, "")]) for a in alerts() if a.name not in CASES]
+    quick = [a for a in alerts() if _lasts(a) < LONG]
+    own = [(a, [CASES[a.name]]) for a in quick if a.name in CASES]
+    codes = [(a, [_code(a, "db1"), _code(a, "")]) for a in quick if a.name not in CASES]
+    return _document([*([each] for each in own), codes], STEP)
+
+
+def slow_document() -> dict[str, Any]:
+    """Of alerts that wait for hours, in larger steps."""
+    slow = [a for a in alerts() if _lasts(a) >= LONG]
+    return _document([[(a, [_code(a, "db1"), _code(a, "")]) for a in slow]], LONG_STEP)
+
+
+def _document(groups: list[list[tuple[Alert, list[Case]]]], step: int) -> dict[str, Any]:
     return {
         "rule_files": ["rules.yml"],
-        "evaluation_interval": f"{STEP}s",
-        "tests": [_test([each]) for each in own] + [_test(codes)],
+        "evaluation_interval": f"{step}s",
+        "tests": [_test(group, step) for group in groups],
     }
 
 
-def _test(group: list[tuple[Alert, list[Case]]]) -> dict[str, Any]:
-    steps = (max(_fires(alert) for alert, _ in group) - BEGINS) // STEP + 1
+def _test(group: list[tuple[Alert, list[Case]]], step: int) -> dict[str, Any]:
+    steps = max(_fires(alert, step) for alert, _ in group) // step - BEGINS + 1
     series = {name: v for _, cases in group for case in cases for name, v in case.series.items()}
     return {
-        "interval": f"{STEP}s",
+        "interval": f"{step}s",
         "input_series": [
             {"series": name, "values": _values(before, after, steps)}
             for name, (before, after) in series.items()
         ],
-        "alert_rule_test": [check for alert, cases in group for check in _checks(alert, cases)],
+        "alert_rule_test": [check for alert, cases in group for check in _checks(alert, cases, step)],
     }
 
 
@@ -111,24 +124,25 @@ def _lasts(alert: Alert) -> int:
     return int(Seconds.parse(alert.lasts.replace("m", "min")).value)
 
 
-def _fires(alert: Alert) -> int:
+def _fires(alert: Alert, step: int) -> int:
     """The first evaluation that sees it starts the clock; rates and increases need more samples."""
     slow = "rate(" in alert.expr or "increase(" in alert.expr
-    return BEGINS + _lasts(alert) + (300 if slow else 2 * STEP)
+    return BEGINS * step + _lasts(alert) + (300 if slow else 2 * step)
 
 
-def _checks(alert: Alert, cases: list[Case]) -> Iterator[dict[str, Any]]:
-    quiet = [BEGINS - STEP] + ([BEGINS + _lasts(alert) - STEP] if _lasts(alert) > STEP else [])
+def _checks(alert: Alert, cases: list[Case], step: int) -> Iterator[dict[str, Any]]:
+    begins, lasts = BEGINS * step, _lasts(alert)
+    quiet = [begins - step] + ([begins + lasts - step] if lasts > step else [])
     for at in quiet:
         yield {"eval_time": f"{at}s", "alertname": alert.name, "exp_alerts": []}
     expected = [_expected(alert, case) for case in cases]
-    yield {"eval_time": f"{_fires(alert)}s", "alertname": alert.name, "exp_alerts": expected}
+    yield {"eval_time": f"{_fires(alert, step)}s", "alertname": alert.name, "exp_alerts": expected}
 
 
 def _values(before: str, after: str, steps: int) -> str:
     """`+10`: grows by that with each step, from what it was before."""
     rest = f"{before}{after}x{steps}" if after.startswith("+") else f"{after}+0x{steps}"
-    first = f"_x{BEGINS // STEP}" if before == "_" else f"{before}+0x{BEGINS // STEP - 1}"
+    first = f"_x{BEGINS}" if before == "_" else f"{before}+0x{BEGINS - 1}"
     return f"{first} {rest}"
 
 

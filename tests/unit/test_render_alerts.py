@@ -38,7 +38,12 @@ def test_each_code_that_needs_attention_has_an_alert_of_its_name() -> None:
 
 
 def test_every_alert_is_tested_with_promtool() -> None:
-    checks = [check for test in alert_tests.document()["tests"] for check in test["alert_rule_test"]]
+    checks = [
+        check
+        for document in (alert_tests.document(), alert_tests.slow_document())
+        for test in document["tests"]
+        for check in test["alert_rule_test"]
+    ]
     tested = {check["alertname"] for check in checks}
     assert tested == {a.name for a in (*alerts.health(), *alerts.RAW)}
     assert set(CASES) == {"CONTROLLER_NONE", *(a.name for a in alerts.RAW)}
