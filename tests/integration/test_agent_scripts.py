@@ -115,7 +115,8 @@ def test_root_kills_every_postgres_also_a_frozen_one_and_nothing_else(
         ["restart"],
         ["restart", "ssh.service"],
         ["start", "../x"],
-        ["stop", "etcd.service"],
+        ["stop"],
+        ["stop", "ssh.service"],
     ],
     ids=" ".join,
 )
