@@ -61,6 +61,7 @@ DEPLOYED: Final = PurePosixPath("/var/lib/hactl-deploy/kept")  # root's copy of 
 BMC: Final = ETC / "bmc"  # the fence devices' password, where the spec names this very path
 
 PORT_POSTGRES: Final = 5432
+POSTGRES_SOCKETS: Final = PurePosixPath("/run/postgresql")  # the folder of its Unix-domain socket
 PORT_PATRONI: Final = 8008
 PORT_ETCD_CLIENT: Final = 2379
 PORT_ETCD_PEER: Final = 2380

@@ -25,7 +25,9 @@ from hactl.view.model import (
     PatroniCluster,
     PatroniSelf,
     Probe,
+    Unknown,
 )
+from hactl.view.preflight import NodePreflight, ServerLook
 
 
 class Silent(Unreachable):
@@ -302,8 +304,22 @@ class Vip(Protocol):
         """The node that answers at the address; None: nobody."""
 
 
-class Facts(Protocol):
-    def facts(self) -> NodeFacts: ...
+@dataclass(frozen=True)
+class NodeLook:
+    """One node, asked thoroughly. `server`: of a database node; `files`: those that are not as rendered.
+
+    None: it was not asked for.
+    """
+
+    facts: NodeFacts | Unknown
+    preflight: NodePreflight | Unknown
+    server: ServerLook | Unknown | None = None
+    files: tuple[str, ...] | Unknown | None = None
+
+
+class Examined(Protocol):
+    def look(self) -> NodeLook:
+        """All of it by one login; what could not be had is Unknown. Raises Unreachable: no login."""
 
 
 class Certificates(Protocol):
@@ -314,7 +330,7 @@ class Certificates(Protocol):
 class Ports:
     """Everything that one gathering asks, by node name. `can`: of the archives.
 
-    `config`, `facts` and `certificates` are for the doctor; `config`: ask for the dynamic configuration.
+    For the doctor are `config` (ask for the dynamic configuration), `examined` and `certificates`.
     """
 
     clock: Clock
@@ -324,6 +340,6 @@ class Ports:
     archives: Mapping[str, Archive]
     vips: Mapping[str, Vip]
     config: bool = False
-    facts: Mapping[str, Facts] = field(default_factory=dict)
+    examined: Mapping[str, Examined] = field(default_factory=dict)
     certificates: Certificates | None = None
     can: Abilities = ABLE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from hactl import layout
@@ -26,6 +26,7 @@ from hactl.wiring_archive import archive_kind, caller
 if TYPE_CHECKING:
     from hactl.act.maintenance import Operator
     from hactl.adapters.etcd_kv import EtcdKvClient
+    from hactl.adapters.node_look import Differences
     from hactl.adapters.ssh import Dispatcher
     from hactl.observe.config import Server
 
@@ -92,6 +93,7 @@ def operator(spec: ClusterSpec, site: Site) -> Operator:
     from hactl.act.maintenance import Operator  # noqa: PLC0415
     from hactl.adapters import actor  # noqa: PLC0415
 
+    caller = actor.caller()
     return Operator(
         kv=etcd_kv(spec, site),
         keys=Keys(spec.cluster),
@@ -99,19 +101,32 @@ def operator(spec: ClusterSpec, site: Site) -> Operator:
         who=f"operator {actor.account()}",
         machine=socket.gethostname(),
         origin=actor.origin(),
+        person=caller.person if caller else "",
     )
 
 
-def doctor_ports(spec: ClusterSpec, site: Site) -> Ports:
-    """What the doctor asks besides: dynamic configuration, each node's facts over SSH, certificates on file.
+def doctor_ports(
+    spec: ClusterSpec, site: Site, differences: Callable[[str], Differences] | None = None
+) -> Ports:
+    """What the doctor asks besides: dynamic configuration, each node over SSH, certificates on file.
 
     On a node the last two are left out: what logs in everywhere lies on the operator's workstation only.
+    `differences`: what of a node's files is not as rendered.
     """
     ports = dataclasses.replace(status_ports(spec, site), config=True)
     if site.on_node:
         return ports
-    facts, certificates = dispatchers(spec, site), StoredCertificates(spec, site)
-    return dataclasses.replace(ports, facts=facts, certificates=certificates)
+    from hactl.adapters.node_look import NodeExamined  # noqa: PLC0415 - as below: paramiko
+
+    examined = {
+        name: NodeExamined(
+            dispatcher,
+            database=name in spec.databases,
+            differences=None if differences is None else differences(name),
+        )
+        for name, dispatcher in dispatchers(spec, site).items()
+    }
+    return dataclasses.replace(ports, examined=examined, certificates=StoredCertificates(spec, site))
 
 
 def config_servers(spec: ClusterSpec, site: Site) -> dict[str, Server]:

@@ -21,6 +21,7 @@ from hactl.adapters.http import HttpsClient
 from hactl.adapters.integrity_files import integrity_facts
 from hactl.adapters.kernel import LeaseTable
 from hactl.adapters.ledger_files import newest_ledger
+from hactl.adapters.postgres_forks import NewConnections
 from hactl.adapters.postgres_local import LocalPostgres
 from hactl.adapters.processes import Processes, boot_mark, disk, unit_states
 from hactl.adapters.replication_links import ReplicationLinks
@@ -49,6 +50,7 @@ class DatabaseParts:
     table: LeaseTable
     vip: KernelVip
     postgres: LocalPostgres
+    forks: NewConnections
     canary: FsyncCanary
     patroni: HttpsClient
     peers: Mapping[str, Callable[..., Probe]]
@@ -155,6 +157,7 @@ def _database(spec: ClusterSpec, site: Site, node: str, https: HttpsClient) -> D
         table=LeaseTable(str(vip.address.ip), Path(layout.LEASE_RULES)),
         vip=KernelVip(vip.address, vip.interface),
         postgres=LocalPostgres(conninfo(spec, site, node)),
+        forks=NewConnections(str(layout.POSTGRES_SOCKETS / f".s.PGSQL.{layout.PORT_POSTGRES}")),
         canary=FsyncCanary(Path(layout.CANARY)),
         patroni=https,
         peers={

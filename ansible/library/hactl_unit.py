@@ -141,6 +141,7 @@ def main() -> None:
     result: dict[str, Any] = {
         "changed": action != "none",
         "action": action,
+        "unit": name,
         "reasons": reasons,
         "active": active,
     }

@@ -27,6 +27,7 @@ ORDER_LIVES: Final = (
     75  # s, as the controller's: an agent that was away must not do later what was right once
 )
 POLL: Final = 0.2
+LOOKED_AT: Final = 30  # records: what others have written since one of ours
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Hold:
 class Operator:
     """Who asks: a person's account on a machine. `origin`: where the session came from; empty: unknown.
 
-    `hold`: the operation lock (act/operation.py).
+    `hold`: the operation lock (act/operation.py). `person`: of the spec's people, by the gate.
     """
 
     kv: EtcdKv
@@ -51,6 +52,7 @@ class Operator:
     machine: str
     origin: str = ""
     hold: Hold | None = None
+    person: str = ""
 
     @property
     def actor(self) -> str:
@@ -115,17 +117,27 @@ def order(operator: Operator, wanted: Order, *, within: float, also: Sequence[Co
 
     """
     keys, kv = operator.keys, operator.kv
-    lease = kv.grant(ORDER_LIVES, within=WITHIN)
     key, done = keys.order(wanted.node), keys.done(wanted.node)
-    free = (*operator.ours(), *also, absent(key), absent(keys.fence(wanted.node)))
-    if not kv.txn(free, (Put(key, order_text(wanted), lease), Delete(done)), within=WITHIN).succeeded:
-        kv.revoke(lease, within=WITHIN)
-        operator.still()
-        raise Refused(f"{wanted.node} has an order to do already, or is fenced", hint="try again in a minute")
-    try:
+    free = (*operator.ours(), *also, _at_rest(kv, key, done), absent(keys.fence(wanted.node)))
+    lease = kv.grant(ORDER_LIVES, within=WITHIN)
+    try:  # from here on: a Ctrl-C while etcd answers must not leave an order that nobody waits for
+        if not kv.txn(free, (Put(key, order_text(wanted), lease), Delete(done)), within=WITHIN).succeeded:
+            operator.still()
+            raise Refused(
+                f"{wanted.node} has an order to do already, or is fenced", hint="try again in a minute"
+            )
         return _answer(operator, wanted, within)
     finally:
         kv.revoke(lease, within=WITHIN)
+
+
+def _at_rest(kv: EtcdKv, key: str, done: str) -> Compare:
+    """No order is at work: none is there, or it is answered. A controller's stays until its lease ends."""
+    found = kv.ranges((Get(key), Get(done)), within=WITHIN).ranges
+    given, answer = (pairs[0] if pairs else None for pairs in found)
+    if given is None or answer is None or _fields(given.value).get("id") != _fields(answer.value).get("id"):
+        return absent(key)
+    return revision_is(key, given.mod_revision)
 
 
 def _answer(operator: Operator, wanted: Order, within: float) -> str:
@@ -149,7 +161,9 @@ def _fields(text: str) -> Mapping[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def note(operator: Operator, action: str, data: Mapping[str, object]) -> int:
+def note(
+    operator: Operator, action: str, data: Mapping[str, object], *, incident: str = "", epoch: int = 0
+) -> int:
     """What a person is about to do, in the journal. Raises Unreachable: it is not written.
 
     The controller may write at the same moment: whoever comes second takes the next number.
@@ -163,12 +177,26 @@ def note(operator: Operator, action: str, data: Mapping[str, object]) -> int:
             head = parse_record(found[0].value)
         except ValueError as error:
             raise Unreachable(f"the journal's last record cannot be read: {error}") from error
-        record = sealed(dataclasses.replace(_draft(operator, action, data), seq=head.seq + 1, prev=head.hash))
+        draft = dataclasses.replace(_draft(operator, action, data), incident=incident, epoch=epoch)
+        record = sealed(dataclasses.replace(draft, seq=head.seq + 1, prev=head.hash))
         key, text = operator.keys.journal(record.seq), text_of(record)
         if operator.kv.txn((*operator.ours(), absent(key)), (Put(key, text),), within=WITHIN).succeeded:
             return record.seq
         operator.still()
     raise Unreachable("the journal is being written to all the time")
+
+
+def unended(operator: Operator, action: str, end: str) -> bool:
+    """Whether this person's newest record of `action` is its beginning. Raises Unreachable."""
+    newest = Get(operator.keys.journal_prefix, prefix=True, last=True, limit=LOOKED_AT)
+    for pair in operator.kv.ranges((newest,), within=WITHIN).ranges[0]:
+        try:
+            record = parse_record(pair.value)
+        except ValueError:
+            continue
+        if record.actor == operator.actor and record.action in {action, end}:
+            return record.action == action
+    return False
 
 
 def _draft(operator: Operator, action: str, data: Mapping[str, object]) -> Record:

@@ -79,9 +79,9 @@ def fence(intent: FenceIntent, others: Sequence[str], means: Means, *, power: bo
 def _prove(intent: FenceIntent, means: Means, *, power: bool) -> tuple[str, bool]:
     device = means.device
     if power and device is not None:
-        return _cut(intent, means, device), True
-    if maintenance.wait_until(means.operator, lambda: bool(_own_word(intent, means.operator)), OWN_WORD):
-        return _own_word(intent, means.operator), False
+        return cut_power(intent, means, device), True
+    if maintenance.wait_until(means.operator, lambda: bool(own_word(intent, means.operator)), OWN_WORD):
+        return own_word(intent, means.operator), False
     if device is None:
         raise StepFailed(
             f"nothing proves that {intent.node} is silent: its agent does not answer, and no fence agent is "
@@ -90,10 +90,10 @@ def _prove(intent: FenceIntent, means: Means, *, power: bool) -> tuple[str, bool
             hint=f"hactl status; hactl node unfence {intent.node}",
         )
     means.say(f"the agent of {intent.node} does not answer: its power is cut")
-    return _cut(intent, means, device), True
+    return cut_power(intent, means, device), True
 
 
-def _own_word(intent: FenceIntent, operator: Operator) -> str:
+def own_word(intent: FenceIntent, operator: Operator) -> str:
     """What the node's agent says under this epoch; empty: nothing."""
     found = operator.kv.range(operator.keys.fenced(intent.node), within=maintenance.WITHIN).first
     try:
@@ -105,7 +105,7 @@ def _own_word(intent: FenceIntent, operator: Operator) -> str:
     return f"its agent says that its PostgreSQL is {said.get('postgres')}"
 
 
-def _cut(intent: FenceIntent, means: Means, device: Device) -> str:
+def cut_power(intent: FenceIntent, means: Means, device: Device) -> str:
     """Only what the status says afterwards counts."""
     try:
         device.switch_off(within=OFF_WITHIN)

@@ -8,7 +8,7 @@ from typing import Final
 from hactl.act.maintenance import WITHIN, Operator
 from hactl.errors import Refused
 from hactl.view.archive import Drain
-from hactl.view.control import FenceIntent, Maintenance
+from hactl.view.control import FenceIntent, Leader, Maintenance
 from hactl.view.control_text import fence_text
 from hactl.view.keys import Keys
 from hactl.view.kv import (
@@ -85,6 +85,8 @@ def end(operator: Operator, node: str) -> bool:
 def fence(operator: Operator, intent: FenceIntent, others: Sequence[str]) -> None:
     """One transaction, as the controller's. `others`: database nodes of which none may be fenced.
 
+    A leader without a revision: nobody holds the leader key, and nobody may by then.
+
     Raises:
         Refused: who leads, the epoch or a fence has just changed, or an incident is open; nothing was done.
         Unreachable: etcd does not answer.
@@ -93,9 +95,7 @@ def fence(operator: Operator, intent: FenceIntent, others: Sequence[str]) -> Non
     keys, leader = operator.keys, intent.leader
     text = fence_text(intent)
     compares = (
-        value_is(keys.leader, leader.node),
-        lease_is(keys.leader, leader.lease),
-        revision_is(keys.leader, leader.mod_revision),
+        *leadership(keys, leader),
         absent(keys.incident),
         absent(keys.fence(intent.node)),
         *(absent(keys.fence(other)) for other in others),
@@ -112,18 +112,24 @@ def fence(operator: Operator, intent: FenceIntent, others: Sequence[str]) -> Non
         raise Refused("who leads, a fence or an incident has just changed", hint="hactl status; try again")
 
 
+def leadership(keys: Keys, leader: Leader) -> tuple[Compare, ...]:
+    """That it is still this leadership; without a revision: that nobody leads."""
+    if not leader.mod_revision:
+        return (absent(keys.leader),)
+    return (
+        value_is(keys.leader, leader.node),
+        lease_is(keys.leader, leader.lease),
+        revision_is(keys.leader, leader.mod_revision),
+    )
+
+
 def release(operator: Operator, intent: FenceIntent) -> bool:
     """Let the standby take over at once from a primary that is proved silent. False: it is gone already.
 
     Raises Refused: it is not the leadership or the fence that was there before; nothing was done.
     """
     keys, leader = operator.keys, intent.leader
-    compares = (
-        value_is(keys.fence(intent.node), fence_text(intent)),
-        value_is(keys.leader, leader.node),
-        lease_is(keys.leader, leader.lease),
-        revision_is(keys.leader, leader.mod_revision),
-    )
+    compares = (value_is(keys.fence(intent.node), fence_text(intent)), *leadership(keys, leader))
     if operator.kv.txn(
         (*operator.ours(), *compares), (Delete(keys.leader),), within=WITHIN, again=True
     ).succeeded:

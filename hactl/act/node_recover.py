@@ -49,7 +49,7 @@ def follow(node: str, means: Means, within: float, longest: float) -> float:
             raise StepFailed(
                 f"{node} does not stream after {now - began:.0f} s: its PostgreSQL is {seen.state}",
                 last_done=f"{node} was told to join again; the controller goes on helping",
-                hint=f"hactl status; ssh hactl@{node} logs patroni.service 50",
+                hint=f"hactl status; hactl node logs {node} --unit patroni",
             )
         try:
             seen = means.look()

@@ -19,6 +19,7 @@ from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs
 
 CLEAR_WITHIN: Final = 60.0  # s until all is well enough for the next step
+INTERRUPTED: Final = "interrupted"  # what `ended` is told then
 STREAMS_WITHIN: Final = 120.0
 POLL: Final = 0.3
 
@@ -70,13 +71,17 @@ def run(spec: ClusterSpec, steps: tuple[Step, ...], means: Means) -> None:
 
 
 def _recorded(step: Step, means: Means) -> None:
-    means.begun(step)
     try:
-        _do(step, means)
-    except HactlError as error:
-        means.ended(step, _said(error))
+        means.begun(step)
+        try:
+            _do(step, means)
+        except HactlError as error:
+            means.ended(step, _said(error))
+            raise
+        means.ended(step, "")
+    except KeyboardInterrupt:
+        means.ended(step, INTERRUPTED)
         raise
-    means.ended(step, "")
 
 
 def _do(step: Step, means: Means) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import pwd
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +19,34 @@ UNSET: Final = 2**32 - 1  # no login: a container, or a service
 HIGHEST: Final = 32  # processes above this one that are looked at
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Somebody of the spec's `access.people`, as `hactl gate` knows them. `role`: the spec's word."""
+
+    person: str
+    role: str
+
+
+_gate: list[Caller] = []  # at most one: a process serves one call
+
+
+def acts_as(caller: Caller) -> None:
+    """Told once by `hactl gate`, in this process: no variable says it, so nobody else can."""
+    _gate[:] = [caller]
+
+
+def caller() -> Caller | None:
+    """None: this call did not come through the gate."""
+    return _gate[0] if _gate else None
+
+
 def account(proc: Path = PROC) -> str:
-    """`anna`; `anna as root` after su or sudo. Of what the kernel says: the environment is anybody's."""
+    """`anna`; `anna as root` after su or sudo. Of what the kernel says: the environment is anybody's.
+
+    Through the gate: the person.
+    """
+    if _gate:
+        return _gate[0].person
     now, login = os.geteuid(), _login(proc)
     return _name(now) if login in {UNSET, now} else f"{_name(login)} as {_name(now)}"
 
@@ -31,6 +58,12 @@ def origin(environment: Mapping[str, str] | None = None, proc: Path = PROC) -> s
         if value:
             return value.split()[0]
     return ""
+
+
+def logged_in_as(proc: Path = PROC) -> str:
+    """The account of the login, whatever su and sudo made of it; empty: the kernel does not say."""
+    login = _login(proc)
+    return "" if login == UNSET else _name(login)
 
 
 def _login(proc: Path) -> int:

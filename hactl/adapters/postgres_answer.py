@@ -12,7 +12,8 @@ from hactl.view.model import Probe, State
 
 # GSSENCRequest (PostgreSQL manual, "Message Formats"). The server answers G or N in one byte before anything
 # else, also when it takes no sessions; who then leaves is not in its log, as after SSLRequest.
-_REQUEST: Final = struct.pack("!II", 8, 80877104)
+REQUEST: Final = struct.pack("!II", 8, 80877104)
+ANSWERS: Final = frozenset({b"G", b"N"})
 
 
 def answers(address: str, port: int, *, within: float) -> Probe:
@@ -21,10 +22,10 @@ def answers(address: str, port: int, *, within: float) -> Probe:
     try:
         with connect(address, port, within=within) as sock, translated(what):
             sock.settimeout(max(0.001, end - time.monotonic()))
-            sock.sendall(_REQUEST)
+            sock.sendall(REQUEST)
             answer = sock.recv(1)
     except Unreachable as error:
         return Probe(State.FAILED, error.message)
-    if answer not in {b"G", b"N"}:
+    if answer not in ANSWERS:
         return Probe(State.FAILED, f"{what}: no PostgreSQL answers there")
     return Probe(State.OK)

@@ -7,7 +7,9 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import paramiko
 
@@ -17,11 +19,37 @@ from hactl.ports import Clock
 from hactl.view.model import NodeFacts
 from hactl.view.parse.facts import parse_facts
 
+T = TypeVar("T")
+
 # sshd's greeting, key exchange and login; far above a LAN's, so that a busy node still gets in.
 LOGIN_WITHIN = 4.0
+FACTS_WITHIN = 8.0
 LOOK_EVERY = 0.5
 KEEPALIVE = 15  # s
 MAX_OUTPUT = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A login with a node's dispatcher. `ask`: a sentence and its seconds; raises as Dispatcher.ask."""
+
+    ask: Callable[[str, float], bytes]
+    clock: Clock
+
+    def facts(self) -> NodeFacts:
+        sent = self.clock.wall()
+        body = self.ask("facts", FACTS_WITHIN)
+        # The node reads its clock somewhere between question and answer.
+        half = (self.clock.wall() - sent) / 2
+        return understood(body, lambda b: parse_facts(b, now=sent + half, doubt=half))
+
+
+def understood(body: bytes, parse: Callable[[bytes], T]) -> T:
+    """Raises Unreachable: the node's program says something else, as another version's may."""
+    try:
+        return parse(body)
+    except ValueError as error:
+        raise Unreachable(str(error), hint="hactl deploy") from error
 
 
 class Dispatcher:
@@ -46,6 +74,19 @@ class Dispatcher:
 
         """
         with self._session() as session, self._translated():
+            return self._run(session, sentence, within)
+
+    @contextlib.contextmanager
+    def talk(self) -> Iterator[Talk]:
+        """One login for several sentences, which threads may ask at once.
+
+        Raises Unreachable: no login. A sentence that takes too long ends the others with it.
+        """
+        with self._session() as session:
+            yield Talk(lambda sentence, within: self._asked(session, sentence, within), self._clock)
+
+    def _asked(self, session: paramiko.Transport, sentence: str, within: float) -> bytes:
+        with self._translated():
             return self._run(session, sentence, within)
 
     def follow(self, sentence: str, say: Callable[[str], None], stop: threading.Event) -> None:
@@ -82,15 +123,8 @@ class Dispatcher:
             raise StepFailed(f"{self._where}: {sentence}: {said or 'failed'}")
 
     def facts(self) -> NodeFacts:
-        with self._session() as session, self._translated():
-            sent = self._clock.wall()
-            body = self._run(session, "facts", 8)
-            # The node reads its clock somewhere between question and answer.
-            middle = (sent + self._clock.wall()) / 2
-        try:
-            return parse_facts(body, now=middle)
-        except ValueError as error:
-            raise Unreachable(f"{self._where}: {error}", hint="hactl deploy") from error
+        with self.talk() as talk:
+            return talk.facts()
 
     @contextlib.contextmanager
     def _session(self) -> Iterator[paramiko.Transport]:

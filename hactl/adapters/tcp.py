@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from hactl.errors import Unreachable
 from hactl.ports import PortClosed, Silent
+from hactl.view.control import REFUSED
 from hactl.view.model import Probe, State
 
 # A host that is off answers nothing; 1 s is far above a LAN's round trip and half of what status may take.
@@ -20,7 +21,7 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except ConnectionRefusedError as error:
-        raise PortClosed(f"{what}: connection refused") from error
+        raise PortClosed(f"{what}: {REFUSED}") from error
     except TimeoutError as error:
         raise Unreachable(f"{what}: no answer in time") from error
     except OSError as error:
@@ -39,7 +40,7 @@ def connect(address: str, port: int, *, within: float = CONNECT_WITHIN) -> socke
     try:
         return socket.create_connection((address, port), timeout=within)
     except ConnectionRefusedError as error:
-        raise PortClosed(f"{what}: connection refused") from error
+        raise PortClosed(f"{what}: {REFUSED}") from error
     except TimeoutError as error:
         raise Silent(f"{what}: no connection within {within:g} s") from error
     except OSError as error:

@@ -34,7 +34,7 @@ TAKE_WITHIN = 10.0  # s: open-lease may be at work, which ends by itself
 # A bug in one of these ends the process, and systemd starts it again: half an agent obeys nobody. Others only
 # look: what they no longer see is missing in the facts, and the lease goes on.
 NEEDED = frozenset({"patroni", "fence", "refuse", "order", "archive", "orthanc"})
-PATRONI_UNIT, KEEPALIVED_UNIT = "patroni.service", "keepalived.service"
+PATRONI_UNIT = "patroni.service"
 
 
 class Relay:
@@ -169,7 +169,7 @@ def _looks(
     if parts.vips:
         keepalived = Look(
             "keepalived",
-            lambda: node_looks.keepalived_probe(parts.processes.of(KEEPALIVED_UNIT)),
+            lambda: node_looks.keepalived_probe(parts.processes.of(node_looks.KEEPALIVED_UNIT)),
             1.0,
             now,
             publish,
@@ -182,6 +182,7 @@ def _looks(
         ),
         patroni=None if patroni is None else (lambda: _patroni_probe(patroni)),
         postgres=None if own is None else Look("postgres", own.postgres.look, 1.0, now),
+        forks=None if own is None else _forks(own, now, publish),
         keepalived=keepalived,
         canary=None if own is None else Look("canary", own.canary.write, 1.0, now),
         peers={
@@ -197,6 +198,11 @@ def _looks(
         if own is None
         else Look("joining", lambda: node_looks.joining(parts.processes.of(PATRONI_UNIT)), 1.0, now),
     )
+
+
+def _forks(own: DatabaseParts, now: Callable[[], float], publish: Relay) -> Look[node_looks.Forks]:
+    probe = node_looks.ForkProbe(own.forks.answered, now)
+    return Look("forks", probe.look, node_looks.FORKS_EVERY, now, publish)
 
 
 def _patroni_probe(patroni: PrimaryLook) -> Probe:

@@ -6,8 +6,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hactl.agent.archive_address import EVERY as ADDRESS_EVERY
+from hactl.agent.archive_address import Address
 from hactl.agent.archive_check import Checks
 from hactl.agent.archive_loop import ArchiveMachine, Keeper
+from hactl.agent.looks import Look
+from hactl.agent.node_looks import KEEPALIVED_UNIT, keepalived_probe
 from hactl.agent.renewal import Me
 from hactl.view.archive import Drain
 from hactl.view.parse.archive import parse_drain
@@ -46,10 +50,16 @@ def build(
         check=checks.last,
     )
     keeper = Keeper(machine, parts.clocks, parts.events.say, changed)
+    now = parts.clocks.monotonic
+    kept = Address(
+        lambda: keepalived_probe(parts.processes.of(KEEPALIVED_UNIT)), own.vip, now, parts.events.say
+    )
+    address = Look("address", kept.round, ADDRESS_EVERY, now)
 
     def start(stop: threading.Event) -> None:
         keeper.start(stop)
         checks.start(stop)
+        address.start(stop)
         threading.Thread(
             target=parts.kv.watch, args=((key,), keeper.look_again, stop), name="drain-watch", daemon=True
         ).start()

@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 from hactl.agent.looks import Look
 from hactl.agent.loop import Told
+from hactl.agent.node_looks import Forks
 from hactl.agent.ports import Clocks
 from hactl.agent.renewal import Me
 from hactl.errors import Unreachable
 from hactl.ports import EtcdKv, NoSuchLease
 from hactl.view.archive import ArchiveFacts
-from hactl.view.control import AgentFacts, PeerLook, PostgresLocal
+from hactl.view.control import AgentFacts, NewLocal, PeerLook, PostgresLocal
 from hactl.view.integrity import IntegrityFacts
 from hactl.view.kv import Put
 from hactl.view.model import Disk, Probe, State, Unknown
@@ -25,7 +26,10 @@ AT_ONCE = 0.1  # between two that were not due yet
 LIVE = 10  # s: what a dead agent said last disappears
 KEEP = 3.0
 WITHIN = 2.0
+LATE = 1.0  # s: a write that takes longer may be stalled; reports come in haste then, to tell so at once
+HURRIED = 0.25
 STALLED = 3.0  # s: a disk that takes longer for 4 KiB is not slow but stalled
+DEAD = 10.0  # s: a look with a deadline of its own that takes so much longer has lost its thread
 HANGS = 2.0  # s: what does not answer for so long is unknown
 
 
@@ -38,6 +42,7 @@ class Looks:
     vips: Look[tuple[str, ...]]
     patroni: Callable[[], Probe] | None = None
     postgres: Look[PostgresLocal] | None = None
+    forks: Look[Forks] | None = None
     keepalived: Look[Probe] | None = None
     canary: Look[float] | None = None
     storage: Callable[[], Probe] | None = None
@@ -56,6 +61,7 @@ class Looks:
             self.disks,
             self.vips,
             self.postgres,
+            self.forks,
             self.keepalived,
             self.canary,
         )
@@ -77,7 +83,7 @@ def gather(me: Me, seq: int, looks: Looks, told: Told, boottime: float) -> Agent
     units, disks = looks.units.answer(within=10.0), looks.disks.answer(within=HANGS)
     return AgentFacts(
         node=me.node, boot=me.boot, seq=seq, mode=told.mode, lease_left=told.lease_left,
-        postgres=_postgres(looks.postgres),
+        postgres=_postgres(looks.postgres), forks=_forks(looks.forks),
         patroni=_NONE if looks.patroni is None else looks.patroni(),
         keepalived=_probe(looks.keepalived),
         canary=_canary(looks.canary),
@@ -99,6 +105,16 @@ _NONE = Probe(State.UNKNOWN, "not on this node")
 
 def _postgres(look: Look[PostgresLocal] | None) -> PostgresLocal | Unknown:
     return Unknown("not on this node") if look is None else look.answer(within=HANGS)
+
+
+def _forks(look: Look[Forks] | None) -> NewLocal | Unknown:
+    """A look that is only late, as on a starved machine, counts as it last was: it is no miss."""
+    if look is None:
+        return Unknown("not on this node")
+    found = look.answer(within=DEAD)
+    if isinstance(found, Unknown):
+        return found
+    return NewLocal(found.misses, None if found.answered is None else look.since(found.answered))
 
 
 def _integrity(look: Look[IntegrityFacts] | None) -> IntegrityFacts | None:
@@ -159,8 +175,12 @@ class Publisher:
         while not stop.is_set():
             self.once()
             stop.wait(AT_ONCE)
-            self._wake.wait(self._looks.every - AT_ONCE)
+            self._wake.wait(self._pause())
             self._wake.clear()
+
+    def _pause(self) -> float:
+        canary = self._looks.canary
+        return HURRIED if canary is not None and canary.waited() > LATE else self._looks.every - AT_ONCE
 
     def once(self) -> bool:
         """Whether etcd has it now."""

@@ -78,6 +78,10 @@ class Look(Generic[T]):
         asked = self.seen().asked
         return 0.0 if asked is None else self._now() - asked
 
+    def since(self, moment: float) -> float:
+        """Seconds since a moment of this look's clock."""
+        return max(0.0, self._now() - moment)
+
     def answer(self, *, within: float) -> T | Unknown:
         """The last answer, if the question after it does not wait for longer than `within`."""
         seen, waited = self.seen(), self.waited()

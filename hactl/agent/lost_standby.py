@@ -16,7 +16,9 @@ from hactl.view.control import PeerLook
 from hactl.view.model import Unknown
 
 EVERY = 0.1
-# Both signs must be there: its server answered none of so many questions in a row (each 0.2 s) ...
+# Both signs must be there: its server answered none of so many questions in a row (each 0.2 s), its host
+# neither: where that refuses, PostgreSQL is stopped, and the connection is that of a pg_rewind, which may be
+# silent for long and leaves ruins when it is ended, or of a pg_basebackup ...
 MISSES = 5
 # ... and nothing came from it for so long, in seconds. Each second it says where it is (render/patroni.py,
 # wal_receiver_status_interval), and when the sender asks, at half of wal_sender_timeout.
@@ -56,7 +58,7 @@ class LostStandby:
     def once(self) -> None:
         for node, look in self._looks.items():
             seen = look()
-            if isinstance(seen, Unknown) or seen.misses < MISSES:
+            if isinstance(seen, Unknown) or seen.misses < MISSES or seen.refused:
                 self._done.discard(node)
             elif node not in self._done and self._now() >= self._due.get(node, 0.0) and self._leads():
                 self._judge(node, seen.misses)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
+from hactl.errors import Unreachable
 from hactl.view.control import PeerLook
 from hactl.view.model import Probe, State
 
 PEER_EVERY = PEER_WITHIN = 0.2
+FORKS_EVERY = FORKS_WITHIN = 0.5
 ENOUGH = 8  # misses are counted up to here: more say nothing new
 
 
@@ -26,6 +29,9 @@ class UnitProcesses(Protocol):
 
     @property
     def frozen(self) -> bool: ...
+
+
+KEEPALIVED_UNIT: Final = "keepalived.service"
 
 
 def keepalived_probe(found: UnitProcesses) -> Probe:
@@ -63,3 +69,31 @@ class PeerProbe:
         found = self._answers(within=PEER_WITHIN)
         self._misses = 0 if found.ok else min(self._misses + 1, ENOUGH)
         return PeerLook(self._misses, found.why)
+
+
+@dataclass(frozen=True)
+class Forks:
+    """`answered`: when this node's PostgreSQL last answered a new connection (monotonic). It is no news."""
+
+    misses: int
+    answered: float | None = field(default=None, compare=False)
+
+
+class ForkProbe:
+    """How often in a row this node's own PostgreSQL has answered no new connection."""
+
+    def __init__(self, answered: Callable[..., bool], monotonic: Callable[[], float]) -> None:
+        self._answered, self._now = answered, monotonic
+        self._misses = 0
+        self._last: float | None = None
+
+    def look(self) -> Forks:
+        """Raises Unreachable: it could not be looked at. That ends the row."""
+        try:
+            answered = self._answered(within=FORKS_WITHIN)
+        except Unreachable:
+            self._misses = 0
+            raise
+        self._misses = 0 if answered else min(self._misses + 1, ENOUGH)
+        self._last = self._now() if answered else self._last
+        return Forks(self._misses, self._last)

@@ -16,12 +16,15 @@ from hactl import __version__
 from hactl.cli import boundary
 from hactl.cli.common import OUTPUTS, log_to_stderr, with_common_options
 from hactl.cli.complete import FileName, completing
+from hactl.cli.gatekeeper import guarded
 from hactl.cli.help_text import readable
 from hactl.errors import HactlError, Unreachable
 
 # command -> (module, one line of help). Start-up time is a budget: help must not import what it lists.
 COMMANDS: dict[str, tuple[str, str]] = {
     "agent": ("hactl.cli.agent", "What runs on every node: fencing lease, orders, facts."),
+    "access": ("hactl.cli.access", "Who may do what: people, their SSH keys, their sudo rules."),
+    "approve": ("hactl.cli.approve", "Approve what another person waits with; list what waits."),
     "archive": ("hactl.cli.archive", "The archive nodes: state, drain, restart; are the images whole?"),
     "completion": ("hactl.cli.completion", "Let bash, zsh or fish complete commands, nodes and codes."),
     "config": (
@@ -35,7 +38,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "drill": ("hactl.cli.drill", "Faults on purpose: run under load, judged, reported."),
     "dsn": ("hactl.cli.dsn", "Print the connection string an application should use."),
     "etcd": ("hactl.cli.etcd", "What etcd's members say of themselves; give unused space back."),
-    "failover": ("hactl.cli.failover", "Why the controller would fail over now, or not."),
+    "failover": ("hactl.cli.failover", "Fail over by hand; why the controller would now, or not."),
+    "gate": ("hactl.cli.gate", "What people's SSH keys and sudo rules run: one command, as far as they may."),
     "history": ("hactl.cli.history", "What happened, and how long it took."),
     "incident": ("hactl.cli.incident", "Incidents, phase by phase."),
     "journal": ("hactl.cli.journal", "What hactl announced, did and saw; verify that nobody changed it."),
@@ -67,7 +71,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         found: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
-        return readable(completing(with_common_options(found)))
+        return guarded(readable(completing(with_common_options(found))), cmd_name)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """From the table: a shell that waits for a word must not import every command."""
@@ -128,9 +132,12 @@ def _reader_has_gone() -> bool:
     return gone
 
 
-def main(argv: list[str] | None = None) -> NoReturn:
-    """Run a command; end with its exit code. HactlError: its own code; anything not foreseen is a bug: 1."""
-    options: dict[str, object] = {}
+def main(argv: list[str] | None = None, options: dict[str, object] | None = None) -> NoReturn:
+    """Run a command; end with its exit code. HactlError: its own code; anything not foreseen is a bug: 1.
+
+    `options`: what holds for the whole call besides, as the gatekeeper.
+    """
+    options = {} if options is None else options
     if isinstance(sys.stdout, io.TextIOWrapper):  # a sign that the terminal's encoding lacks is no bug
         sys.stdout.reconfigure(errors="replace")
     try:

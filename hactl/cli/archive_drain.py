@@ -9,7 +9,10 @@ import click
 
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context, open_context
+from hactl.cli.explained import explain, plain
+from hactl.cli.node_common import journaled
 from hactl.cli.output import emit
+from hactl.cli.proposal import Proposal
 from hactl.errors import Refused, StepFailed, UsageError
 from hactl.view.archive_kind import Ability
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from hactl.act.maintenance import Operator
     from hactl.view.cluster import ClusterView
 
+WAYS = "hactl archive list; hactl archive undrain {node}, or hactl archive drain {node}"
 SLACK = 15.0  # s beyond what open associations may take: keepalived and the facts' way back
 
 
@@ -29,7 +33,7 @@ SLACK = 15.0  # s beyond what open associations may take: keepalived and the fac
     help="How long what is under way may take. Default: 30.",
 )
 @click.option("--force", is_flag=True, help="Also if no other node can take over.")
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def drain(ctx: click.Context, node: str, within: float | None, force: bool, asked: by_hand.Asked) -> None:
     """Take NODE out of the archive VIP once what is under way there has ended.
@@ -38,12 +42,15 @@ def drain(ctx: click.Context, node: str, within: float | None, force: bool, aske
     stays out, over reboots too, until `hactl archive undrain`.
 
     Examples:
-      hactl archive drain arc1 --dry-run
+      hactl archive drain arc1 --explain
       hactl archive drain arc1 --within 60 --reason 'new memory'
     """
     context = archive_context(ctx, node, Ability.DRAIN)
     view = by_hand.look(context, node)
     vetoes = refused_by(context, view, node, force=force)
+    if asked.explain:
+        explain(context, drain_proposal(context, view, node, force=force), again=False)
+        return
     if asked.dry_run:
         _dry_run(context, view, node, vetoes)
         return
@@ -63,23 +70,30 @@ def drain(ctx: click.Context, node: str, within: float | None, force: bool, aske
 
 @click.command("undrain")
 @click.argument("node")
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def undrain(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
     """Let NODE hold the archive VIP again. It takes nothing from the node that has it, so nobody is asked.
 
-    Example:
+    Examples:
+      hactl archive undrain arc1 --explain
       hactl archive undrain arc1
     """
     context = archive_context(ctx, node, Ability.DRAIN)
+    if asked.explain:
+        plain(context, "undrain", (f"take the drain of {node} out of etcd; its agent lets it in again",))
+        return
     if asked.dry_run:
         found = drained_by(by_hand.look(context), node)
         _print(context, {"node": node, "drained_by": found}, f"{node}: {found or 'not drained'}")
         return
     from hactl.act import maintenance
 
-    with by_hand.operating(context, f"archive undrain {node}", asked.reason) as who:
-        maintenance.note(who, "archive-undrain", {"node": node, "reason": asked.reason})
+    about = {"node": node, "reason": asked.reason}
+    with (
+        by_hand.operating(context, f"archive undrain {node}", asked.reason) as who,
+        journaled(who, "archive-undrain", about, go_on=WAYS.format(node=node), end="done"),
+    ):
         was = maintenance.undrain(who, node)
     _print(
         context,
@@ -107,6 +121,21 @@ def refused_by(context: Context, view: ClusterView, node: str, *, force: bool) -
     return by_hand.sentences(tuple(v for v in vetoes if not (force and v.code == "NO_OTHER_ARCHIVE")))
 
 
+def drain_proposal(context: Context, view: ClusterView, node: str, *, force: bool) -> Proposal:
+    """For --explain."""
+    from hactl.decide.maintenance import may_drain
+
+    vetoes = tuple(
+        v for v in may_drain(context.spec, view, node).vetoes if not (force and v.code == "NO_OTHER_ARCHIVE")
+    )
+    steps = (
+        f"put the drain of {node} into etcd, unless it or another one is drained by then",
+        f"wait until what is under way there has ended, and {node} is out of the archive VIP",
+    )
+    idle = {"NO_OTHER_ARCHIVE": "--force"} if force else {}
+    return Proposal("drain", node, "", f"{node} is not drained", steps, vetoes, idle=idle)
+
+
 def drained_by(view: ClusterView, node: str) -> str:
     from hactl.view.control import Dcs
 
@@ -125,37 +154,24 @@ def begin(
 
     """
     from hactl.act import maintenance
+    from hactl.act.archive_turn import is_out
     from hactl.agent.archive import DRAIN_WITHIN
     from hactl.view.archive import Drain, DrainBy
 
     since = maintenance.now_text(who.clock.wall())
     wanted = Drain(node, DrainBy.OPERATOR, reason, since, force, within)
     others = [other for other in context.spec.archives if other != node]
-    maintenance.note(who, "archive-drain", {"node": node, "reason": reason, "force": force, "within": within})
-    maintenance.drain(who, wanted, others)
-    if not maintenance.wait_until(
-        who, lambda: is_out(context, who, node), (DRAIN_WITHIN if within is None else within) + SLACK
-    ):
-        raise StepFailed(
-            f"{node} still has the archive VIP, or its agent does not report",
-            last_done="the drain stands in etcd; the agent obeys as soon as it can",
-            hint="hactl archive list",
-        )
-
-
-def is_out(context: Context, who: Operator, node: str) -> bool:
-    """By its agent's word. Raises Unreachable."""
-    from hactl.view.parse.agent_facts import parse_agent_facts
-
-    found = who.kv.range(who.keys.facts(node), within=2.0).first
-    if found is None:
-        return False
-    try:
-        facts = parse_agent_facts(found.value)
-    except ValueError:
-        return False
-    vip = str(context.spec.archive_vip.address.ip)
-    return facts.archive is not None and facts.archive.out and vip not in facts.vips
+    about = {"node": node, "reason": reason, "force": force, "within": within}
+    with journaled(who, "archive-drain", about, go_on=WAYS.format(node=node), end="done"):
+        maintenance.drain(who, wanted, others)
+        if not maintenance.wait_until(
+            who, lambda: is_out(context.spec, who, node), (DRAIN_WITHIN if within is None else within) + SLACK
+        ):
+            raise StepFailed(
+                f"{node} still has the archive VIP, or its agent does not report",
+                last_done="the drain stands in etcd; the agent obeys as soon as it can",
+                hint="hactl archive list",
+            )
 
 
 def _dry_run(context: Context, view: ClusterView, node: str, vetoes: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,8 @@ import click
 from hactl.cli import archive_drain
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context
+from hactl.cli.explained import explain
+from hactl.cli.node_common import journaled
 from hactl.cli.output import emit
 from hactl.errors import Refused, StepFailed
 from hactl.view.archive_kind import Ability
@@ -24,14 +27,15 @@ READY_WITHIN = 90.0  # s: Orthanc waits for its index, and a failover may be und
 @click.command("restart")
 @click.argument("node")
 @click.option("--force", is_flag=True, help="Also if no other node can take over meanwhile.")
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def command(ctx: click.Context, node: str, force: bool, asked: by_hand.Asked) -> None:
     """Drain NODE, start its Orthanc again, wait until it reaches its index, and let NODE in again.
 
     A node that was drained before stays drained.
 
-    Example:
+    Examples:
+      hactl archive restart arc1 --explain
       hactl archive restart arc1 --reason 'it hangs'
     """
     from hactl.wiring_archive import unit
@@ -45,6 +49,15 @@ def command(ctx: click.Context, node: str, force: bool, asked: by_hand.Asked) ->
         f"restart {unit(context.spec)}",
         *(() if drained else (f"undrain {node}",)),
     ]
+    if asked.explain:
+        found = archive_drain.drain_proposal(context, view, node, force=force)
+        about = "it is drained already, and stays so" if drained else ""
+        explain(context, replace(
+            found, action="archive-restart", refused=f"{node} is not restarted", steps=tuple(steps),
+            vetoes=() if drained else found.vetoes, asks=("archive-restart",) if drained else ("drain",),
+            notes=(about,) if about else (),
+        ), again=False)  # fmt: skip
+        return
     if asked.dry_run:
         _say(context, node, steps, vetoes)
         return
@@ -66,21 +79,22 @@ def restart(context: Context, who: Operator, node: str, reason: str, *, drained:
     why = reason or "restart"
     if not drained:
         archive_drain.begin(context, who, node, reason=why, within=None, force=force)
-    maintenance.note(who, "archive-restart", {"node": node, "unit": program, "reason": reason})
-    try:
-        maintenance.order(who, Order(node, secrets.token_hex(4), "restart", program), within=ACT_WITHIN)
-    except Refused:
+    about = {"node": node, "unit": program, "reason": reason}
+    with journaled(who, "archive-restart", about, go_on=archive_drain.WAYS.format(node=node)):
+        try:
+            maintenance.order(who, Order(node, secrets.token_hex(4), "restart", program), within=ACT_WITHIN)
+        except Refused:
+            if not drained:
+                maintenance.undrain(who, node)
+            raise
+        if not maintenance.wait_until(who, lambda: reaches_its_index(context, node), READY_WITHIN):
+            raise StepFailed(
+                f"Orthanc on {node} does not reach its index",
+                last_done=f"{program} was restarted; {node} is drained",
+                hint=f"hactl archive check {node}",
+            )
         if not drained:
             maintenance.undrain(who, node)
-        raise
-    if not maintenance.wait_until(who, lambda: reaches_its_index(context, node), READY_WITHIN):
-        raise StepFailed(
-            f"Orthanc on {node} does not reach its index",
-            last_done=f"{program} was restarted; {node} is drained",
-            hint=f"hactl archive check {node}",
-        )  # fmt: skip
-    if not drained:
-        maintenance.undrain(who, node)
 
 
 def reaches_its_index(context: Context, node: str) -> bool:

@@ -112,9 +112,9 @@ def faults(_: click.Context) -> Iterable[str]:
 
 
 def scenarios(_: click.Context) -> Iterable[str]:
-    from hactl.drill.scenarios import SCENARIOS
+    from hactl.drill.scenarios import ALL
 
-    return [scenario.name for scenario in SCENARIOS]
+    return [scenario.name for scenario in ALL]
 
 
 def uses(_: click.Context) -> Iterable[str]:

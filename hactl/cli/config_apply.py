@@ -11,6 +11,7 @@ import click
 from hactl.cli import operator as by_hand
 from hactl.cli.config_data import document, look, told, wanted
 from hactl.cli.context import Context, enter_lab
+from hactl.cli.node_common import journaled
 from hactl.cli.output import emit
 from hactl.errors import HactlError, Refused, StepFailed, UsageError
 
@@ -68,6 +69,9 @@ def propose(proposal: Proposal, wheels: Wheelhouse | None) -> None:
     judged = _judged(proposal, seen)
     judged = replace(judged, warnings=(*judged.warnings, *_restarted(proposal)))
     by_others = _by_others(context, seen)
+    if asked.explain:
+        _explain(proposal, judged)
+        return
     if judged.problems:
         raise Refused("the configuration is not changed", judged.problems, hint="hactl config show NAME")
     _healthy(proposal)
@@ -79,6 +83,31 @@ def propose(proposal: Proposal, wheels: Wheelhouse | None) -> None:
     by_hand.meant("Write this and deploy it?", yes=asked.yes)
     result = _carried_out(proposal, judged, wheels or _wheels())
     _report(proposal, judged, result)
+
+
+def _explain(proposal: Proposal, judged: Judged) -> None:
+    from hactl.cli.explained import explain
+    from hactl.cli.proposal import Proposal as Steps
+    from hactl.decide.plan import Veto
+
+    vetoes = [Veto("VALUE_REFUSED", problem) for problem in judged.problems]
+    try:
+        _healthy(proposal)
+    except Refused as error:
+        vetoes.append(Veto("NOT_HEALTHY", "; ".join((error.message, *error.vetoes))))
+    steps = (
+        *(f"{c.name}: {c.before or '(default)'} -> {c.after or '(default)'}" for c in judged.changes),
+        f"stop if {proposal.context.source} was changed by then",
+        "record the new version in etcd, with author and reason",
+        f"write {proposal.context.source}",
+        "deploy it; nothing is restarted that clients would notice",
+        "wait until the servers show the new values, and name those that wait for a restart",
+    )
+    idle = {"NOT_HEALTHY": "--force"} if proposal.force else {}
+    explain(proposal.context, Steps(
+        f"config {proposal.draft.how}", "", "", "the configuration is not changed", steps, tuple(vetoes),
+        judged.warnings, asks=("config",), idle=idle,
+    ), again=False)  # fmt: skip
 
 
 def _judged(proposal: Proposal, seen: Seen) -> Judged:
@@ -139,26 +168,32 @@ def _healthy(proposal: Proposal) -> None:
 
 
 def _carried_out(proposal: Proposal, judged: Judged, wheels: Wheelhouse) -> Result:
-    from hactl.act import config_versions, maintenance
+    from hactl.act import config_versions
 
     context, draft = proposal.context, proposal.draft
     with by_hand.operating(context, f"config {draft.how}", draft.reason) as who:
         if context.source.read_text(encoding="utf-8-sig") != context.text:
             raise Refused(f"{context.source} has just been changed", hint="look at it, and begin again")
         changes = {c.name: [c.before, c.after] for c in judged.changes}
-        maintenance.note(who, "config-change", {"how": draft.how, "reason": draft.reason, "changes": changes})
-        version = config_versions.begin(who, draft)
-        _write(context.source, draft.text)
-        click.echo(f"version {version.number} is recorded, {context.source} is written; deploying", err=True)
-        try:
-            return _deployed(proposal, wheels, who)
-        except HactlError as error:
-            raise _unfinished(error, version.number) from error
-        except KeyboardInterrupt:
+        about = {"how": draft.how, "reason": draft.reason, "changes": changes}
+        with journaled(who, "config-change", about, go_on="hactl config drift; hactl deploy") as result:
+            version = config_versions.begin(who, draft)
+            result["version"] = version.number
+            _write(context.source, draft.text)
             click.echo(
-                f"version {version.number} is not deployed to the end: {_ways(version.number)}", err=True
+                f"version {version.number} is recorded, {context.source} is written; deploying", err=True
             )
-            raise
+            return _finished(proposal, wheels, who, version.number)
+
+
+def _finished(proposal: Proposal, wheels: Wheelhouse, who: Operator, number: int) -> Result:
+    try:
+        return _deployed(proposal, wheels, who)
+    except HactlError as error:
+        raise _unfinished(error, number) from error
+    except KeyboardInterrupt:
+        click.echo(f"version {number} is not deployed to the end: {_ways(number)}", err=True)
+        raise
 
 
 def _ways(number: int) -> str:

@@ -28,7 +28,7 @@ _force = click.option("--force", is_flag=True, help="Although the cluster is not
 @click.option("--set", "pairs", metavar="NAME=VALUE", multiple=True, help="Set a parameter; may be repeated.")
 @click.option("--unset", "gone", metavar="NAME", multiple=True, help="Back to the default; may be repeated.")
 @_force
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def edit(
     ctx: click.Context, pairs: tuple[str, ...], gone: tuple[str, ...], force: bool, asked: by_hand.Asked
@@ -42,7 +42,7 @@ def edit(
     \b
     Examples:
       hactl config edit --set work_mem=64MB --reason "slow study lists"
-      hactl config edit --set max_connections=300 --unset log_statement --dry-run
+      hactl config edit --set max_connections=300 --unset log_statement --explain
       hactl config edit
     """  # noqa: D301 - click's mark for lines that stay as they are
     from hactl.act.config_versions import Draft
@@ -64,7 +64,7 @@ def edit(
 @click.command("rollback")
 @click.argument("number", type=click.IntRange(min=1), metavar="N")
 @_force
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def rollback(ctx: click.Context, number: int, force: bool, asked: by_hand.Asked) -> None:
     """Make the spec what it was in version N (all of it), as a new version, and deploy it.
@@ -72,7 +72,7 @@ def rollback(ctx: click.Context, number: int, force: bool, asked: by_hand.Asked)
     \b
     Examples:
       hactl config history
-      hactl config rollback 3 --dry-run
+      hactl config rollback 3 --explain
       hactl config rollback 3 --reason "connections ran out"
     """  # noqa: D301 - click's mark for lines that stay as they are
     from hactl.act import config_versions

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @click.command("deploy")
 @click.option("--limit", metavar="NODE", help="Deploy this node only.")
-@click.option("--check", is_flag=True, help="Show what would change; change nothing.")
+@click.option("--check", "--dry-run", is_flag=True, help="Show what would change; change nothing.")
+@click.option(
+    "--explain", is_flag=True, help="Say step by step what would be done and why not. Nothing is touched."
+)
 @click.option("--force", is_flag=True, help="Deploy although the cluster is not healthy.")
 @click.option(
     "--skip-packages", is_flag=True, help="Never ask a mirror; fail when a Debian package is missing."
@@ -31,9 +34,7 @@ if TYPE_CHECKING:
     help="Why; kept with the configuration's version, if it is a new one.",
 )
 @click.pass_context
-def command(
-    ctx: click.Context, limit: str | None, check: bool, force: bool, skip_packages: bool, reason: str
-) -> None:
+def command(ctx: click.Context, /, limit: str | None, check: bool, reason: str, **how: bool) -> None:
     """Bring every node to what the spec says.
 
     The first deployment starts everything together. Later ones restart only what changed, one node at a time,
@@ -41,6 +42,7 @@ def command(
 
     Examples:
       hactl deploy --check
+      hactl deploy --explain
       hactl deploy
       hactl deploy --limit arc2
     """
@@ -68,11 +70,16 @@ def command(
             context.site,
             wheels,
             limit=limit,
-            check=check,
-            force=force,
-            packages=not skip_packages,
+            check=check or how["explain"],
+            force=how["force"] or how["explain"],
+            packages=not how["skip_packages"],
             record=Draft(context.text, "deploy", reason),
         )
+        if how["explain"]:
+            from hactl.cli import deploy_explained
+
+            deploy_explained.run(context, request, tell)
+            return
         result = deploy(request, tell)
     if context.output != "table":
         emit(_data(result), context.output)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hactl import layout
-from hactl.act import etcd_care
+from hactl.act import etcd_care, maintenance
+from hactl.cli import node_common
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context, open_context
 from hactl.cli.output import emit
-from hactl.decide.etcd_care import full_of_keys, steps
-from hactl.errors import NotHealthy
+from hactl.cli.proposal import Proposal
+from hactl.decide.etcd_care import HINT, NOT_MENDED, Mending, full_of_keys, mending
+from hactl.errors import HactlError, NotHealthy
 from hactl.ports import EtcdCare, NoSpace
 from hactl.units import Bytes
 from hactl.view.keys import Keys
 from hactl.view.model import EtcdAlarm, EtcdStatus, Unknown
 
+if TYPE_CHECKING:
+    from hactl.act.maintenance import Operator
+
 WITHIN = 3.0
+BUSY = "a member answers nobody while it defragments: a minute for 2 GiB; the others serve meanwhile"
 Members = Mapping[str, EtcdStatus | Unknown]
 
 
@@ -45,43 +51,68 @@ def show(ctx: click.Context) -> None:
 
 
 @command.command()
-@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@by_hand.explaining
 @click.pass_context
-def mend(ctx: click.Context, dry_run: bool, yes: bool) -> None:
+def mend(ctx: click.Context, asked: by_hand.Asked) -> None:
     """Give back the space that etcd does not use, and take the alarm NOSPACE back.
 
     Compacts, then defragments one member after the other while all others are well; the leader comes last,
     when it has handed its leadership over. Nothing that serves is stopped. Done twice, it does no harm.
 
     Examples:
-      hactl etcd mend --dry-run
+      hactl etcd mend --explain
       hactl etcd mend
     """
     context = open_context(ctx)
     voters = tuple(context.spec.voters)
     with caring(context) as care:
-        plan = steps(etcd_care.look(care, voters), care.alarms(within=WITHIN), may_lead(context, care))
-        if dry_run:
-            _say(plan)
+        found = _proposal(_plan(context, care))
+        if not node_common.go_ahead(context, found, asked):
             return
-        if not yes:
-            _say(plan)
-            click.confirm("Do it?", abort=True, err=True)
-        with _alone(context):
-            etcd_care.run(care, plan, voters, lambda step: click.echo(str(step), err=True))
-        members, alarms = etcd_care.look(care, voters), care.alarms(within=WITHIN)
+        with _alone(context, asked.reason) as result:
+            plan = _plan(context, care)
+            node_common.still(found, _proposal(plan))
+            etcd_care.run(care, plan.steps, voters, lambda step: node_common.progress(str(step)))
+            members, alarms = etcd_care.look(care, voters), care.alarms(within=WITHIN)
+            result["db_bytes"] = {n: s.db_size.value for n, s in members.items() if isinstance(s, EtcdStatus)}
     _print(context, members, alarms)
     _judge(members, alarms)
 
 
+def _plan(context: Context, care: EtcdCare) -> Mending:
+    members = etcd_care.look(care, tuple(context.spec.voters))
+    return mending(members, care.alarms(within=WITHIN), may_lead(context, care))
+
+
+def _proposal(plan: Mending) -> Proposal:
+    return Proposal(
+        "etcd mend", "", "Compact and defragment etcd, one member at a time?", NOT_MENDED,
+        node_common.texts(plan.steps), plan.vetoes, (BUSY,) if plan.steps else (), hint=HINT,
+    )  # fmt: skip
+
+
 @contextlib.contextmanager
-def _alone(context: Context) -> Iterator[None]:
-    """The operation lock, unless etcd is full: then it takes no lock either, and that is what is mended."""
+def _alone(context: Context, reason: str) -> Iterator[dict[str, object]]:
+    """The operation lock and the journal; a full etcd takes neither, and that is what is mended.
+
+    What the block adds to the result is in the journal afterwards, in any case.
+    """
+    about, go_on = {"reason": reason}, "hactl etcd show"
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(NoSpace):
-            stack.enter_context(by_hand.operating(context, "etcd mend"))
-        yield
+        who, result = by_hand.operator(context), dict[str, object]()
+        try:
+            who = stack.enter_context(by_hand.operating(context, "etcd mend", reason))
+            result = stack.enter_context(node_common.journaled(who, "etcd-mend", about, go_on=go_on))
+        except NoSpace as error:
+            node_common.progress(f"without the lock and the journal's first record: {error.message}")
+            stack.enter_context(by_hand.signals())
+            stack.callback(_afterwards, who, about, result)
+        yield result
+
+
+def _afterwards(who: Operator, about: Mapping[str, object], result: Mapping[str, object]) -> None:
+    with contextlib.suppress(HactlError):  # there is space for it now, or it was not mended
+        maintenance.note(who, "etcd-mend-ended", {**about, "ok": bool(result), **result})
 
 
 def may_lead(context: Context, care: EtcdCare) -> tuple[str, ...]:
@@ -101,11 +132,6 @@ def caring(context: Context) -> Iterator[EtcdCare]:
         yield client
     finally:
         client.close()
-
-
-def _say(plan: Sequence[object]) -> None:
-    for step in plan:
-        click.echo(str(step))
 
 
 def _judge(members: Members, alarms: Sequence[EtcdAlarm]) -> None:

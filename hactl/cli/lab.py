@@ -147,7 +147,10 @@ def fault_command(name: str | None, lasting: str | None, kind: str, node: str, w
     stall-disk, fill-disk NODE [PERCENT]            a database node's data disk
     kill-X lose-X freeze-X                          X: patroni etcd keepalived agent controller
     stop-hactl (NODE or all)                        agent and controller, also after a boot
-    cut NODE OTHER, one-way NODE OTHER, loss NODE PERCENT
+    cut NODE OTHER, one-way NODE OTHER, loss NODE PERCENT, narrow NODE KBIT
+    deaf voiceless cut-etcd lose-garp lose-names    what does not arrive
+    lead-etcd freeze-quorum freeze-bmc              etcd and the BMC
+    hang-postgres bar-postgres damage-wal damage-control break-rewind make-stale
 
     Examples:
       hactl lab fault power-off db1

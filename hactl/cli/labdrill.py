@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hactl.errors import Refused
 
 KEYS_WITHIN = 1.0  # seconds: a member of etcd that is gone may cost some of it
 
@@ -86,3 +89,10 @@ def primary_of(lab: Lab) -> str:
     if len(found) != 1:
         raise Unreachable(f"{len(found)} primaries: {', '.join(found) or 'none'}", hint="hactl status")
     return found[0]
+
+
+def in_lab(context: Context) -> Path:
+    """The lab's folder. Raises Refused: it is no lab."""
+    if context.site.lab is None:
+        raise Refused(f"{context.spec.cluster} is no lab", hint="hactl lab up")
+    return context.site.lab

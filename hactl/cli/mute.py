@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hactl.cli import explained
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context, open_context
+from hactl.cli.node_common import journaled
 from hactl.cli.output import emit
 from hactl.cli.pause import keys
 from hactl.cli.when import for_a_while, local
@@ -27,7 +29,7 @@ USUAL = 4 * 3600.0  # s
 @click.argument("node", required=False)
 @for_a_while(USUAL)
 @click.option("--list", "listed", is_flag=True, help="What is muted now, until when, by whom and why.")
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def command(
     ctx: click.Context, code: str | None, node: str | None, seconds: float, listed: bool, asked: by_hand.Asked
@@ -37,7 +39,9 @@ def command(
     It ends by itself, and before its time when it gets worse: more findings of this code than now (or than
     one, if there is none yet), or graver ones. NODE is what the finding is about, mostly a node.
 
-    Example: hactl mute STANDBY_LOST --for 4h --reason "db2 gets a new disk"
+    Examples:
+      hactl mute STANDBY_LOST --for 4h --reason "db2 gets a new disk"
+      hactl mute CERT_EXPIRING db1 --reason "renewed on Monday" --explain
     """
     if listed or code is None:
         if not listed:
@@ -48,6 +52,14 @@ def command(
     by_hand.reason_given(asked, "a mute")
     context = open_context(ctx)
     wanted = _wanted(context, code, node or "")
+    if asked.explain:
+        name = f"{code} {wanted['subject']}".rstrip()
+        steps = (
+            f"put the mute of {name} into etcd, for {span(seconds)}: it ends by itself",
+            f"the controller ends it before, if there are more than {wanted['count']} or graver ones",
+        )
+        explained.plain(context, "mute", steps, locked=False)
+        return
     if asked.dry_run:
         _say(context, wanted, seconds, done=False)
         return
@@ -81,7 +93,6 @@ def _wanted(context: Context, code: str, subject: str) -> dict[str, Any]:
 
 
 def _run(who: Operator, wanted: dict[str, Any], seconds: float, reason: str) -> None:
-    from hactl.act import maintenance
     from hactl.act import pause as acts
     from hactl.view.mute import Mute
 
@@ -90,8 +101,8 @@ def _run(who: Operator, wanted: dict[str, Any], seconds: float, reason: str) -> 
     times = round(now), round(now + seconds)
     mute = Mute(code, subject, who.actor, reason, severity, wanted["count"], *times)
     data = {"code": code, "subject": subject, "seconds": round(seconds), "reason": reason}
-    maintenance.note(who, "mute", data)
-    acts.mute(who, mute, seconds)
+    with journaled(who, "mute", data, go_on="hactl mute --list", end="done"):
+        acts.mute(who, mute, seconds)
 
 
 def _say(context: Context, wanted: dict[str, Any], seconds: float, *, done: bool) -> None:

@@ -43,7 +43,7 @@ def ok_to_stop(ctx: click.Context, node: str) -> None:
         raise UsageError(f"the spec has no node {node}", hint="hactl status")
     from hactl.decide import maintenance
 
-    answer = maintenance.ok_to_stop(context.spec, by_hand.look(context, node), node)
+    answer = maintenance.asked_by_anybody(context.spec, by_hand.look(context, node), node)
     if context.output != "table":
         emit(
             {

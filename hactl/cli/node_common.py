@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,26 +11,13 @@ import click
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context, open_context
 from hactl.cli.output import emit
+from hactl.cli.proposal import Proposal
 from hactl.errors import HactlError, Refused, UsageError
 
 if TYPE_CHECKING:
     from hactl.act.maintenance import Operator
-    from hactl.decide.plan import Veto
 
-
-@dataclass(frozen=True)
-class Proposal:
-    """What a command is about to do. `question` is asked; `refused` is how its refusal begins."""
-
-    action: str
-    node: str
-    question: str
-    refused: str
-    steps: tuple[str, ...] = ()
-    vetoes: tuple[Veto, ...] = ()
-    notes: tuple[str, ...] = ()
-    hint: str = "hactl status"
-    more: Mapping[str, Any] = field(default_factory=dict)
+WAY_ON = "How it is now, and how to go on: "
 
 
 def node_context(ctx: click.Context, node: str) -> Context:
@@ -51,12 +37,17 @@ def database_context(ctx: click.Context, node: str) -> Context:
 
 
 def go_ahead(context: Context, found: Proposal, asked: by_hand.Asked) -> bool:
-    """Whether to do it: not with --dry-run, which prints it.
+    """Whether to do it: not with --dry-run or --explain, which print it.
 
     Raises:
         Refused: all vetoes; or it is not meant.
 
     """
+    if asked.explain:
+        from hactl.cli.explained import explain
+
+        explain(context, found)
+        return False
     if asked.dry_run:
         show(context, found, done=False)
         return False
@@ -119,24 +110,60 @@ def changing(say: Callable[[str], None] = progress) -> Callable[[str], None]:
 
 
 @contextlib.contextmanager
-def journaled(who: Operator, action: str, data: Mapping[str, object]) -> Iterator[dict[str, object]]:
-    """A record before, and one after that says what came of it; the block may add to that one."""
+def journaled(
+    who: Operator,
+    action: str,
+    data: Mapping[str, object],
+    *,
+    go_on: str = "",
+    cut: str = "interrupted",
+    end: str = "ended",
+) -> Iterator[dict[str, object]]:
+    """A record before, and one after that says what came of it; the block may add to that one.
+
+    Whoever interrupts it is told `go_on`: how to go on from whatever was done by then. `cut` is what the
+    journal says of it. `end`: the other record is ACTION-`end`; a pause has ended when it is over, not when
+    it was made.
+    """
     from hactl.act import maintenance
 
-    maintenance.note(who, action, data)
     result: dict[str, object] = {}
+    records = (action, f"{action}-{end}")
+    begun = done = False
     try:
+        maintenance.note(who, action, data)
+        begun = True
         yield result
-    except (HactlError, KeyboardInterrupt) as error:
-        said = error.message if isinstance(error, HactlError) else "interrupted"
-        with contextlib.suppress(HactlError):  # what went wrong is said in any case
-            maintenance.note(who, f"{action}-ended", {**_brief(data), "ok": False, "said": said, **result})
+        done = True
+        maintenance.note(who, records[1], {**_brief(data), "ok": True, **result})
+    except HactlError as error:
+        if begun:
+            _ended(who, records, data, {"ok": True, **result} if done else _failed(error.message, result))
         raise
-    maintenance.note(who, f"{action}-ended", {**_brief(data), "ok": True, **result})
+    except KeyboardInterrupt:
+        if go_on and not done:
+            click.echo(f"hactl: interrupted; what was done stays. {WAY_ON}{go_on}", err=True)
+        _ended(who, records, data, {"ok": True, **result} if done else _failed(cut, result))
+        raise
+
+
+def _failed(said: str, result: Mapping[str, object]) -> Mapping[str, object]:
+    return {"ok": False, "said": said, **result}
+
+
+def _ended(
+    who: Operator, records: tuple[str, str], data: Mapping[str, object], result: Mapping[str, object]
+) -> None:
+    """Once, and only of what was begun: whoever interrupts may do so right before or after a record."""
+    from hactl.act import maintenance
+
+    with contextlib.suppress(HactlError):  # what went wrong is said in any case
+        if maintenance.unended(who, *records):
+            maintenance.note(who, records[1], {**_brief(data), **result})
 
 
 def _brief(data: Mapping[str, object]) -> Mapping[str, object]:
-    return {k: v for k, v in data.items() if k in {"node", "step", "unit"}}
+    return {k: v for k, v in data.items() if k in {"node", "step", "unit", "code", "subject", "from", "to"}}
 
 
 def texts(steps: Sequence[object]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,7 @@ import click
 from hactl.cli import node_common, node_stop
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context
-from hactl.cli.node_common import Proposal
+from hactl.cli.proposal import Proposal
 from hactl.errors import Refused, StepFailed
 from hactl.view.control import Dcs
 
@@ -30,7 +31,7 @@ BACK_WITHIN = 240.0  # s: a machine that has to boot first
 @click.option(
     "--alone", is_flag=True, help="With --force: also if nobody takes over, and the database is down."
 )
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def fence(ctx: click.Context, node: str, power: bool, force: bool, alone: bool, asked: by_hand.Asked) -> None:
     """Keep the database node NODE from serving, over reboots too, until `hactl node unfence NODE`.
@@ -39,20 +40,27 @@ def fence(ctx: click.Context, node: str, power: bool, force: bool, alone: bool, 
     --power, the fence agent of the spec cuts its power. Ends only when that is proved, by the agent's own
     word or by the power's status. Never both database nodes.
 
-    Example:
+    Examples:
       hactl node fence db1 --dry-run
+      hactl node fence db1 --power --explain
     """
     from hactl.decide.node_fence import Meant
 
     context = node_common.database_context(ctx, node)
     judge = functools.partial(_judged, context, node, Meant(force, alone, power))
     fencing = judge()
-    found = _proposal(fencing, power=power)
+    found = replace(_proposal(fencing, power=power), idle=_idle(Meant(force, alone, power)))
+    if asked.explain and fencing.primary and context.spec.access.two_person:
+        waits = "a second person is waited for before any of it: hactl approve"
+        found = replace(found, notes=(*found.notes, waits))
     if not node_common.go_ahead(context, found, asked):
         return
     from hactl.act import node_fence as acts
     from hactl.decide.node_fence import intent
 
+    approved = ""
+    if fencing.primary:  # which is a failover by hand
+        approved = by_hand.second_person(context, found.question, found.notes, asked.reason)
     with by_hand.operating(context, f"node fence {node}", asked.reason) as who:
         now = judge()
         node_common.still(found, _proposal(now, power=power))
@@ -62,8 +70,9 @@ def fence(ctx: click.Context, node: str, power: bool, force: bool, alone: bool, 
         wanted = intent(dcs, node, who.actor, asked.reason)
         others = [name for name in context.spec.databases if name != node]
         about = {"node": node, "epoch": wanted.epoch, "force": force, "power": power,
-                 "primary": now.primary, "reason": asked.reason}  # fmt: skip
-        with node_common.journaled(who, "node-fence", about) as result:
+                 "primary": now.primary, "reason": asked.reason, "approved_by": approved}  # fmt: skip
+        go_on = f"hactl status; hactl node fence {node}, or hactl node unfence {node}"
+        with node_common.journaled(who, "node-fence", about, go_on=go_on) as result:
             means = _means(context, who, node)
             done = acts.fence(wanted, others, means, power=power, heir=now.takes_over)
             result.update({"proof": done.proof, "power_cut": done.cut, "took_over": _rounded(done.took_over)})
@@ -80,6 +89,13 @@ def _judged(context: Context, node: str, meant: Meant) -> Fencing:
     from hactl.decide.node_fence import may_fence
 
     return may_fence(context.spec, by_hand.look(context), node, meant)
+
+
+def _idle(meant: Meant) -> dict[str, str]:
+    """Which questions these options make idle."""
+    found = {"IS_PRIMARY": "--force"} if meant.force else {}
+    found |= {"NOBODY_TAKES_OVER": "--alone"} if meant.alone else {}
+    return found if meant.power else {**found, "NO_FENCE_AGENT": "without --power"}
 
 
 def _proposal(fencing: Fencing, *, power: bool) -> Proposal:
@@ -103,14 +119,15 @@ def _proposal(fencing: Fencing, *, power: bool) -> Proposal:
 
 @click.command("unfence")
 @click.argument("node")
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def unfence(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
     """Let NODE in again that `hactl node fence` kept out: switched on if it is off, then the fence goes.
 
     Its agent starts Patroni, which joins it as a standby. What the controller has fenced it lets in itself.
 
-    Example:
+    Examples:
+      hactl node unfence db1 --explain
       hactl node unfence db1
     """
     context = node_common.database_context(ctx, node)
@@ -122,7 +139,8 @@ def unfence(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
     with by_hand.operating(context, f"node unfence {node}", asked.reason) as who:
         node_common.still(found, _unfencing(context, node))
         about = {"node": node, "epoch": found.more["epoch"], "reason": asked.reason}
-        with node_common.journaled(who, "node-unfence", about):
+        go_on = f"hactl status; hactl node unfence {node}"
+        with node_common.journaled(who, "node-unfence", about, go_on=go_on):
             means = _means(context, who, node)
             if not acts.unfence(node, int(found.more["epoch"]), means, within=BACK_WITHIN):
                 raise StepFailed(
@@ -153,14 +171,14 @@ def _means(context: Context, who: Operator, node: str) -> Means:
 
     return Means(
         operator=who,
-        device=_device(context, node),
+        device=device_of(context, node),
         leads=lambda: derive.primary(by_hand.look(context)),
         well=functools.partial(node_stop.well, context, node),
         say=node_common.changing(),
     )
 
 
-def _device(context: Context, node: str) -> FenceAgent | None:
+def device_of(context: Context, node: str) -> FenceAgent | None:
     """The node's fence agent. Where the spec names the node's own password file, the state folder has it."""
     from hactl import layout
     from hactl.adapters.fence_agent import FenceAgent

@@ -13,7 +13,7 @@ import click
 from hactl.cli import node_common
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context
-from hactl.cli.node_common import Proposal
+from hactl.cli.proposal import Proposal
 from hactl.errors import HactlError, StepFailed
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ ORDER_WITHIN = 65.0
 
 @click.command("rejoin")
 @click.argument("node")
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def rejoin(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
     """Have the standby NODE follow the primary again: its Patroni is restarted, and looks anew.
@@ -35,8 +35,9 @@ def rejoin(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
     It recovers, rewinds (commits that only NODE had are counted and kept before) or copies as it finds
     necessary: the first rung of what the controller does by itself, without its waiting.
 
-    Example:
-      hactl node rejoin db1 --dry-run
+    Examples:
+      hactl node rejoin db1 --explain
+      hactl node rejoin db1
     """
     from hactl.decide.node_recovery import may_rejoin
 
@@ -56,7 +57,7 @@ def rejoin(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
 @click.command("reinit")
 @click.argument("node")
 @click.option("--force", is_flag=True, help="Also a synchronous standby that is well.")
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def reinit(ctx: click.Context, node: str, force: bool, asked: by_hand.Asked) -> None:
     """Copy the standby NODE anew from the primary, by Patroni. Never the last good copy.
@@ -64,8 +65,9 @@ def reinit(ctx: click.Context, node: str, force: bool, asked: by_hand.Asked) -> 
     Its old data are kept aside where there is room (docs/recovery.md). Refused if any doubt is left whether
     another node has everything; --force only lets go a synchronous standby that streams.
 
-    Example:
-      hactl node reinit db1 --dry-run
+    Examples:
+      hactl node reinit db1 --explain
+      hactl node reinit db1
     """
     from hactl.decide.node_recovery import may_reinit
 
@@ -95,7 +97,8 @@ def _act(
     with by_hand.operating(context, f"node {found.action} {node}", asked.reason) as who:
         node_common.still(found, propose())
         about = {"node": node, "reason": asked.reason}
-        with node_common.journaled(who, f"node-{found.action}", about) as result:
+        go_on = f"hactl status; the controller goes on helping; or hactl node {found.action} {node}"
+        with node_common.journaled(who, f"node-{found.action}", about, go_on=go_on) as result:
             before = _progress(context, node)
             order(context, who, node)
             means = _means(context, who, node, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,7 @@ import click
 from hactl.cli import archive_drain, archive_restart, etcd, node_common, switchover
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context, open_context
-from hactl.cli.node_common import Proposal
+from hactl.cli.proposal import Proposal
 from hactl.errors import UsageError
 from hactl.view.archive_kind import Ability
 
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
 IN_PLACE_TAKEN = 30.0  # s from Patroni's answer to the next commit
 ALL = "all"
+STEP = "node-restart-step"  # in the journal
+UNIT_WITHIN = 45.0  # s
+INSTEAD = {
+    "patroni.service": "hactl node restart {node}; if it does not run: hactl node start {node}",
+    "etcd.service": "hactl node restart {node} --etcd",
+    "orthanc.service": "hactl archive restart {node}",
+    "nginx.service": "hactl archive restart {node}",
+}
 
 
 @click.command("restart")
@@ -32,12 +41,14 @@ ALL = "all"
     "--in-place", is_flag=True, help="The primary without a switchover: nobody can write meanwhile."
 )
 @click.option("--etcd", "only_etcd", is_flag=True, help="The node's etcd instead.")
-@by_hand.acting
+@click.option(
+    "--unit", metavar="UNIT", help="This unit instead: keepalived, hactl-agent, hactl-controller, …"
+)
+@by_hand.explaining
 @click.pass_context
-def command(  # noqa: PLR0913, PLR0917 - one for each option
-    ctx: click.Context, node: str | None, every: bool, pending: bool, in_place: bool, only_etcd: bool,
-    asked: by_hand.Asked,
-) -> None:  # fmt: skip
+def command(
+    ctx: click.Context, /, node: str | None, every: bool, unit: str | None, asked: by_hand.Asked, **how: bool
+) -> None:
     """Start what NODE is for anew, so that clients notice as little as can be.
 
     \b
@@ -51,26 +62,46 @@ def command(  # noqa: PLR0913, PLR0917 - one for each option
     \b
     Examples:
       hactl node restart db2 --pending
-      hactl node restart --all --dry-run
+      hactl node restart arc1 --unit keepalived
+      hactl node restart --all --explain
     """  # noqa: D301
     from hactl.decide.restart import Wish
 
-    wish = Wish(pending=pending, in_place=in_place, etcd=only_etcd)
-    if bool(node) == every or (every and (in_place or only_etcd)):
-        raise UsageError("name one node, or --all; not with --all: --in-place, --etcd")
+    wish = Wish(pending=how["pending"], in_place=how["in_place"], etcd=how["only_etcd"])
+    if bool(node) == every or (every and (wish.in_place or wish.etcd or unit)):
+        raise UsageError("name one node, or --all; not with --all: --in-place, --etcd, --unit")
     context = node_common.node_context(ctx, node) if node else open_context(ctx)
+    if node and unit:
+        wish = Wish(unit=_chosen(context, node, unit, wish))
     plan = _plan(context, node, wish)
-    found = _proposal(node, plan)
+    found = replace(_proposal(node, plan), asks=_asks(plan.steps, wish, every=every))
     if not node_common.go_ahead(context, found, asked):
         return
     _means_are_here(context, plan.steps)
     with by_hand.operating(context, f"node restart {node or '--all'}", asked.reason) as who:
         node_common.still(found, _proposal(node, _plan(context, node, wish)))
         data = {"node": node or ALL, "steps": list(found.steps), "reason": asked.reason}
-        with node_common.journaled(who, "node-restart", data):
+        go_on = f"hactl status; hactl node restart {node or '--all'}; journal: hactl journal tail"
+        with node_common.journaled(who, "node-restart", data, go_on=go_on):
             _run(context, who, plan.steps, asked.reason)
     said = f"{node} was restarted" if node else f"all {len(plan.steps)} steps are done"
     node_common.show(context, found, done=True, said=said)
+
+
+def _chosen(context: Context, node: str, unit: str, wish: Wish) -> str:
+    """Raises UsageError."""
+    from hactl.render.hactl import units
+
+    if wish.pending or wish.in_place or wish.etcd:
+        raise UsageError("--unit goes with no other choice")
+    name = unit if "." in unit else f"{unit}.service"
+    if name in INSTEAD:
+        raise UsageError(f"{name} has a command of its own", hint=INSTEAD[name].format(node=node))
+    known = [u for u in units(context.spec, node) if u not in INSTEAD]
+    if name not in known:
+        said = ", ".join(k.removesuffix(".service") for k in known)
+        raise UsageError(f"{node} has no unit {unit} of hactl's", hint=f"one of: {said}")
+    return name
 
 
 def _plan(context: Context, node: str | None, wish: Wish) -> Restart:
@@ -88,6 +119,13 @@ def _proposal(node: str | None, plan: Restart) -> Proposal:
     steps = node_common.texts(plan.steps)
     hint = "hactl status; hactl doctor"
     return Proposal("restart", node or ALL, f"Restart {what}?", refused, steps, plan.vetoes, plan.notes, hint)
+
+
+def _asks(steps: tuple[Step, ...], wish: Wish, *, every: bool) -> tuple[str, ...]:
+    """The lists of questions: those of each kind of step, and of the options."""
+    options = {"restart-all": every, "restart-etcd": wish.etcd, "restart-pending": wish.pending}
+    kinds = dict.fromkeys(type(step).__name__ for step in steps)
+    return (*kinds, *(name for name, given in options.items() if given))
 
 
 def _means_are_here(context: Context, steps: tuple[Step, ...]) -> None:
@@ -109,14 +147,17 @@ def _run(context: Context, who: Operator, steps: tuple[Step, ...], reason: str) 
 
 def _means(context: Context, who: Operator, reason: str) -> Means:
     from hactl.act import maintenance
-    from hactl.act.node_restart import Means
+    from hactl.act.node_restart import INTERRUPTED, Means
 
     def begun(step: Step) -> None:
-        maintenance.note(who, "node-restart-step", {"node": step.node, "step": str(step), "reason": reason})
+        maintenance.note(who, STEP, {"node": step.node, "step": str(step), "reason": reason})
 
     def ended(step: Step, problem: str) -> None:
+        """Of what was interrupted only if it was begun, and has not ended."""
+        if problem == INTERRUPTED and not maintenance.unended(who, STEP, f"{STEP}-ended"):
+            return
         about = {"node": step.node, "step": str(step), "ok": not problem}
-        maintenance.note(who, "node-restart-step-ended", {**about, **({"said": problem} if problem else {})})
+        maintenance.note(who, f"{STEP}-ended", {**about, **({"said": problem} if problem else {})})
 
     return Means(
         look=lambda: by_hand.look(context),
@@ -124,7 +165,7 @@ def _means(context: Context, who: Operator, reason: str) -> Means:
         switch=functools.partial(_switch, context, who, reason),
         archive=functools.partial(_archive, context, who, reason),
         etcd=functools.partial(_etcd, context, who),
-        unit=functools.partial(_unit, who),
+        unit=functools.partial(_one_unit, context, who),
         begun=begun,
         ended=ended,
         clock=who.clock,
@@ -174,6 +215,17 @@ def _etcd(context: Context, who: Operator, node: str) -> None:
             node_common.progress(f"etcd is led by {to}")
         _unit(who, node, "etcd.service")
         etcd_care.wait_well(care, alive, f"restart etcd on {node}")
+
+
+def _one_unit(context: Context, who: Operator, node: str, unit: str) -> None:
+    """Raises StepFailed, Unreachable."""
+    from hactl.decide.restart import OWN
+    from hactl.wiring import dispatchers
+
+    if not unit.startswith(OWN):
+        _unit(who, node, unit)
+        return
+    dispatchers(context.spec, context.site)[node].ask(f"restart {unit}", within=UNIT_WITHIN)
 
 
 def _unit(who: Operator, node: str, unit: str) -> None:

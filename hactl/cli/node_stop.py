@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hactl.cli import archive_drain, archive_restart, etcd, node_common
+from hactl.cli import archive_restart, etcd, node_common
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context
-from hactl.cli.node_common import Proposal
+from hactl.cli.proposal import Proposal
 from hactl.view.control import Dcs
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def lasting(function: Any) -> Any:
 @click.command("stop")
 @click.argument("node")
 @lasting
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def stop(ctx: click.Context, node: str, seconds: int, asked: by_hand.Asked) -> None:
     """Take NODE's services down in an orderly manner; hactl leaves it alone until `hactl node start NODE`.
@@ -60,8 +60,10 @@ def stop(ctx: click.Context, node: str, seconds: int, asked: by_hand.Asked) -> N
     Refused, with all reasons, if anybody would notice; the primary always: `hactl switchover` first. When the
     time of --for is over, the controller starts again what is down. A reboot starts the services, too.
 
-    Example:
+    \b
+    Examples:
       hactl node stop db1 --dry-run
+      hactl node stop db1 --explain
     """  # noqa: D301
     context = node_common.node_context(ctx, node)
     found = _stopping(context, node, seconds)
@@ -73,7 +75,8 @@ def stop(ctx: click.Context, node: str, seconds: int, asked: by_hand.Asked) -> N
     with by_hand.operating(context, f"node stop {node}", asked.reason) as who:
         node_common.still(found, _stopping(context, node, seconds))
         about = {"node": node, "seconds": seconds, "reason": asked.reason, "steps": list(found.steps)}
-        with node_common.journaled(who, "node-stop", about):
+        go_on = f"hactl node show {node}; hactl node start {node}, or hactl node stop {node}"
+        with node_common.journaled(who, "node-stop", about, go_on=go_on):
             means = _means(context, who, node)
             until = _leave_alone(context, means, acts.Work(node, asked.reason, seconds, stopped=True))
             acts.stop(node, node_stop.units(context.spec, node), means)
@@ -107,14 +110,15 @@ def _leave_alone(context: Context, means: Means, work: Any) -> str:
 
 @click.command("start")
 @click.argument("node")
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def start(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
     """Start NODE's services, wait until it is well, and end what `hactl node stop` began.
 
     What runs already is left as it is, so it may be called twice.
 
-    Example:
+    Examples:
+      hactl node start db1 --explain
       hactl node start db1
     """
     context = node_common.node_context(ctx, node)
@@ -128,7 +132,7 @@ def start(ctx: click.Context, node: str, asked: by_hand.Asked) -> None:
     with by_hand.operating(context, f"node start {node}", asked.reason) as who:
         node_common.still(found, _starting(context, node))
         about = {"node": node, "reason": asked.reason, "steps": list(found.steps)}
-        with node_common.journaled(who, "node-start", about):
+        with node_common.journaled(who, "node-start", about, go_on=f"hactl node start {node}"):
             acts.start(node, node_stop.units(context.spec, node), _means(context, who, node))
             if _ends(context, node):
                 node_keys.end(who, node)
@@ -158,7 +162,7 @@ def _ends(context: Context, node: str) -> bool:
 @click.argument("node")
 @click.argument("switch", type=click.Choice(["on", "off"]))
 @lasting
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def maintenance(ctx: click.Context, node: str, switch: str, seconds: int, asked: by_hand.Asked) -> None:
     """Have hactl leave NODE alone while somebody works on it: no repair, no alarm; it ends by itself.
@@ -168,6 +172,7 @@ def maintenance(ctx: click.Context, node: str, switch: str, seconds: int, asked:
 
     Examples:
       hactl node maintenance db1 on --for 2h --reason 'new disk'
+      hactl node maintenance db1 on --explain
       hactl node maintenance db1 off
     """
     context = node_common.node_context(ctx, node)
@@ -182,7 +187,8 @@ def maintenance(ctx: click.Context, node: str, switch: str, seconds: int, asked:
     with by_hand.operating(context, f"node maintenance {node} {switch}", asked.reason) as who:
         node_common.still(found, propose())
         about = {"node": node, "seconds": seconds if switch == "on" else 0, "reason": asked.reason}
-        with node_common.journaled(who, f"node-maintenance-{switch}", about):
+        go_on = f"hactl status; hactl node maintenance {node} {switch}, or hactl node maintenance {node} off"
+        with node_common.journaled(who, f"node-maintenance-{switch}", about, go_on=go_on):
             if switch == "off":
                 node_keys.end(who, node)
             else:
@@ -210,11 +216,12 @@ def _maintaining(context: Context, node: str, seconds: int, *, on: bool) -> Prop
 
 
 def _means(context: Context, who: Operator, node: str) -> Means:
+    from hactl.act.archive_turn import is_out
     from hactl.act.node_stop import Means
 
     return Means(
         operator=who,
-        drained=lambda: archive_drain.is_out(context, who, node),
+        drained=lambda: is_out(context.spec, who, node),
         well=functools.partial(well, context, node),
         give_lead=functools.partial(_give_lead, context, node),
         new_id=lambda: secrets.token_hex(4),

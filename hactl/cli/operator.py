@@ -6,8 +6,8 @@ import contextlib
 import functools
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +42,12 @@ def operating(context: Context, what: str, reason: str = "") -> Iterator[Operato
     """
     from hactl.act import operation
 
-    with _signals(), operation.held(operator(context), what, reason) as who:
+    with signals(), operation.held(operator(context), what, reason) as who:
         yield who
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[None]:
+def signals() -> Iterator[None]:
     """What ends a process without a word else: here it unwinds like Ctrl-C."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = {n: signal.signal(n, _interrupt) for n in numbers if signal.getsignal(n) is signal.SIG_DFL}
@@ -73,11 +73,12 @@ def look(context: Context, *also: str) -> ClusterView:
 
 @dataclass(frozen=True)
 class Asked:
-    """`dry_run`: only say what would be done. `yes`: it is meant."""
+    """`dry_run`: only say what would be done. `yes`: it is meant. `explain`: say also all that was asked."""
 
     reason: str
     dry_run: bool
     yes: bool
+    explain: bool = False
 
 
 def acting(function: Callable[..., None]) -> Callable[..., None]:
@@ -97,9 +98,21 @@ def acting(function: Callable[..., None]) -> Callable[..., None]:
     return found
 
 
+def explaining(function: Callable[..., None]) -> Callable[..., None]:
+    """As `acting`, with --explain: `asked` has it, and is a dry run then."""
+
+    @functools.wraps(function)
+    def command(*args: Any, explain: bool, asked: Asked, **options: Any) -> None:
+        said = replace(asked, explain=True, dry_run=True) if explain else asked
+        function(*args, asked=said, **options)
+
+    text = "Say step by step what would be done, and what each veto answered. Nothing is touched."
+    return acting(click.option("--explain", is_flag=True, help=text)(command))
+
+
 def reason_given(asked: Asked, what: str) -> None:
-    """What others will wonder about needs its reason. Raises UsageError."""
-    if not asked.reason.strip():
+    """What others will wonder about needs its reason, if it is done. Raises UsageError."""
+    if not asked.reason.strip() and not asked.explain:
         raise UsageError(f"{what} is seen by everybody: say why", hint='--reason "..."')
 
 
@@ -111,6 +124,22 @@ def meant(question: str, *, yes: bool) -> None:
         raise Refused("nobody is here to be asked whether this is meant", hint="add --yes")
     if not click.confirm(question):
         raise Refused("nothing was done")
+
+
+def second_person(context: Context, what: str, details: Sequence[str], reason: str) -> str:
+    """Who approved, where the spec wants two people for a failover by hand; empty: it does not.
+
+    Raises Refused: nobody did in time.
+    """
+    if not context.spec.access.two_person:
+        return ""
+    from hactl.act import approvals
+
+    def say(text: str) -> None:
+        click.echo(f"  {text}", err=True)
+
+    with signals():
+        return approvals.approved(operator(context), what, details, reason, say).by
 
 
 def sentences(vetoes: tuple[Veto, ...]) -> list[str]:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hactl.cli import explained
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context, open_context
+from hactl.cli.node_common import journaled
 from hactl.cli.output import emit
 from hactl.cli.when import for_a_while, local
 from hactl.view.times import iso, span
@@ -22,7 +24,7 @@ USUAL = 3600.0  # s
 
 @click.command()
 @for_a_while(USUAL)
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def command(ctx: click.Context, seconds: float, asked: by_hand.Asked) -> None:
     """Take hactl's hands off for a while; it ends by itself.
@@ -30,12 +32,18 @@ def command(ctx: click.Context, seconds: float, asked: by_hand.Asked) -> None:
     hactl then neither fails over nor mends anything. Agents renew leases and guard storages as always, and
     Patroni and keepalived fail over by themselves, slower. Where it is paused already, this takes its place.
 
-    Example: hactl pause --for 4h --reason "new switch in rack 2"
+    Examples:
+      hactl pause --for 4h --reason "new switch in rack 2"
+      hactl pause --for 4h --reason "new switch in rack 2" --explain
     """
     by_hand.reason_given(asked, "a pause")
     context = open_context(ctx)
     dcs = keys(context)
     notes = _notes(dcs)
+    if asked.explain:
+        steps = (f"put the pause into etcd, for {span(seconds)}: it ends by itself, with its lease",)
+        explained.plain(context, "pause", steps, notes)
+        return
     if asked.dry_run:
         _say(context, _document(context, seconds, notes, done=False))
         return
@@ -78,14 +86,14 @@ def _notes(dcs: Dcs) -> list[str]:
 
 
 def _run(who: Operator, seconds: float, reason: str) -> Pause:
-    from hactl.act import maintenance
     from hactl.act import pause as acts
     from hactl.view.pause import Pause
 
     now = who.clock.wall()
     wanted = Pause(who.actor, reason, round(now), round(now + seconds))
-    maintenance.note(who, "pause", {"seconds": round(seconds), "reason": reason})
-    acts.pause(who, wanted, seconds)
+    about = {"seconds": round(seconds), "reason": reason}
+    with journaled(who, "pause", about, go_on="hactl status; hactl pause, or hactl resume", end="done"):
+        acts.pause(who, wanted, seconds)
     return wanted
 
 

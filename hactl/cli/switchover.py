@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hactl.cli import node_common, switchover_pools
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context, open_context
+from hactl.cli.explained import explain
 from hactl.cli.output import emit
+from hactl.cli.proposal import Proposal
 from hactl.errors import HactlError, Refused, StepFailed, UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ HEARTBEAT_ROW = 0  # the controllers have 1 and up
 @click.option("--list", "task", flag_value="list", help="Show the one that is scheduled.")
 @click.option("--cancel", "task", flag_value="cancel", help="Cancel the one that is scheduled.")
 @click.option("--end-transactions", "ends", is_flag=True, help="Also if transactions are open for a minute.")
-@by_hand.acting
+@by_hand.explaining
 @click.pass_context
 def command(
     ctx: click.Context, to: str | None, at: str | None, task: str | None, ends: bool, asked: by_hand.Asked
@@ -54,7 +57,9 @@ def command(
 
     With --at the active controller does it at that time, or refuses it then with all reasons, in the journal.
 
-    Example: hactl switchover --at 22:30 --reason "new RAM"
+    Examples:
+      hactl switchover --explain
+      hactl switchover --at 22:30 --reason "new RAM"
     """
     from hactl.decide.switchover import may_switch
 
@@ -62,21 +67,40 @@ def command(
     if at is not None or task is not None:
         _later(context, to, at, task, asked)
         return
-    switch = may_switch(context.spec, by_hand.look(context), to)
+    view = by_hand.look(context)
+    switch = may_switch(context.spec, view, to)
     if not ends and switch.primary:
         switch = replace(switch, vetoes=(*switch.vetoes, *_long_transactions(context)))
-    steps = ("checkpoint", f"switch over from {switch.primary} to {switch.target}", "wait for redundancy")
+    steps = (
+        "checkpoint", f"switch over from {switch.primary} to {switch.target}",
+        "ask each archive node's index until its pool has a connection that lives", "wait for redundancy",
+    )  # fmt: skip
+    ended = switchover_pools.notes(context, view, _ask) if switch.primary else ()
+    if asked.explain:
+        explain(context, _proposal(switch, steps, ended, ends=ends))
+        return
     if asked.dry_run:
-        _say(context, switch, steps if not switch.vetoes else ())
+        _say(context, switch, steps if not switch.vetoes else (), ended)
         return
     if switch.vetoes:
         raise Refused("no switchover", by_hand.sentences(switch.vetoes), hint="hactl status")
+    for note in ended:
+        node_common.progress(note)
     by_hand.meant(f"Switch over from {switch.primary} to {switch.target}?", yes=asked.yes)
     about = f"switchover from {switch.primary} to {switch.target}"
     with by_hand.operating(context, about, asked.reason) as who:
         _still_may(context, switch)
         found = run(context, who, switch, asked.reason)
-    _say(context, switch, steps, found)
+    _say(context, switch, steps, ended, found)
+
+
+def _proposal(switch: Switch, steps: tuple[str, ...], notes: tuple[str, ...], *, ends: bool) -> Proposal:
+    """For --explain."""
+    idle = dict.fromkeys(("TRANSACTIONS_UNKNOWN", "LONG_TRANSACTION"), "--end-transactions") if ends else {}
+    more = {"from": switch.primary or None, "to": switch.target or None}
+    return Proposal(
+        "switchover", switch.target, "", "no switchover", steps, switch.vetoes, notes, more=more, idle=idle
+    )
 
 
 def _later(context: Context, to: str | None, at: str | None, task: str | None, asked: by_hand.Asked) -> None:
@@ -110,14 +134,14 @@ def run(context: Context, who: Operator, switch: Switch, reason: str) -> Switche
 
     means = means_of(context, switch)
     about = {"from": switch.primary, "to": switch.target}
-    maintenance.note(who, "switchover", {**about, "reason": reason})
-    try:
+    with node_common.journaled(
+        who, "switchover", {**about, "reason": reason}, go_on="hactl status",
+        cut="interrupted; what Patroni was told it goes on with",
+    ) as result:  # fmt: skip
         found = acts.switch(means, switch.target)
-    except (HactlError, KeyboardInterrupt) as error:
-        said = error.message if isinstance(error, HactlError) else "interrupted; Patroni goes on with it"
-        maintenance.note(who, "switchover-ended", {**about, "ok": False, "said": said})
-        raise
-    maintenance.note(who, "switchover-ended", {**about, "ok": True, "outage": round(found.outage, 3)})
+        result["outage"] = round(found.outage, 3)
+    for line in switchover_pools.whole(context):
+        node_common.progress(line)
     means.say(f"{switch.target} is the primary; longest time without a commit: {found.outage:.2f} s")
     if not maintenance.wait_until(who, lambda: _redundant(context, switch), REDUNDANT_WITHIN):
         raise StepFailed(
@@ -215,11 +239,14 @@ def monitor(context: Context) -> Link:
     return Link.open({**heartbeat_conninfo(context.spec, context.site), **role}, CONNECT_WITHIN)
 
 
-def _say(context: Context, switch: Switch, steps: tuple[str, ...], found: Switched | None = None) -> None:
+def _say(
+    context: Context, switch: Switch, steps: tuple[str, ...], notes: tuple[str, ...] = (),
+    found: Switched | None = None,
+) -> None:  # fmt: skip
     if context.output != "table":
         data: Mapping[str, object] = {
             "version": 1, "cluster": context.spec.cluster, "from": switch.primary, "to": switch.target,
-            "steps": list(steps), "vetoes": by_hand.vetoed(switch.vetoes),
+            "steps": list(steps), "vetoes": by_hand.vetoed(switch.vetoes), "notes": list(notes),
             "outage_seconds": None if found is None else round(found.outage, 3),
         }  # fmt: skip
         emit(data, context.output)
@@ -229,5 +256,7 @@ def _say(context: Context, switch: Switch, steps: tuple[str, ...], found: Switch
         return
     for step in steps:
         click.echo(f"would {step}")
+    for note in notes:
+        click.echo(f"  {note}")
     for sentence in by_hand.sentences(switch.vetoes):
         click.echo(f"  - {sentence}")

@@ -9,6 +9,8 @@ import click
 
 from hactl.cli import operator as by_hand
 from hactl.cli.context import Context
+from hactl.cli.explained import plain
+from hactl.cli.node_common import journaled
 from hactl.cli.output import emit
 from hactl.cli.pause import keys
 from hactl.cli.when import LONGEST, local, moment
@@ -18,6 +20,8 @@ from hactl.view.times import iso, span
 if TYPE_CHECKING:
     from hactl.act.maintenance import Operator
     from hactl.view.scheduled import Scheduled
+
+WAYS = "hactl switchover --list; hactl switchover --cancel"
 
 
 def schedule(context: Context, text: str, to: str | None, asked: by_hand.Asked) -> None:
@@ -33,6 +37,12 @@ def schedule(context: Context, text: str, to: str | None, asked: by_hand.Asked) 
     there = keys(context).scheduled
     if there is not None:
         raise Refused(f"one is scheduled already: {_sentence(there)}", hint="hactl switchover --cancel")
+    if asked.explain:
+        plain(context, "switchover-scheduled", (
+            f"put the switchover into etcd, for {local(at)}",
+            "then the active controller looks anew: it does it, or says in the journal why not",
+        ), [f"now it would be refused: {note}" for note in notes], locked=False)  # fmt: skip
+        return
     if asked.dry_run:
         data = {"scheduled": None, "at": iso(at), "notes": notes}
         _say(context, data, [f"would be done at {local(at)}", *(f"  - {note}" for note in notes)])
@@ -57,10 +67,11 @@ def _put(who: Operator, at: float, to: str, reason: str) -> Scheduled:
     from hactl.view.scheduled import Scheduled
 
     made = Scheduled(secrets.token_hex(4), round(at), to, who.actor, reason)
-    maintenance.note(who, "switchover-scheduled", {"id": made.id, "at": iso(at), "to": to, "reason": reason})
-    key = who.keys.scheduled
-    if not who.kv.txn((absent(key),), (Put(key, scheduled_text(made)),), within=maintenance.WITHIN).succeeded:
-        raise Refused("one has just been scheduled", hint="hactl switchover --list")
+    about, key = {"id": made.id, "at": iso(at), "to": to, "reason": reason}, who.keys.scheduled
+    with journaled(who, "switchover-scheduled", about, go_on=WAYS, end="done"):
+        put = (Put(key, scheduled_text(made)),)
+        if not who.kv.txn((absent(key),), put, within=maintenance.WITHIN).succeeded:
+            raise Refused("one has just been scheduled", hint="hactl switchover --list")
     return made
 
 
@@ -77,12 +88,18 @@ def cancel(context: Context, asked: by_hand.Asked) -> None:
     from hactl.view.parse.by_hand import scheduled_text
 
     found = keys(context).scheduled
+    if asked.explain:
+        steps = () if found is None else (f"take it out of etcd: {_sentence(found)}",)
+        notes = ("no switchover is scheduled",) if found is None else ()
+        plain(context, "switchover-cancelled", steps, notes, locked=False)
+        return
     if found is not None and not asked.dry_run:
         who = by_hand.operator(context)
-        maintenance.note(who, "switchover-cancelled", {"id": found.id, "reason": asked.reason})
         same, key = value_is(who.keys.scheduled, scheduled_text(found)), who.keys.scheduled
-        if not who.kv.txn((same,), (Delete(key),), within=maintenance.WITHIN).succeeded:
-            raise Refused("it has just been begun, dropped or changed", hint="hactl journal tail")
+        about = {"id": found.id, "reason": asked.reason}
+        with journaled(who, "switchover-cancelled", about, go_on=WAYS, end="done"):
+            if not who.kv.txn((same,), (Delete(key),), within=maintenance.WITHIN).succeeded:
+                raise Refused("it has just been begun, dropped or changed", hint="hactl journal tail")
     word = "would be cancelled" if asked.dry_run else "cancelled"
     data = {"cancelled": None if found is None else as_data(found)}
     _say(context, data, ["no switchover is scheduled" if found is None else f"{word}: {_sentence(found)}"])

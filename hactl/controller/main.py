@@ -84,8 +84,15 @@ def _serve(
         allow_open_files(len(new.archive_addresses))
         return controller_ports(new, site, me)
 
-    means = Means(load, ports_of, journal, exporter.use)
-    _show(exporter, spec, site, me, log)
+    pki = site.key.parent
+    tls = ServerTls(site.ca, pki / "metrics.crt", pki / "metrics.key", spec)
+
+    def follow_spec(new: ClusterSpec) -> None:
+        exporter.use(new)
+        tls.use(new)
+
+    means = Means(load, ports_of, journal, follow_spec)
+    _show(exporter, tls, str(spec.nodes[me].address), log)
     log.say("started", boot=boot, cluster=spec.cluster)
     try:
         Controller(spec, means, common, SystemdNotify()).run(signals)
@@ -103,12 +110,10 @@ def _counted(file: JournalFile, spec: ClusterSpec, log: EventLog) -> Tally:
     return tally
 
 
-def _show(exporter: Exporter, spec: ClusterSpec, site: Site, me: str, log: EventLog) -> None:
+def _show(exporter: Exporter, tls: ServerTls, address: str, log: EventLog) -> None:
     """A port that is taken hides the figures; it is no reason not to watch."""
-    pki = site.key.parent
-    tls = ServerTls(site.ca, pki / "metrics.crt", pki / "metrics.key")
     for listener in (
-        Listener(str(spec.nodes[me].address), layout.PORT_METRICS, tls),
+        Listener(address, layout.PORT_METRICS, tls),
         Listener("127.0.0.1", layout.PORT_METRICS_LOCAL),
     ):
         try:

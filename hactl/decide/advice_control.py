@@ -169,7 +169,8 @@ ADVICE: Final = {
         steps=(
             "`hactl etcd show`: without a majority, or with full etcd, no controller can be active.",
             "`hactl node logs {node} --unit hactl-controller` on the witness and the database nodes.",
-            "`systemctl restart hactl-controller.service` there.",
+            "`hactl node restart NODE --unit hactl-controller`.",
+            "Without etcd no such command works: `systemctl restart hactl-controller.service` there.",
         ),
         related=("ETCD_NO_QUORUM", "ETCD_NOSPACE", "CONTROLLER_ALONE", "CERT_REFUSED"),
     ),

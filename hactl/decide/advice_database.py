@@ -151,7 +151,10 @@ ADVICE: Final = {
         ),
         steps=(
             "Which members answer? `hactl etcd show`, `hactl status`.",
-            "Start their nodes, or etcd on them: `ssh hactl@{node} restart etcd.service`.",
+            (
+                "Start their nodes, or etcd on them: `ssh hactl@{node} restart etcd.service`, with the "
+                "key of the state folder; a command that needs etcd cannot do it."
+            ),
             "Two of three members are enough.",
         ),
         related=("ETCD_MEMBER_DOWN", "NO_PRIMARY", "CONTROLLER_NONE"),
@@ -244,7 +247,9 @@ ADVICE: Final = {
     "HEARTBEAT_FAILING": Advice(
         itself=(
             "After three commits and 3 s, while Patroni says that all is well, the primary's PostgreSQL "
-            "is stopped and the standby takes over. Only if a synchronous standby streams."
+            "is stopped and the standby takes over, if it answers no new connection on its own node either. "
+            "If it does, it is left alone, unless 15 commits fail in a row and no WAL is written for 15 s. "
+            "Only if a synchronous standby streams."
         ),
         steps=(
             "`hactl status --watch`: is a failover under way?",

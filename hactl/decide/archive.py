@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from hactl.decide import archive_ladder as ladder
 from hactl.decide.archive_ladder import Scene, Trouble
@@ -18,12 +19,14 @@ from hactl.view.archive_kind import ABLE, Abilities
 from hactl.view.archive_levels import Sights
 from hactl.view.control import Dcs
 
+GUARD_COUNTS: Final = ladder.LASTS_PARTLY  # seconds: by then a failure counts from its own beginning
+
 
 @dataclass(frozen=True)
 class ArchiveMemory:
     """`seen`: each node's trouble. `acted`: when it was last ordered to start anew. `marks`: as decided last.
 
-    `well`: since when each has served in every look.
+    `well`: since when each has served in every look. `guarded`: when its agent kept it out last.
     All of it may be lost, as with the controller: what must not be repeated is counted in etcd.
     """
 
@@ -32,6 +35,7 @@ class ArchiveMemory:
     acted: Mapping[str, float] = field(default_factory=dict)
     marks: Mapping[str, ArchiveMark] = field(default_factory=dict)
     well: Mapping[str, float] = field(default_factory=dict)
+    guarded: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,15 @@ def decide_archive(  # noqa: PLR0913, PLR0917 - one thing each, and nobody else 
     vip = str(spec.vips.archive.address.ip) if spec.vips.archive else ""
     looks = _looks(spec, sights, dcs, pulses, Around(vip, sql, now, can))
     well = {node: memory.well.get(node, now) for node, look in looks.items() if look.serves}
+    kept_out = {node: now for node, look in looks.items() if look.guarded}
+    guarded = {n: at for n, at in memory.guarded.items() if now - at < GUARD_COUNTS} | kept_out
     scene = Scene(looks, dcs, pulses, memory.acted, now, can, well)
-    round_ = _Round(scene, memory)
+    round_ = _Round(scene, memory, guarded)
     for node, look in scene.looks.items():
         round_.node(node, look)
     acted = {n: at for n, at in memory.acted.items() if now - at < ladder.STARTS} | round_.acted
     plan = Plan(tuple(round_.steps[:1]), tuple(round_.vetoes), alarms=tuple(round_.alarms))
-    kept = ArchiveMemory(pulses, round_.seen, acted, round_.marks, well)
+    kept = ArchiveMemory(pulses, round_.seen, acted, round_.marks, well, guarded)
     return ArchiveDecision(plan, kept, round_.marks, scene.looks)
 
 
@@ -83,6 +89,7 @@ class _Round:
 
     scene: Scene
     memory: ArchiveMemory
+    guarded: Mapping[str, float]
     steps: list[Step] = field(default_factory=list)
     vetoes: list[Veto] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
@@ -107,6 +114,8 @@ class _Round:
         seen = self.seen[node] = again(self.memory.seen.get(node), found.kind, scene.now)
         if found.kind == "storage":
             found = dataclasses.replace(found, lasts=seen.lasts)
+        elif node in self.guarded:  # what the guard itself stopped has not failed for as long
+            found = dataclasses.replace(found, lasts=min(found.lasts, scene.now - self.guarded[node]))
         rung = ladder.next_rung(scene, found)
         vetoes = ladder.against(scene, found, rung)
         self.vetoes += vetoes

@@ -184,8 +184,8 @@ def _restarts(look: NodeLook, rung: str) -> Iterator[Veto]:
     node = look.node
     if not look.reached:
         yield Veto("NOT_REACHED", f"nothing of {node} can be reached from here: it may be the network")
-    if look.archive is not None and look.archive.out_for:
-        yield Veto("GUARDED", f"{node}'s agent keeps it out: {look.archive.out_for}")
+    if look.guarded:
+        yield Veto("GUARDED", f"{node}'s agent keeps it out: {look.kept_out}")
     unit = rung.removeprefix("restart:")
     if look.facts is not None and look.facts.units.get(unit) in _DOWN:
         yield Veto("UNIT_DOWN", f"{unit} does not run on {node}: it is started as any unit is")

@@ -66,6 +66,11 @@ class NodeLook:
         return ""
 
     @property
+    def guarded(self) -> bool:
+        """Its own agent keeps it out, because of its storage."""
+        return self.archive is not None and bool(self.archive.out_for)
+
+    @property
     def gone(self) -> bool:
         """Its agent says that it is out, and that it does not have the address."""
         return self.archive is not None and self.archive.out and self.holds_vip is False

@@ -224,4 +224,4 @@ def _reset(name: str, node: str) -> str:
 
 
 def _reload(node: str) -> str:
-    return f"ssh hactl@{node} logs patroni.service 50"
+    return f"hactl node logs {node} --unit patroni"

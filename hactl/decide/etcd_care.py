@@ -6,14 +6,16 @@ time, only while all others are well, and the leader last, when it leads no more
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hactl.errors import Refused
+from hactl.decide.plan import Veto
 from hactl.units import Bytes
 from hactl.view.model import EtcdAlarm, EtcdStatus, Unknown
 
 NOSPACE = "NOSPACE"
+NOT_MENDED = "etcd is not mended"
+HINT = "bring etcd back there first: hactl etcd show; hactl node logs NODE --unit etcd"
 
 
 @dataclass(frozen=True)
@@ -55,37 +57,45 @@ class Disarm:
 Step = Compact | Defragment | HandOver | Disarm
 
 
-def steps(
+@dataclass(frozen=True)
+class Mending:
+    """`vetoes`: none, go ahead; without a leader that is known there are no steps."""
+
+    steps: tuple[Step, ...] = ()
+    vetoes: tuple[Veto, ...] = ()
+
+
+def mending(
     members: Mapping[str, EtcdStatus | Unknown], alarms: Sequence[EtcdAlarm], prefer: Sequence[str] = ()
-) -> tuple[Step, ...]:
-    """`members` by node, all voters. `prefer`: who shall lead rather than others, witnesses as a rule.
-
-    Raises:
-        Refused: a member is not well; busy with itself, another one would cost the majority.
-
-    """
-    well = _all_well(members)
+) -> Mending:
+    """`members` by node, all voters. `prefer`: who shall lead rather than others, witnesses as a rule."""
+    well = {n: s for n, s in members.items() if isinstance(s, EtcdStatus) and s.leader_id}
+    vetoes = []
+    if missing := [n for n in members if n not in well]:
+        said = f"etcd is not well on {', '.join(missing)}: with another busy there would be no majority"
+        vetoes.append(Veto("ETCD_DEGRADED", said))
     leader = next((n for n, s in well.items() if s.member_id == s.leader_id), None)
     if leader is None:
-        raise Refused("etcd has no leader among the spec's voters", hint="hactl status")
-    others = [n for n in well if n != leader]
-    found: list[Step] = [Compact(), *(Defragment(n) for n in others)]
-    if others:
-        to = next((n for n in prefer if n in others), others[0])
-        found.append(HandOver(leader, to, well[to].member_id))
-    found.append(Defragment(leader))
-    return (*found, *(Disarm(a) for a in alarms if a.kind == NOSPACE))
+        vetoes.append(Veto("ETCD_NO_LEADER", "none of the spec's voters that answer is etcd's leader"))
+        return Mending(vetoes=tuple(vetoes))
+    return Mending(tuple(_steps(members, leader, alarms, prefer)), tuple(vetoes))
 
 
-def _all_well(members: Mapping[str, EtcdStatus | Unknown]) -> dict[str, EtcdStatus]:
-    well = {n: s for n, s in members.items() if isinstance(s, EtcdStatus) and s.leader_id}
-    if missing := [n for n in members if n not in well]:
-        said = ", ".join(missing)
-        raise Refused(
-            f"etcd is not well on {said}: with another member busy there would be no majority",
-            hint=f"bring etcd back there first: ssh hactl@{missing[0]} logs etcd.service 50",
-        )
-    return well
+def _steps(
+    members: Mapping[str, EtcdStatus | Unknown],
+    leader: str,
+    alarms: Sequence[EtcdAlarm],
+    prefer: Sequence[str],
+) -> Iterator[Step]:
+    others = {n: s for n, s in members.items() if n != leader}
+    yield Compact()
+    yield from (Defragment(n) for n in others)
+    ready = {n: s.member_id for n, s in others.items() if isinstance(s, EtcdStatus)}
+    if ready:
+        to = next(n for n in (*prefer, *ready) if n in ready)
+        yield HandOver(leader, to, ready[to])
+    yield Defragment(leader)
+    yield from (Disarm(a) for a in alarms if a.kind == NOSPACE)
 
 
 def full_of_keys(size: Bytes, quota: int) -> bool:

@@ -7,20 +7,26 @@ does not end, the node is a suspect: the failover fences it (decide/failover.py)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hactl.decide import lastcopy
 from hactl.decide.budgets import MISSES, limit
-from hactl.decide.pacing import Pulses, Seen, again, hands_off, left_alone, used_up
+from hactl.decide.pacing import Pulses, Seen, again, hands_off, left_alone, since, used_up
 from hactl.decide.plan import GiveOrder, Plan, Step, Veto, alarm
 from hactl.spec.model import ClusterSpec
+from hactl.units import Lsn
 from hactl.view.cluster import ClusterView
-from hactl.view.control import AgentFacts, ControlView, Dcs, Mode
+from hactl.view.control import AgentFacts, ControlView, Dcs, Mode, PostgresLocal
 from hactl.view.incident import Phase
 from hactl.view.model import PatroniSelf, State, Unknown
 
 LOOKS: Final = 3  # in a row, one each second
+# Of the node's own looks, half a second each: a postmaster that has forked for nobody for 2.5 s. The third
+# missed commit comes no sooner, so this costs no time; a machine that stands still for a while has one.
+SILENT: Final = 5
+# Where new connections are answered: commits missed in a row, and seconds without new WAL.
+PATIENT: Final = 15
 ORDER_WITHIN: Final = 5.0  # a stop that takes longer hangs in the kernel, as on a dead disk
 HANDOVER_WITHIN: Final = 10.0  # PostgreSQL is stopped: Patroni gives its key away within two of its loops
 STOP: Final = "stop-postgres"
@@ -43,6 +49,9 @@ class Stopped:
     why: str
 
 
+Wal = tuple[tuple[str, Lsn | None], float]  # who leads, where its WAL ends, and since when it has ended there
+
+
 @dataclass(frozen=True)
 class GreyMemory:
     """`suspects`: nodes that the failover shall treat as lost, with the evidence."""
@@ -51,6 +60,7 @@ class GreyMemory:
     seen: Mapping[tuple[str, str], Seen] = field(default_factory=dict)
     stopped: Stopped | None = None
     suspects: Mapping[str, str] = field(default_factory=dict)
+    wal: Wal | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,7 @@ class _Look:
     dcs: Dcs
     pulses: Pulses
     now: float
+    wal: Wal | None = None
 
     def agent(self, node: str) -> AgentFacts | None:
         return self.pulses.fresh(self.dcs, node, self.now)
@@ -107,6 +118,7 @@ def decide_grey(
     if isinstance(control.dcs, Unknown):
         return Plan(), memory
     look = _Look(spec, control, cluster, control.dcs, memory.pulses.after(control.dcs, now), now)
+    look = replace(look, wal=_wal(look, memory.wal))
     greys = {g.key: g for g in _all(look) if left_alone(look.dcs, g.node) is None}
     seen = {key: again(memory.seen.get(key), key[1], now) for key in greys}
     steps: dict[str, Step] = {}
@@ -124,7 +136,17 @@ def decide_grey(
         seen[key] = seen[key].tried(now)
     stopped = _stopped(look, memory, steps)
     plan = Plan(tuple(steps.values()), tuple(vetoes), alarms=tuple(alarms))
-    return plan, GreyMemory(look.pulses, seen, stopped, _suspects(look, stopped))
+    return plan, GreyMemory(look.pulses, seen, stopped, _suspects(look, stopped), look.wal)
+
+
+def _wal(look: _Look, before: Wal | None) -> Wal:
+    """Where nobody can say it, it has not moved."""
+    facts = look.agent(look.leader)
+    local = facts.postgres if facts else None
+    lsn = local.lsn if isinstance(local, PostgresLocal) else None
+    if lsn is None and before is not None and before[0][0] == look.leader:
+        return before
+    return since(before, (look.leader, lsn), look.now)
 
 
 def _all(look: _Look) -> Iterator[_Grey]:
@@ -242,6 +264,20 @@ def _stop_vetoes(look: _Look, grey: _Grey) -> Iterator[Veto]:
     if grey.kind == "heartbeat" and look.control.heartbeat.reached is False:
         yield Veto("NOT_REACHED", f"{look.vip} takes no connection from here: the network may be at fault",
                    look.control.heartbeat.why)  # fmt: skip
+    if grey.kind == "heartbeat" and _works(look, look.agent(grey.node)):
+        why = f"less than {PATIENT} commits failed in a row, or WAL is written: load, a lock or the network"
+        yield Veto("STILL_ANSWERS", f"{grey.node} answers new connections on its own node, and {why}")
+
+
+def _works(look: _Look, facts: AgentFacts | None) -> bool:
+    """New connections are answered on the node itself, and it cannot be said that nothing is committed there.
+
+    Not known whether they are: the missed commits alone decide, as they would without that look.
+    """
+    if facts is None or isinstance(facts.forks, Unknown) or facts.forks.misses >= SILENT:
+        return False
+    stands = look.now - look.wal[1] if look.wal else 0.0
+    return look.control.heartbeat.misses < PATIENT or stands < PATIENT
 
 
 def _follows(look: _Look, node: str) -> bool:

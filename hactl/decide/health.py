@@ -11,6 +11,7 @@ from hactl.decide import (
     health_certificates,
     health_control,
     health_database,
+    health_drill,
     health_etcd,
     health_integrity,
     health_maintenance,
@@ -71,6 +72,7 @@ CHECKS: tuple[Check, ...] = (
     *health_control.CHECKS,
     *health_certificates.CHECKS,
     *health_tls.CHECKS,
+    *health_drill.CHECKS,
 )
 
 

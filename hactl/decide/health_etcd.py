@@ -38,6 +38,9 @@ def members_match(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     wanted = set(spec.voters)
     if missing := sorted(wanted - listed):
         yield finding("ETCD_MEMBERS_DIFFER", "etcd", f"not a member: {', '.join(missing)}")
+    learners = sorted(m.name for m in derive.etcd_members(view) if m.learner and m.name in wanted)
+    if learners:
+        yield finding("ETCD_MEMBERS_DIFFER", "etcd", f"takes part without a vote: {', '.join(learners)}")
     if foreign := sorted(listed - wanted):
         yield finding("ETCD_MEMBERS_DIFFER", "etcd", f"not in the spec: {', '.join(foreign)}")
 

@@ -32,13 +32,9 @@ def unfit(view: ClusterView, dcs: Dcs, node: str) -> str:
     """Why an archive node could not take the VIP now; empty: it could."""
     if (drain := dcs.drains.get(node)) is not None:
         return f"it is drained by {drain.by}"
-    archive, facts = view.archives.get(node), dcs.facts.get(node)
-    if archive is None:
-        return "it was not asked"
-    for level in SERVES:
-        probe = archive.level(level)
-        if not probe.ok:
-            return f"{level} is {probe.state.value}{f': {probe.why}' if probe.why else ''}"
+    facts = dcs.facts.get(node)
+    if why := silent(view, node):
+        return why
     if facts is None or facts.archive is None:
         return "its agent does not report"
     if facts.archive.out:
@@ -47,12 +43,24 @@ def unfit(view: ClusterView, dcs: Dcs, node: str) -> str:
     return "" if bad is None else f"L3 failed: {bad.why}"
 
 
+def silent(view: ClusterView, node: str) -> str:
+    """Which of the levels that serve does not answer, and why; empty: all do."""
+    archive = view.archives.get(node)
+    if archive is None:
+        return "it was not asked"
+    for level in SERVES:
+        probe = archive.level(level)
+        if not probe.ok:
+            return f"{level} is {probe.state.value}{f': {probe.why}' if probe.why else ''}"
+    return ""
+
+
 def may_drain(spec: ClusterSpec, view: ClusterView, node: str) -> Answer:
     """Whether another archive node can take the archive VIP from this one."""
     dcs = view.control
     if not isinstance(dcs, Dcs):
         return Answer((Veto("ETCD_UNKNOWN", f"etcd gives no answer: {dcs.why}"),))
-    vetoes = list(_takers(spec, view, dcs, node))
+    vetoes = list(takers(spec, view, dcs, node))
     if (drain := dcs.drains.get(node)) is not None:
         vetoes.append(Veto("ALREADY_DRAINED", f"{node} is drained by {drain.by}", drain.why))
     facts = dcs.facts.get(node)
@@ -63,7 +71,7 @@ def may_drain(spec: ClusterSpec, view: ClusterView, node: str) -> Answer:
     return Answer(tuple(vetoes))
 
 
-def _takers(spec: ClusterSpec, view: ClusterView, dcs: Dcs, node: str) -> Iterator[Veto]:
+def takers(spec: ClusterSpec, view: ClusterView, dcs: Dcs, node: str) -> Iterator[Veto]:
     """A veto, unless another archive node is fit to take over."""
     why = {other: unfit(view, dcs, other) for other in spec.archives if other != node}
     if not why:
@@ -94,8 +102,18 @@ def ok_to_stop(spec: ClusterSpec, view: ClusterView, node: str) -> Answer:
     return Answer(tuple(vetoes), tuple(notes))
 
 
+def asked_by_anybody(spec: ClusterSpec, view: ClusterView, node: str) -> Answer:
+    """As `ok_to_stop`, for whoever does it outside of hactl: a deployment has turns of its own."""
+    found = ok_to_stop(spec, view, node)
+    at_work = view.control.operation if isinstance(view.control, Dcs) else None
+    if at_work is None:
+        return found
+    said = f"an operation is under way that may stop something itself: {at_work.what}, by {at_work.who}"
+    return Answer((*found.vetoes, Veto("OPERATION", said, at_work.reason)), found.notes)
+
+
 def _archive(spec: ClusterSpec, view: ClusterView, dcs: Dcs, node: str) -> Iterator[Veto]:
-    yield from _takers(spec, view, dcs, node)
+    yield from takers(spec, view, dcs, node)
     facts = dcs.facts.get(node)
     if facts is not None and str(spec.archive_vip.address.ip) in facts.vips:
         yield Veto("HOLDS_VIP", f"{node} holds the archive VIP: hactl archive drain {node}")

@@ -67,11 +67,11 @@ class Pulses:
     led: tuple[str, float] | None = None
 
     def after(self, dcs: Dcs, now: float) -> Pulses:
-        facts = {n: _since(self.facts.get(n), f.seq, now) for n, f in dcs.facts.items()}
-        orders = {n: _since(self.orders.get(n), o.id, now) for n, o in dcs.orders.items()}
+        facts = {n: since(self.facts.get(n), f.seq, now) for n, f in dcs.facts.items()}
+        orders = {n: since(self.orders.get(n), o.id, now) for n, o in dcs.orders.items()}
         incident = _open(dcs)
         led = incident is not None and any(incident.reached(p) for p in (Phase.PROMOTED, Phase.VIP_UP))
-        return Pulses(facts, orders, _since(self.led, incident.id, now) if incident and led else None)
+        return Pulses(facts, orders, since(self.led, incident.id, now) if incident and led else None)
 
     def led_for(self, dcs: Dcs, now: float) -> float:
         """Seconds that the open incident has been seen with a new primary."""
@@ -94,7 +94,8 @@ class Pulses:
         return now - known[1] < ORDER_ENDS
 
 
-def _since(before: tuple[_T, float] | None, value: _T, now: float) -> tuple[_T, float]:
+def since(before: tuple[_T, float] | None, value: _T, now: float) -> tuple[_T, float]:
+    """A value, and since when it has been that one."""
     return before if before is not None and before[0] == value else (value, now)
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
+from hactl.decide import preflight_database, preflight_machine, preflight_network
 from hactl.decide.codes import Finding, finding
-from hactl.decide.config_drift import Wanted, deviations
+from hactl.decide.config_drift import Kind, Wanted, deviations
 from hactl.decide.health import Verdict, judge, nothing_answers, verdict
 from hactl.decide.health_control import MIN_FREE
+from hactl.decide.health_drill import never_drilled
 from hactl.decide.health_maintenance import loud
 from hactl.decide.health_tls import never_checked
+from hactl.decide.preflight_database import servers
 from hactl.spec.model import ClusterSpec, Role
 from hactl.view.cluster import ClusterView
 from hactl.view.model import CertState, NodeFacts, Unknown
+from hactl.view.setting import Running
 
+SHOWN = 3  # files of a node that are named
+_PREFLIGHT = (*preflight_network.CHECKS, *preflight_machine.CHECKS, *preflight_database.CHECKS)
 MAX_SKEW = 1.0  # seconds; etcd's own warning level
 _NOT_RUNNING = frozenset({"inactive", "failed", "not-found", "unknown"})
 # Started by a timer, an operator or the controller, and ended by themselves.
@@ -34,8 +41,16 @@ _COMPARED = {
 }
 
 
-def examine(spec: ClusterSpec, view: ClusterView, wanted_config: Mapping[str, object]) -> Verdict:
-    """Health and preconditions together. `wanted_config` is Patroni's dynamic configuration as rendered."""
+def examine(
+    spec: ClusterSpec,
+    view: ClusterView,
+    wanted_config: Mapping[str, object],
+    pinned: Mapping[str, object] = MappingProxyType({}),
+) -> Verdict:
+    """Health and preconditions together. `wanted_config` is Patroni's dynamic configuration as rendered.
+
+    `pinned`: parameters of the nodes' own files.
+    """
     health = judge(spec, view)
     if nothing_answers(view):
         return verdict([*health.findings, *certificates(view)])
@@ -44,12 +59,15 @@ def examine(spec: ClusterSpec, view: ClusterView, wanted_config: Mapping[str, ob
         *vips_once(spec, view),
         *facts_known(view),
         *never_checked(spec, view),
+        *never_drilled(spec, view),
         *units(view),
         *clocks(view),
         *disks(view),
         *versions(spec, view),
         *certificates(view),
-        *dynamic_config(view, wanted_config),
+        *dynamic_config(view, Wanted(wanted_config, frozenset(spec.database.parameters), pinned)),
+        *files(view),
+        *(found for check in _PREFLIGHT for found in check(spec, view)),
     ]))  # fmt: skip
 
 
@@ -70,8 +88,15 @@ def facts_known(view: ClusterView) -> Iterator[Finding]:
         yield finding("FACTS_NOT_ASKED")
     for name, facts in view.facts.items():
         node = view.nodes.get(name)
-        if isinstance(facts, Unknown) and (node is None or not node.failed):
+        if node is not None and node.failed:
+            continue
+        if isinstance(facts, Unknown):
             yield finding("FACTS_UNKNOWN", name, facts.why)
+            continue
+        asked = {"its preflight": view.preflight.get(name), "its files": view.files.get(name)}
+        silent = [f"{what}: {why.why}" for what, why in asked.items() if isinstance(why, Unknown)]
+        if silent:
+            yield finding("FACTS_UNKNOWN", name, "; ".join(silent))
 
 
 def units(view: ClusterView) -> Iterator[Finding]:
@@ -83,7 +108,7 @@ def units(view: ClusterView) -> Iterator[Finding]:
 
 def clocks(view: ClusterView) -> Iterator[Finding]:
     for name, facts in _known(view).items():
-        if facts.clock_offset is not None and abs(facts.clock_offset) > MAX_SKEW:
+        if facts.clock_offset is not None and abs(facts.clock_offset) - facts.clock_doubt > MAX_SKEW:
             side = "ahead of" if facts.clock_offset > 0 else "behind"
             yield finding("CLOCK_SKEW", name, f"{abs(facts.clock_offset):.1f} s {side} this machine")
 
@@ -122,16 +147,27 @@ def certificates(view: ClusterView) -> Iterator[Finding]:
             yield finding(codes[cert.state], cert.node, f"{cert.use}: {cert.why}")
 
 
-def dynamic_config(view: ClusterView, wanted: Mapping[str, object]) -> Iterator[Finding]:
+def files(view: ClusterView) -> Iterator[Finding]:
+    for name, found in view.files.items():
+        if found and not isinstance(found, Unknown):
+            more = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+            yield finding("FILES_DIFFER", name, ", ".join(found[:SHOWN]) + more)
+
+
+def dynamic_config(view: ClusterView, wanted: Wanted) -> Iterator[Finding]:
+    """Against etcd, and what the servers run with; what waits for a restart is a finding of its own."""
     configs = [p.config for p in view.patroni.values() if not isinstance(p.config, Unknown)]
     if not configs:
         return
     found = configs[0]
     if reason := _no_rewind(found):
         yield finding("REWIND_IMPOSSIBLE", detail=reason)
+    running = {node: Running(server.settings) for node, server in servers(view).items()}
     said = [
-        f"{d.name} is {_short(d.found)}, wanted {_short(d.wanted)}" + (f" ({d.detail})" if d.detail else "")
-        for d in deviations(Wanted(wanted), found, {})
+        f"{f'{d.where}: ' if d.where else ''}{d.name} is {_short(d.found)}, wanted {_short(d.wanted)}"
+        + (f" ({d.detail})" if d.detail else "")
+        for d in deviations(wanted, found, running)
+        if d.kind is not Kind.PENDING
     ]
     if said:
         yield finding("CONFIG_DRIFT", detail=", ".join(said))

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from hactl.decide import advice_archive, advice_control, advice_database
+from hactl.decide import advice_archive, advice_control, advice_database, advice_preflight
 from hactl.decide.advice import Advice
 from hactl.decide.codes import CODES, Code, Severity
 
 # A code that is not among them has none: its page is made of the code alone.
-ADVICE: Final = {**advice_database.ADVICE, **advice_control.ADVICE, **advice_archive.ADVICE}
+ADVICE: Final = {
+    **advice_database.ADVICE, **advice_control.ADVICE, **advice_archive.ADVICE, **advice_preflight.ADVICE,
+}  # fmt: skip
 _MADE = "<!-- Made by `./bootstrap docs`; a test compares. Do not edit. -->"
 
 _HEAD = f"""\
@@ -38,7 +40,7 @@ own (`SOURCE_UNKNOWN`) unless a lost host explains it.
 _MEANS = {Severity.ERROR: "failed", Severity.WARNING: "degraded", Severity.INFO: "healthy"}
 _PROGRAMS = frozenset(
     {"hactl", "ssh", "systemctl", "ip", "ping", "df", "dmesg", "timedatectl", "etcdctl", "sudo"}
-    | {"journalctl", "patronictl", "lsof"}
+    | {"journalctl", "patronictl", "lsof", "nft", "sysctl", "uname", "modprobe", "ls"}
 )
 
 

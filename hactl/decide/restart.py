@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from hactl.decide import maintenance
 from hactl.decide import node_actions as common
@@ -67,6 +67,12 @@ class RestartUnit:
         return f"restart {self.unit} on {self.node}"
 
 
+OWN: Final = "hactl-"  # units of hactl's own: over SSH, an agent cannot be ordered to restart itself
+NOTES: Final = {
+    "keepalived.service": "a virtual IP that is there goes away, for a moment at least: sessions end",
+    "hactl-agent.service": "a database node is in mode open until its agent is back",
+    "hactl-controller.service": "if it is the active one another takes its place within 4 s",
+}
 Step = RestartPostgres | SwitchOver | RestartArchive | RestartEtcd | RestartUnit
 
 
@@ -74,12 +80,13 @@ Step = RestartPostgres | SwitchOver | RestartArchive | RestartEtcd | RestartUnit
 class Wish:
     """`pending`: only where changed parameters wait for it. `in_place`: the primary, without a switchover.
 
-    `etcd`: the node's etcd instead of its service.
+    `etcd`: the node's etcd instead of its service; `unit`: this one.
     """
 
     pending: bool = False
     in_place: bool = False
     etcd: bool = False
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,8 +141,9 @@ def against(spec: ClusterSpec, view: ClusterView, step: Step) -> tuple[Veto, ...
             return (*found, *(v for v in common.at_work(dcs, node) if v.code not in known))
         case RestartEtcd(node):
             return tuple(_etcd(view, dcs, node))
-        case RestartUnit(node, _):
-            return (*common.at_work(dcs, node), *common.no_agent(dcs, node))
+        case RestartUnit(node, unit):
+            agent = () if unit.startswith(OWN) else common.no_agent(dcs, node)
+            return (*common.at_work(dcs, node), *agent)
         case _:
             assert_never(step)
 
@@ -158,7 +166,9 @@ def _worked_on(view: ClusterView) -> Iterator[Veto]:
 
 
 def _of_node(spec: ClusterSpec, view: ClusterView, node: str, wish: Wish) -> Iterator[Step]:
-    if wish.etcd:
+    if wish.unit:
+        yield RestartUnit(node, wish.unit)
+    elif wish.etcd:
         yield RestartEtcd(node)
     elif node in spec.databases:
         yield _database(spec, view, node, wish)
@@ -245,6 +255,8 @@ def _etcd(view: ClusterView, dcs: Dcs, node: str) -> Iterator[Veto]:
 
 def _notes(steps: tuple[Step, ...]) -> Iterator[str]:
     for step in steps:
+        if isinstance(step, RestartUnit) and step.unit in NOTES:
+            yield NOTES[step.unit]
         if isinstance(step, RestartPostgres) and step.primary:
             yield (
                 "nobody can write, and every session ends, until PostgreSQL has stopped and started: "

@@ -24,12 +24,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class Change:
-    """A task that changed a node (or would, with --check); `diff` is empty when there is nothing to show."""
+    """A task that changed a node (or would, with --check); `diff` is empty when there is nothing to show.
+
+    `unit`: what was done to it is the first word of `what`.
+    """
 
     node: str
     task: str
     what: tuple[str, ...] = ()
     diff: str = ""
+    unit: str = ""
 
 
 @dataclass
@@ -62,7 +66,7 @@ class Journal:
         # A loop reports its items one by one, and then once more as a whole.
         if not result.get("changed") or "results" in result:
             return None
-        change = Change(node, _task(data), _what(result), diff_text(result.get("diff")))
+        change = Change(node, _task(data), _what(result), diff_text(result.get("diff")), _unit(result))
         self.changes.append(change)
         return Progress("changed", change.task, node, ", ".join(change.what))
 
@@ -120,7 +124,13 @@ def _what(result: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(str(x) for x in listed)
     if result.get("action"):
         return (str(result["action"]),)
+    if result.get("stamp"):  # an environment
+        return (str(result.get("path", "")),)
     return ()
+
+
+def _unit(result: Mapping[str, Any]) -> str:
+    return str(result.get("unit", "")) if result.get("action") else ""
 
 
 def diff_text(diff: object) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from hactl.decide.archive_told import told
 from hactl.decide.codes import Finding, Severity
 from hactl.decide.health import judge
+from hactl.decide.plan import Veto
 from hactl.deploy.ask import Answer, insist
 from hactl.deploy.inventory import Facts
 from hactl.errors import Refused, UsageError
@@ -15,6 +16,9 @@ from hactl.observe.gather import gather
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
 from hactl.view import derive
+from hactl.view.archive import DrainBy
+from hactl.view.cluster import ClusterView
+from hactl.view.control import Dcs
 from hactl.wiring import glance_ports
 
 # What a deployment mends. It brings hactl's own services to run, also on a site that never had them: without
@@ -33,6 +37,8 @@ MENDED: Final = frozenset(
         "CERT_REFUSED",
         # A deployment wants hactl's hands off anyway. Patroni's pause is another thing.
         "PAUSED",
+        # No sign of anything ill; and the drill may be what waits for this deployment.
+        "DRILL_OVERDUE",
     }
 )
 
@@ -61,21 +67,35 @@ def facts(
             )
         return Facts(fresh=True, new=new)
     view = told(spec, gather(glance_ports(spec, site)))
+    findings = [f for f in judge(spec, view).findings if not _ours(view, f)]
     if not force:
-        refuse_unhealthy(judge(spec, view).findings, new)
-    return Facts(fresh=False, new=new, primary=derive.primary(view) or derive.leader(view))
+        refuse_unhealthy(findings, new)
+    vetoes = tuple(Veto("NOT_HEALTHY", sentence(f)) for f in unhealthy(findings, new))
+    primary = derive.primary(view) or derive.leader(view)
+    return Facts(fresh=False, new=new, primary=primary, vetoes=vetoes)
+
+
+def _ours(view: ClusterView, found: Finding) -> bool:
+    """A drain that a deployment left behind, which was cut off: this one ends it."""
+    dcs = view.control
+    drain = dcs.drains.get(found.subject) if isinstance(dcs, Dcs) else None
+    return found.code.name == "ARCHIVE_DRAINED" and drain is not None and drain.by is DrainBy.DEPLOY
 
 
 def refuse_unhealthy(findings: Sequence[Finding], new: Collection[str]) -> None:
-    """Raises Refused with all findings that matter; what is wrong with a new node is why it is deployed."""
-    warned = [f for f in findings if f.severity.rank >= Severity.WARNING.rank]
-    grave = [f for f in warned if f.subject not in new and f.code.name not in MENDED]
-    if grave:
+    """Raises Refused with all findings that matter."""
+    if grave := unhealthy(findings, new):
         raise Refused(
             "the cluster is not healthy, and a deployment may restart what still works",
             [sentence(f) for f in grave],
             hint="hactl status; or, to deploy all the same: hactl deploy --force",
         )
+
+
+def unhealthy(findings: Sequence[Finding], new: Collection[str]) -> list[Finding]:
+    """All findings that matter; what is wrong with a new node is why it is deployed."""
+    warned = [f for f in findings if f.severity.rank >= Severity.WARNING.rank]
+    return [f for f in warned if f.subject not in new and f.code.name not in MENDED]
 
 
 def sentence(finding: Finding) -> str:

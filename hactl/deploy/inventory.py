@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hactl import layout
+from hactl.decide.plan import Veto
 from hactl.deploy import bundle, packages
 from hactl.deploy.wheelhouse import Venv, Wheelhouse
 from hactl.render.targets import RenderedFile
@@ -23,11 +24,15 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found out before. `fresh`: it is the first deployment; `primary` None: nobody knows."""
+    """What was found out before. `fresh`: it is the first deployment; `primary` None: nobody knows.
+
+    `vetoes`: why it should not be touched; there are some only where that was overruled.
+    """
 
     fresh: bool
     new: frozenset[str] = field(default_factory=frozenset)
     primary: str | None = None
+    vetoes: tuple[Veto, ...] = ()
 
 
 def standby_first(names: Iterable[str], primary: str | None) -> list[str]:

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from hactl.act import config_versions
 from hactl.act.config_versions import Draft
 from hactl.act.maintenance import Operator, note
-from hactl.errors import Unreachable
+from hactl.errors import HactlError, Unreachable
 from hactl.view.config_version import ConfigVersion
+
+
+@contextmanager
+def journaled(who: Operator, about: Mapping[str, object], say: Callable[[str], None]) -> Iterator[None]:
+    """A record before and one after. A deployment may be what mends etcd: it goes on without, and says so."""
+    try:
+        note(who, "deploy", about)
+    except Unreachable as error:
+        say(f"Not in the journal: {error.message}")
+    result: dict[str, object] = {"ok": False, "said": "interrupted"}
+    try:
+        yield
+        result = {"ok": True}
+    except HactlError as error:
+        result = {"ok": False, "said": error.message}
+        raise
+    finally:
+        with contextlib.suppress(HactlError):
+            note(who, "deploy-ended", {**about, **result})
 
 
 @contextmanager

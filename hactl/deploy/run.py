@@ -16,25 +16,30 @@ from pathlib import Path
 from typing import Any
 
 from hactl import resources
+from hactl.act.archive_turn import Turns, turns
 from hactl.act.config_versions import Draft
 from hactl.act.maintenance import Operator
 from hactl.act.operation import held
-from hactl.deploy import ask, gate
+from hactl.decide.archive_told import told
+from hactl.decide.plan import Veto
+from hactl.deploy import ask, foreseen, gate
 from hactl.deploy.bundle import bundles
 from hactl.deploy.desired import Desired, desired
 from hactl.deploy.events import Change, Journal, Progress
+from hactl.deploy.hand import offered
 from hactl.deploy.inventory import Facts, inventory
 from hactl.deploy.lifeline import supervised
-from hactl.deploy.recorded import recorded
+from hactl.deploy.recorded import journaled, recorded
 from hactl.deploy.rest import Rest, resting, who
 from hactl.deploy.wheelhouse import Wheelhouse
 from hactl.errors import Unreachable
+from hactl.observe.gather import gather
 from hactl.pki.files import ensure_folder, locked
 from hactl.pki.store import Store
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
 from hactl.view.keys import Keys
-from hactl.wiring import etcd_kv, operator
+from hactl.wiring import etcd_kv, glance_ports, operator
 
 FORKS = 5
 SILENT_AT_MOST = 900  # seconds without any event: apt on a slow mirror is the longest silent step
@@ -67,7 +72,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Result:
-    """`made`: what the state folder lacked. `seconds`: the whole call."""
+    """`made`: what the state folder lacked. `seconds`: the whole call.
+
+    `steps`: with `check`: what would be done, in order; `vetoes`: why it would be refused without `force`.
+    """
 
     first: bool
     check: bool
@@ -75,6 +83,8 @@ class Result:
     tasks: int
     seconds: float
     made: tuple[str, ...] = field(default_factory=tuple)
+    steps: tuple[str, ...] = ()
+    vetoes: tuple[Veto, ...] = ()
 
 
 def deploy(request: Request, tell: Listener) -> Result:
@@ -101,10 +111,12 @@ def deploy(request: Request, tell: Listener) -> Result:
         facts = gate.facts(request.spec, request.site, answers, request.limit, force=request.force)
         with (
             _operation(request, facts, tell) as by,
+            _journaled(request, facts, by, tell),
             _hactl_rests(request, facts, tell),
             _recorded(request, facts, by, tell),
+            _turns(request, facts, by, tell) as turn,
         ):
-            journal = _play(request, facts, want, tell)
+            journal = _play(request, facts, want, turn, tell)
     return Result(
         first=facts.fresh,
         check=request.check,
@@ -112,6 +124,8 @@ def deploy(request: Request, tell: Listener) -> Result:
         tasks=journal.tasks,
         seconds=time.monotonic() - start,
         made=made,
+        steps=foreseen.steps(request.spec, facts, want.files, journal.changes) if request.check else (),
+        vetoes=facts.vetoes,
     )
 
 
@@ -129,6 +143,15 @@ def _operation(request: Request, facts: Facts, tell: Listener) -> Iterator[Opera
             except Unreachable as error:
                 tell(Progress("play", f"Without the operation lock: {error.message}"))
         yield by
+
+
+def _journaled(request: Request, facts: Facts, by: Operator, tell: Listener) -> AbstractContextManager[None]:
+    """Whoever holds the lock for it has a record of his own; before the first one there is no journal."""
+    if facts.fresh or request.check or request.holding:
+        return nullcontext()
+    reason = request.record.reason if request.record else ""
+    about = {"limit": request.limit or "", "force": request.force, "reason": reason}
+    return journaled(by, about, lambda text: tell(Progress("play", text)))
 
 
 def _recorded(request: Request, facts: Facts, by: Operator, tell: Listener) -> AbstractContextManager[None]:
@@ -149,7 +172,20 @@ def _hactl_rests(request: Request, facts: Facts, tell: Listener) -> AbstractCont
     return resting(rest, lambda said: tell(Progress("play", said)))
 
 
-def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Journal:
+@contextmanager
+def _turns(request: Request, facts: Facts, by: Operator, tell: Listener) -> Iterator[Turns]:
+    """Archive nodes out of the archive VIP and in again; a first deployment and --check drain nobody."""
+    spec, site = request.spec, request.site
+    look = lambda node: told(spec, gather(glance_ports(spec, site, (node,))))  # noqa: E731
+    found = Turns(spec, by, look, lambda said: tell(Progress("play", said)), force=request.force)
+    if facts.fresh or request.check:
+        yield found
+        return
+    with turns(found):
+        yield found
+
+
+def _play(request: Request, facts: Facts, want: Desired, turn: Turns, tell: Listener) -> Journal:
     from ansible_runner.interface import init_runner  # noqa: PLC0415 - slow to import, and in an extra
 
     journal = Journal()
@@ -159,7 +195,13 @@ def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Jour
             tell(progress)
         return False  # nothing of it is kept on disk
 
-    with _private(request.site.state) as private, _connections() as sockets, _signals():
+    acts = {"out": turn.out, "in": turn.back}
+    with (
+        _private(request.site.state) as private,
+        _connections() as sockets,
+        _signals(),
+        offered(sockets, acts, turn.stop) as hand,
+    ):
         _write_bundles(request.spec, want, private)
         (private / "ansible.cfg").write_text("[defaults]\n")
         play = init_runner(
@@ -172,6 +214,7 @@ def _play(request: Request, facts: Facts, want: Desired, tell: Listener) -> Jour
                 "hactl_may_install": request.packages,
                 "hactl_fresh": facts.fresh,
                 "hactl_restarts": request.restarts,
+                "hactl_hand": hand,
             },
             envvars=_environment(private, sockets),
             limit=request.limit,
@@ -251,6 +294,7 @@ def _environment(private: Path, sockets: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_CONFIG": str(private / "ansible.cfg"),
         "ANSIBLE_LIBRARY": str(ansible / "library"),
+        "ANSIBLE_ACTION_PLUGINS": str(ansible / "action_plugins"),
         "ANSIBLE_ROLES_PATH": str(ansible / "roles"),
         "ANSIBLE_FORKS": str(FORKS),
         "ANSIBLE_GATHERING": "explicit",

@@ -79,11 +79,26 @@ def _entity(archive: Archive) -> AE:
     return entity
 
 
+def deadline_of(archive: Archive) -> Any:
+    """For an association's handlers: no reading lasts longer than a call may.
+
+    Without it pynetdicom waits for ever for an archive that is gone in mid-handshake: TLS has something to
+    read then that is no answer, and its thread stays in there.
+    """
+    return evt.EVT_CONN_OPEN, _limited, [archive.within]
+
+
+def _limited(event: Any, within: float) -> None:
+    event.assoc.dul.socket.socket.settimeout(within)
+
+
 @contextlib.contextmanager
 def association(archive: Archive) -> Iterator[Any]:
     """Raises Refused when the archive rejects us, Unreachable when no association comes about."""
     tls = (archive.tls, archive.host) if archive.tls else None
-    found: Any = _entity(archive).associate(archive.host, archive.port, ae_title=archive.aet, tls_args=tls)
+    found: Any = _entity(archive).associate(
+        archive.host, archive.port, ae_title=archive.aet, tls_args=tls, evt_handlers=[deadline_of(archive)]
+    )
     where = f"{archive.aet} at {archive.host}:{archive.port}"
     if found.is_rejected:
         raise Refused(

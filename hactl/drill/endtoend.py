@@ -158,7 +158,7 @@ def _get(archive: Archive, study: str) -> dict[str, str]:
         archive.host, archive.port, ae_title=archive.aet,
         tls_args=(archive.tls, archive.host) if archive.tls else None,
         ext_neg=[build_role(SecondaryCaptureImageStorage, scp_role=True)],
-        evt_handlers=[(evt.EVT_C_STORE, keep)],
+        evt_handlers=[(evt.EVT_C_STORE, keep), dicom_net.deadline_of(archive)],
     )  # fmt: skip
     if not found.is_established:
         raise Unreachable("no DICOM association for C-GET")

@@ -26,19 +26,25 @@ Stored = Callable[[str, str], list[Row]]  # node, run
 class Ground:
     """`database` goes through the VIP; `direct` opens a connection to a database node's own PostgreSQL.
 
-    `stored` asks a database node which rows of a run stand there.
+    `stored` asks a database node which rows of a run stand there. None: nobody can look there.
     """
 
     database: Conninfo
     databases: tuple[str, ...]
     stored: Stored
-    direct: Direct
+    direct: Direct | None
     vips: Mapping[str, str]
     nodes: tuple[str, ...]
-    addresses: Addresses
+    addresses: Addresses | None
     archive: Archive
     web: Web
     keyed: Keyed | None = None  # what stands in etcd; None: nobody looks there
+
+    @property
+    def blind(self) -> tuple[str, ...]:
+        """What nobody sees here, as the history calls it."""
+        found = {"looks": self.addresses, "claims": self.direct}
+        return tuple(name for name, means in found.items() if means is None)
 
     def calling_as(self, aet: str) -> Archive:
         return replace(self.archive, calling=aet)
@@ -55,7 +61,9 @@ def conninfo(site: Site, host: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def ground(spec: ClusterSpec, site: Site, addresses: Addresses, stored: Stored, direct: Direct) -> Ground:
+def ground(
+    spec: ClusterSpec, site: Site, addresses: Addresses | None, stored: Stored, direct: Direct | None
+) -> Ground:
     """Opens nothing yet. Reads the operator's account from the state folder.
 
     Raises:

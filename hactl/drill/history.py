@@ -182,7 +182,8 @@ class Asked:
     `limit`: longest allowed outage, seconds; `silence`: longest time after the fault without any
     acknowledgement, a second outage included. `failovers`: least and most. `acts`: what hactl may do about
     it, as "action", "action node" or "action:verb". `must`: promises that have to be judged: silence about
-    them is a finding.
+    them is a finding. `blind`: what nobody could look at where this took place: "looks", "claims", or
+    "clocks", if the machines' times cannot be compared.
     """
 
     limit: float | None = None
@@ -190,6 +191,7 @@ class Asked:
     failovers: tuple[int, int] | None = None
     acts: tuple[str, ...] | None = None
     must: tuple[str, ...] = ()
+    blind: tuple[str, ...] = ()
 
 
 Event = Write | Store | Look | Claim | Mark | Read | KeySeen | Table | Pictures | Journaled | Asked
@@ -201,7 +203,10 @@ _KINDS: dict[str, type[Event]] = {
 
 def encode(event: Event) -> str:
     """One line without its newline."""
-    return json.dumps({"event": type(event).__name__.lower(), **asdict(event)}, separators=(",", ":"))
+    fields = asdict(event)
+    if isinstance(event, Asked) and not event.blind:
+        del fields["blind"]  # older readers do not know it, and need not
+    return json.dumps({"event": type(event).__name__.lower(), **fields}, separators=(",", ":"))
 
 
 def decode(line: str) -> Event | None:

@@ -46,6 +46,24 @@ class Link:
 
     @classmethod
     def open(cls, conninfo: Conninfo, within: float) -> Self:
+        """Of several hosts, with commas between them, the first that will have us, as libpq does it.
+
+        Each is tried once, in their order, for at most `connect_timeout` seconds. libpq heeds that only when
+        it may wait itself, so a dead first host would take all the time there is.
+        """
+        deadline = time.monotonic() + within
+        *others, last = conninfo.get("host", "").split(",")
+        for host in others:
+            each = min(deadline - time.monotonic(), float(conninfo["connect_timeout"]))
+            try:
+                return cls._open({**conninfo, "host": host}, each)
+            except Unreachable:
+                continue
+        one = {**conninfo, "host": last} if others else conninfo
+        return cls._open(one, deadline - time.monotonic())
+
+    @classmethod
+    def _open(cls, conninfo: Conninfo, within: float) -> Self:
         deadline = time.monotonic() + within
         try:
             connection = psycopg2.connect(make_dsn(**{"options": OPTIONS, **conninfo}), async_=1)

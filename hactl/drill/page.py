@@ -7,6 +7,7 @@ from html import escape
 from typing import Any, Final
 
 from hactl.drill.chart import availability, phase_bars
+from hactl.drill.record import broken
 
 CSS: Final = """
 :root { --ok: #2e7d32; --bad: #c62828; --dim: #667; --line: #d5d8de; }
@@ -68,15 +69,19 @@ def _foot(found: Mapping[str, Any]) -> str:
 
 
 def _head(title: str, found: Mapping[str, Any]) -> Iterator[str]:
-    state, said = ("kept", "every promise was kept") if found["clean"] else ("broken", "a promise was broken")
+    state, verdict = (
+        ("kept", "every promise was kept") if found["clean"] else ("broken", "a promise was broken")
+    )
+    if found.get("why"):
+        verdict = f"it was stopped early, and proves nothing: {found['why']}"
     yield f"<h1>{escape(title)}</h1>"
     yield f'<p class="dim">{escape(str(found["cluster"]))}, {escape(str(found["started"]))}, '
     yield f"by {escape(str(found['actor']))}{escape(_reason(found))}. {escape(str(found['says']))}</p>"
-    yield f'<p class="verdict {state}">{said}</p>'
+    yield f'<p class="verdict {state}">{escape(verdict)}</p>'
     rows = [
         ("outage of the database (RTO)", _limited(found)),
         ("longest time without an acknowledged write", seconds(found["silence_seconds"])),
-        ("acknowledged rows lost (RPO)", str(found["rpo"]["lost_rows"])),
+        ("acknowledged rows lost (RPO)", _rows(found)),
         ("commits that only the lost node had", _ledger(found["rpo"]["lost_commits"])),
         ("stalest read", _ms(found["staleness_ms"])),
         ("longest time without an acknowledged image", seconds(found["archive_seconds"])),
@@ -112,18 +117,20 @@ def _earlier(found: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> 
     yield "<h2>All drills</h2><table><tr><th>started</th><th>scenario</th><th>node</th>"
     yield '<th class="n">outage</th><th class="n">rows lost</th><th>verdict</th></tr>'
     for one in reversed(earlier):
-        style, said = ("kept", "kept") if one["clean"] else ("broken", ", ".join(broken(one)))
+        style = "kept" if one["clean"] else "broken"
+        word = "kept" if one["clean"] else ", ".join(["aborted"] * bool(one.get("why")) + broken(one))
         here = " (this)" if one.get("run") == found.get("run") else ""
         yield (
             f"<tr><td>{escape(str(one['started'])[:19])}</td><td>{escape(str(one['scenario']))}{here}</td>"
             f'<td>{escape(str(one["node"]))}</td><td class="n">{seconds(one["rto_seconds"])}</td>'
-            f'<td class="n">{one["rpo"]["lost_rows"]}</td><td class="{style}">{escape(said)}</td></tr>'
+            f'<td class="n">{_rows(one)}</td><td class="{style}">{escape(word)}</td></tr>'
         )
     yield "</table>"
 
 
-def broken(found: Mapping[str, Any]) -> list[str]:
-    return [name for name, state in found["invariants"].items() if state == "broken"]
+def _rows(found: Mapping[str, Any]) -> str:
+    lost = found["rpo"]["lost_rows"]
+    return "not counted" if lost is None else str(lost)
 
 
 def seconds(value: float | None) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from hactl.decide.drill import SWITCHOVER
 from hactl.drill.checker import Judgment
 from hactl.drill.history import Event, Mark, Outcome, Read, Store, Write
-from hactl.drill.outage import longest_gap
+from hactl.drill.outage import Outage, longest_gap
 from hactl.drill.scenarios import PROVED, Scenario
 
 VERSION: Final = 1
 STATIC: Final = "by test"  # I9 is a matter of the code
+KEPT: Final = "kept"
+BROKEN: Final = "broken"
 BUCKET: Final = 0.25  # seconds of one bar of the timeline
 
 
@@ -31,7 +34,8 @@ def record(
         "scenario": scenario.name,
         "says": scenario.says,
         "clean": verdict.clean,
-        "rto_seconds": None if seen is None else _rounded(seen.recovery),
+        "verdict": KEPT if verdict.clean else BROKEN,
+        "rto_seconds": None if seen is None else _rounded(_outage(scenario, seen)),
         "rto_limit_seconds": scenario.limit,
         "silence_seconds": None if seen is None else _rounded(seen.silence),
         "archive_seconds": _rounded(archive_outage(events)),
@@ -44,6 +48,11 @@ def record(
         "incident": None if incident is None else {k: incident[k] for k in ("id", "result", "phases")},
         "timeline": timeline(events),
     }
+
+
+def _outage(scenario: Scenario, seen: Outage) -> float | None:
+    """Of a switchover, which breaks nothing, the longest silence: at first the old one commits."""
+    return seen.silence if scenario.fault == SWITCHOVER else seen.recovery
 
 
 def state(invariant: str, broken: set[str], silent: Sequence[str]) -> str:
@@ -99,6 +108,18 @@ def _bars(events: Sequence[Event], kind: type[Write | Read | Store], start: floa
             if 0 <= place < count:
                 bars[place] += 1
     return bars
+
+
+def broken(found: Mapping[str, Any]) -> list[str]:
+    return [name for name, state in found["invariants"].items() if state == "broken"]
+
+
+def said(found: Mapping[str, Any]) -> str:
+    """What came of it in a few words: kept, which promises were broken, why it stopped early."""
+    names = f"broken: {', '.join(broken(found))}" if broken(found) else ""
+    if why := found.get("why"):
+        return f"aborted: {why}{f'; {names}' if names else ''}"
+    return names or KEPT
 
 
 def brief(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hactl.drill.checker import Judgment
+from hactl.drill.checker import ROWS_ALONE, Judgment
 from hactl.drill.history import Mark
 
 
@@ -24,17 +24,20 @@ def lines(verdict: Judgment) -> Iterator[str]:
         yield f"{count['reads']} reads; the stalest was {verdict.staleness_ms} ms behind"
     yield f"{count['claims']} times a database node said whether it is writable"
     if verdict.clean:
-        yield from _proved(count["images"])
+        yield from _proved(count["images"], verdict.silent)
     for finding in verdict.findings:
         yield str(finding)
     for remark in verdict.remarks:
-        yield f"no client could reach it: {remark.sentence}"
+        yield remark.sentence if remark == ROWS_ALONE else f"no client could reach it: {remark.sentence}"
+    if verdict.silent:
+        yield f"not judged: {', '.join(verdict.silent)}"
 
 
-def _proved(images: int) -> Iterator[str]:
+def _proved(images: int, silent: Sequence[str]) -> Iterator[str]:
     pictures = ", every image came back with its pixels" if images else ""
     yield f"nothing acknowledged is missing: every row is there once, in order, on both nodes{pictures}"
-    yield "one writer at a time; timelines only grew; no VIP was on two nodes"
+    vips = "" if "I2" in silent else "; no VIP was on two nodes"
+    yield f"one writer at a time; timelines only grew{vips}"
 
 
 def _outage(verdict: Judgment) -> Iterator[str]:

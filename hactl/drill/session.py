@@ -18,6 +18,7 @@ from hactl.drill.workload import Load, Target, Workload, prepare
 from hactl.drill.writewatch import WriteWatch
 from hactl.errors import Unreachable
 
+Watch = WriteWatch | VipWatch | KeyWatch
 POLL = 0.1
 SETTLE = 30.0  # seconds for the standby to show what the primary shows
 WARM = 10  # acknowledged writes before a fault counts as one under load
@@ -41,22 +42,30 @@ class Session:
         """
         prepare(self.ground.database, within=within)
         workload = self.workload = Workload(Target(self.ground.database, self.run), self.history, self.load)
-        watch = VipWatch(self.ground.nodes, self.ground.vips, self.ground.addresses, self.history)
-        asking = WriteWatch(self.ground.databases, self.ground.direct, self.history)
-        keys = KeyWatch(self.ground.keyed, self.history) if self.ground.keyed else None
-        watch.start()
-        asking.start()
-        if keys:
-            keys.start()
+        watches = self._watches()
+        for watch in watches:
+            watch.start()
         workload.start()
         try:
             self.acknowledged(WARM, within=within)
             yield
         finally:
             with ExitStack() as ending:  # each is stopped whatever the others raise
-                for stop in (asking.stop, watch.stop, *([keys.stop] if keys else ()), workload.stop):
+                for stop in (*(w.stop for w in watches), workload.stop):
                     ending.callback(stop)
             self.workload = None
+
+    def _watches(self) -> list[Watch]:
+        """Of who has the VIPs, who is writable, and what stands in etcd, as far as one can look there."""
+        found: list[Watch] = []
+        on = self.ground
+        if on.direct is not None:
+            found.append(WriteWatch(on.databases, on.direct, self.history))
+        if on.addresses is not None:
+            found.append(VipWatch(on.nodes, on.vips, on.addresses, self.history))
+        if on.keyed is not None:
+            found.append(KeyWatch(on.keyed, self.history))
+        return found
 
     def fault(self, node: str, act: Callable[[], object], detail: str = "") -> Mark:
         """From here to the heal, new connections are tried more often. `detail`: the fault's name."""
@@ -71,10 +80,16 @@ class Session:
         if self.workload:
             self.workload.press(on=on)
 
-    def acknowledged(self, count: int, *, within: float, since: float = 0.0) -> None:
-        """Waits for that many acknowledged writes by connections opened after `since`. Raises Unreachable."""
+    def acknowledged(
+        self, count: int, *, within: float, since: float = 0.0, still: Callable[[], None] = lambda: None
+    ) -> None:
+        """Waits for that many acknowledged writes by connections opened after `since`.
+
+        Raises Unreachable; and whatever `still` raises, which is called again and again.
+        """
         deadline = time.monotonic() + within
         while True:
+            still()
             seen = [e for e in self.history.snapshot() if isinstance(e, Write) and e.outcome is Outcome.OK]
             if sum(w.begin >= since and (w.fresh or since == 0) for w in seen) >= count:
                 return

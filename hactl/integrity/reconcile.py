@@ -25,6 +25,8 @@ GRACE: Final = 90.0  # s: Orthanc waits 60 s for its database; until then a file
 PROVE_AGAIN: Final = 500  # images stored again between two looks whether the storage is still the right one
 SUSPICIOUS: Final = 1000  # files without a row
 _RETRY: Final = 3
+HISTORY_LOOKS: Final = 40  # a new primary writes its history some seconds after it leads
+HISTORY_POLL: Final = 1.0  # s
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,14 @@ class Reconcile:
         return self.result
 
     def _story(self, timeline: int) -> Story:
-        """Without the newest fork what a failover lost would look like what somebody deleted."""
-        forks = self._p.forks.forks()
-        if timeline > 1 and not any(fork.timeline == timeline - 1 for fork in forks):
-            raise Unreachable(f"Patroni's history does not say yet where timeline {timeline - 1} ended")
-        return Story(timeline, forks)
+        """Waits for the newest fork: without it what a failover lost looks like what somebody deleted."""
+        for _ in range(HISTORY_LOOKS):
+            forks = self._p.forks.forks()
+            if timeline <= 1 or any(fork.timeline == timeline - 1 for fork in forks):
+                return Story(timeline, forks)
+            if self._p.wait(HISTORY_POLL):
+                raise Unreachable("asked to stop")
+        raise Unreachable(f"Patroni's history does not say yet where timeline {timeline - 1} ended")
 
     def _believable(self) -> None:
         """An index that was restored from an old backup, or is another one, is no loss of a few seconds."""

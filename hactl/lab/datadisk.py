@@ -30,7 +30,7 @@ from hactl.adapters.command import run
 from hactl.errors import StepFailed
 
 PLACE: Final = PurePosixPath("/var/lib/postgresql")  # data folder, canary and kept data are in it
-SIZE: Final = 8 * 1024**3  # bytes, sparse; what PostgreSQL may keep for a lost standby fits
+SIZE: Final = 12 * 1024**3  # bytes, sparse; what PostgreSQL may keep for a lost standby fits
 # linux/loop.h and linux/fs.h. _INFO is struct loop_info64, which struct loop_config has behind two words.
 _LOOP: Final = 7
 _CONTROL: Final = os.makedev(10, 237)

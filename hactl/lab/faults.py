@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from hactl.errors import UsageError
-from hactl.lab import faults_disk, faults_network, faults_process, faults_storage
+from hactl.lab import (
+    faults_disk,
+    faults_etcd,
+    faults_network,
+    faults_postgres,
+    faults_process,
+    faults_storage,
+)
 from hactl.lab.faults_process import PROGRAMS
 from hactl.lab.lab import Lab
 
@@ -66,6 +73,20 @@ FAULTS: Final[dict[str, Fault]] = {
     "readonly-storage": Fault(faults_storage.read_only, faults_storage.writable),  # for this node only
     "freeze-postgres": Fault(faults_process.freeze_postgres, faults_process.thaw_postgres),
     "freeze-pool": Fault(faults_process.freeze_pool, faults_process.thaw_pool),  # of an archive node
+    "hang-postgres": Fault(faults_postgres.hang, faults_postgres.thaw),  # the postmaster and all its children
+    "bar-postgres": Fault(faults_postgres.bar, faults_postgres.unbar),  # killed, and it cannot start
+    "damage-wal": Fault(faults_postgres.damage_wal, None),  # of a standby; both are mended by hactl
+    "damage-control": Fault(faults_postgres.damage_control, None),
+    "break-rewind": Fault(faults_postgres.break_rewind, None),  # once; `heal` does away with what is left
+    "make-stale": Fault(faults_postgres.make_stale, faults_postgres.end_stale),  # back alone
+    "cut-etcd": Fault(faults_network.cut_etcd, faults_network.join_etcd),
+    "lead-etcd": Fault(faults_etcd.lead, None),
+    "freeze-quorum": Fault(faults_etcd.freeze_others, faults_etcd.thaw_others),
+    "freeze-bmc": Fault(faults_etcd.freeze_bmc, faults_etcd.thaw_bmc),
+    "deaf": Fault(faults_network.deafen, faults_network.hear),
+    "voiceless": Fault(faults_network.silence, faults_network.speak),
+    "lose-garp": Fault(faults_network.lose_announcements, faults_network.hear_announcements),
+    "lose-names": Fault(faults_process.lose_names, faults_process.find_names),
     **dict(_of_programs()),
     "stop-hactl": Fault(
         faults_process.stop_hactl, faults_process.start_hactl
@@ -75,6 +96,7 @@ FAULTS_WITH: Final[dict[str, FaultWith]] = {
     "cut": FaultWith("the other node", faults_network.cut, faults_network.join),
     "one-way": FaultWith("the node that is not reached", faults_network.one_way, faults_network.both_ways),
     "loss": FaultWith("percent", faults_network.lose, faults_network.keep),
+    "narrow": FaultWith("kbit/s", faults_network.narrow, faults_network.widen),
     "fill-disk": FaultWith("percent in use", faults_disk.fill, faults_disk.empty, faults_disk.FULL),
     "fill-storage": FaultWith(  # for all archive nodes: they share it
         "percent in use", faults_storage.fill, faults_storage.empty, faults_disk.FULL
@@ -110,8 +132,10 @@ def injected(lab: Lab, kind: str, node: str, word: str = "") -> Iterator[None]:
 def heal(lab: Lab) -> list[str]:
     """Undo every fault of a lab. What was done to machines and cables, as sentences."""
     undone = [f"{name} undone" for name in faults_network.heal(lab)]
+    faults_etcd.heal(lab)
     stalled = faults_disk.release_all(lab)  # before anything is asked of a machine that may wait for its disk
     done = undone + stalled + lab.heal() + faults_disk.empty_all(lab)
     faults_storage.heal(lab)
+    faults_postgres.heal(lab)
     faults_process.heal(lab)
     return done

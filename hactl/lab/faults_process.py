@@ -47,21 +47,35 @@ for unit in "$@"; do
 done
 exit 0
 """
+# $1 a folder of ours. What a name resolves to is a file that a machine's services share.
+_LOSE_NAMES: Final = """
+mkdir -p "$1"
+touch /etc/resolv.conf
+printf 'nameserver 192.0.2.1\\n' >"$1/resolv.conf"
+printf '127.0.0.1 localhost\\n' >"$1/hosts"
+for file in resolv.conf hosts; do mountpoint -q "/etc/$file" || mount --bind "$1/$file" "/etc/$file"; done
+"""
+_FIND_NAMES: Final = """
+[ -d "$1" ] || exit 0
+for file in resolv.conf hosts; do ! mountpoint -q "/etc/$file" || umount "/etc/$file"; done
+rm -r "$1"
+"""
+_NAMES: Final = "/run/hactl-lab-names"
 # $1 the client's address, $2 the database. What was caught in a transaction is let go, and tried again.
 _FREEZE_POOL: Final = """
 ask() {
     runuser -u postgres -- psql -XAtc "select pid from pg_stat_activity
-        where client_addr = '$1' and datname = '$2' and state $3 'idle'" 2>/dev/null
+        where client_addr = '$1' and datname = '$2' and $3 order by pid" 2>/dev/null
 }
-[ -n "$(ask "$1" "$2" =)" ] || exit 1
-for try in $(seq 50); do
-    kill -STOP $(ask "$1" "$2" =)
-    busy=$(ask "$1" "$2" '<>')
-    [ -n "$busy" ] || exit 0
-    kill -CONT $busy
-    sleep 0.05
+[ -n "$(ask "$1" "$2" true)" ] || exit 1
+for try in $(seq 100); do
+    stopped=$(ask "$1" "$2" "state = 'idle'")
+    kill -STOP $stopped
+    busy=$(ask "$1" "$2" "state <> 'idle'")
+    [ -z "$busy" ] && [ "$stopped" = "$(ask "$1" "$2" true)" ] && exit 0
+    kill -CONT $stopped $busy
+    sleep 0.03
 done
-kill -CONT $(ask "$1" "$2" =)
 exit 1
 """
 
@@ -131,8 +145,18 @@ def start_hactl(lab: Lab, node: str) -> None:
     _everywhere(lab, node, _START)
 
 
+def lose_names(lab: Lab, node: str) -> None:
+    """No name server answers it, and its own file of names is empty."""
+    _script(lab, node, _LOSE_NAMES, _NAMES)
+
+
+def find_names(lab: Lab, node: str) -> None:
+    _script(lab, node, _FIND_NAMES, _NAMES)
+
+
 def heal(lab: Lab) -> None:
     """Undo all of them on every machine that runs."""
+    _everywhere(lab, ALL, _FIND_NAMES, _NAMES)
     _everywhere(lab, ALL, _HEAL, _DROPIN, *PROGRAMS.values())
     _everywhere(lab, ALL, _START)
 

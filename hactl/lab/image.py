@@ -69,14 +69,17 @@ def ready(made: Recipe) -> bool:
 def ensure(made: Recipe, lab_scope: str, on_line: Callable[[str], None]) -> Path:
     """The image's folder, built if need be in the scope `lab_scope`; `on_line` gets the builder's progress.
 
+    Another lab that builds it is waited for.
+
     Raises:
-        LockHeld: another lab is building it.
+        LockHeld: another lab is building it still after the time that a build may take.
         StepFailed: the builder failed; its last lines.
 
     """
     image = path_of(made)
     if not ready(made):
-        with held(CACHE, "the lab's image"):
+        on_line("waiting until no other lab builds it")
+        with held(CACHE, "the lab's image", wait=BUILD_LIMIT):
             clear(CACHE)
             if not ready(made):
                 _build(made, lab_scope, on_line)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Self
@@ -68,6 +68,12 @@ class Lab:
             for m in topology.machines
         }
         return cls(folder, spec, topology, machines, scopes)
+
+    def reduced(self, names: Collection[str]) -> Self:
+        """The same without the other machines: nothing is asked of them, and nothing done to them."""
+        kept = tuple(m for m in self.topology.machines if m.name in names)
+        machines = {m.name: self.machines[m.name] for m in kept}
+        return replace(self, topology=replace(self.topology, machines=kept), machines=machines)
 
     @property
     def site(self) -> Site:

@@ -22,10 +22,15 @@ def mac(netns_name: str, device: str) -> str:
 
 
 def bridge_lines() -> list[str]:
-    """Make the switch. No spanning tree, no snooping: it forwards at once and everything."""
+    """Make the switch. No spanning tree, no snooping: it forwards at once and everything.
+
+    Each bridge has a hardware address of its own. The kernel's default, the lowest of its ports', changes
+    when that port is unplugged, and then every neighbour known there is forgotten, a permanent one too.
+    """
     lines = ["link set lo up"]
     for bridge in (LAN_BRIDGE, MANAGEMENT_BRIDGE):
         lines.append(f"link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
+        lines.append(f"link set {bridge} address {mac('switch', bridge)}")
         lines.append(f"link set {bridge} up")
     return lines
 

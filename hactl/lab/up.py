@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +23,10 @@ Say = Callable[[str], None]
 _IMAGES: Final = 4 * 1024**3  # bytes, sparse
 
 
-def up(name: str, spec_text: str, source: str, say: Say) -> Lab:
+def up(name: str, spec_text: str, source: str, say: Say, only: Collection[str] = ()) -> Lab:
     """The lab `name`, all its machines booted and reachable by SSH from its `ops` namespace.
 
-    `say` is told what is being done, a short phrase each time.
+    `say` is told what is being done, a short phrase each time. `only`: of the spec's machines no others.
 
     Raises:
         SpecError, Refused: the spec cannot be used, or this machine cannot make a lab (all reasons).
@@ -46,7 +46,7 @@ def up(name: str, spec_text: str, source: str, say: Say) -> Lab:
         _ensure_image(place, recipe, name, say)
         say("credentials")
         Store(place.state).init(spec)
-        lab = Lab.open(place.path)
+        lab = Lab.open(place.path).reduced(only or tuple(spec.nodes))
         _ensure_disks(lab)
         say("network")
         network.ensure_fixed(topology)

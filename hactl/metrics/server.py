@@ -12,10 +12,10 @@ import socketserver
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from hactl.errors import StepFailed
 
@@ -32,7 +32,14 @@ class Answer:
 
 
 Route = Callable[[str], Answer]  # from the Accept header
-Tls = Callable[[], ssl.SSLContext]  # asked at each connection: renewed certificates count at once
+
+
+class Tls(Protocol):
+    """Asked at each connection: renewed certificates count at once."""
+
+    def __call__(self) -> ssl.SSLContext: ...
+
+    def lets_in(self, peer: Mapping[str, Any]) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,11 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         if self._tls is None:
             return request.dup()
         # Over a duplicate: the deadline below shuts the connection down by the original, which stays valid.
-        return self._tls().wrap_socket(request.dup(), server_side=True)
+        sock = self._tls().wrap_socket(request.dup(), server_side=True)
+        if not self._tls.lets_in(sock.getpeercert() or {}):
+            sock.close()
+            raise PermissionError("a certificate of nobody who may look")
+        return sock
 
     def service_actions(self) -> None:
         """Between two connections, at least each `_POLL`: whoever takes too long in all is cut off.

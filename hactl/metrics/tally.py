@@ -59,6 +59,10 @@ class Tally:
             self._intents[record.seq] = record
             if record.action == OPENS and (incident := _incident(record.data)):
                 self._incident, self._records = incident, []
+        elif record.kind is Kind.EVENT and record.action == OPENS and (asked := _incident(record.data)):
+            again = self._incident is not None and self._incident.id == asked.id  # it went on from its fence
+            self._fences[asked.victim] += 0 if again else 1
+            self._incident, self._records = asked, []
         elif record.kind is Kind.RESULT and (intent := self._intents.pop(record.of, None)):
             self._result(intent, ok=record.data.get("ok") is True)
         self._follow(record)

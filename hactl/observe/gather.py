@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hactl.observe.race import Pending, Race
-from hactl.ports import Archive, Etcd, Patroni, Ports
+from hactl.ports import Archive, Etcd, NodeLook, Patroni, Ports
 from hactl.view.archive_kind import Abilities
 from hactl.view.archive_levels import by_agent
 from hactl.view.cluster import ClusterView, EtcdView
@@ -90,6 +90,12 @@ def _ask_archive(race: Race, name: str, port: Archive) -> _ArchiveAsked:
     )
 
 
+def _looked(pending: Pending[NodeLook]) -> NodeLook:
+    """A node without a login told nothing of all that it was asked."""
+    value = pending.value
+    return value if isinstance(value, NodeLook) else NodeLook(value, value, value, value)
+
+
 def _newest(etcd: Mapping[str, EtcdView]) -> Dcs | Unknown:
     """The newest of what the members read; when nobody could, the reason that the last one gave."""
     reads = [member.keys for member in etcd.values()]
@@ -102,8 +108,13 @@ def _facts(control: Dcs | Unknown, node: str) -> AgentFacts | None:
     return None if isinstance(control, Unknown) else control.facts.get(node)
 
 
-def gather(ports: Ports, *, within: float = WITHIN) -> ClusterView:
-    """One look, at most `within` seconds. Never raises for what the world does."""
+def gather(
+    ports: Ports, *, within: float = WITHIN, waiting: Callable[[list[str]], None] | None = None
+) -> ClusterView:
+    """One look, at most `within` seconds. Never raises for what the world does.
+
+    `waiting` is told now and then what has not answered yet.
+    """
     at, start = ports.clock.wall(), ports.clock.monotonic()
     race = Race(ports.clock, within)
     nodes = {n: race.ask(f"node {n}", p.reachable) for n, p in ports.nodes.items()}
@@ -111,13 +122,14 @@ def gather(ports: Ports, *, within: float = WITHIN) -> ClusterView:
     etcd = {n: _ask_etcd(race, n, p) for n, p in ports.etcd.items()}
     archives = {n: _ask_archive(race, n, p) for n, p in ports.archives.items()}
     vips = {n: race.ask(f"vip {n}", p.holder) for n, p in ports.vips.items()}
-    facts = {n: race.ask(f"facts {n}", p.facts) for n, p in ports.facts.items()}
+    examined = {n: race.ask(f"look {n}", p.look) for n, p in ports.examined.items()}
     certificates: Pending[tuple[CertView, ...]] | None = None
     if ports.certificates is not None:
         certificates = race.ask("certificates", ports.certificates.certificates)
-    race.finish()
+    race.finish(waiting)
     members = {n: p.view() for n, p in etcd.items()}
     control = _newest(members)
+    looks = {n: _looked(p) for n, p in examined.items()}
     return ClusterView(
         at=at,
         took=ports.clock.monotonic() - start,
@@ -127,6 +139,9 @@ def gather(ports: Ports, *, within: float = WITHIN) -> ClusterView:
         control=control,
         archives={n: p.view(_facts(control, n), ports.can) for n, p in archives.items()},
         vips={n: VipView(ports.vips[n].address, p.value) for n, p in vips.items()},
-        facts={n: p.value for n, p in facts.items()},
+        facts={n: look.facts for n, look in looks.items()},
+        preflight={n: look.preflight for n, look in looks.items()},
+        servers={n: s for n, look in looks.items() if n in ports.patroni and (s := look.server) is not None},
+        files={n: look.files for n, look in looks.items() if look.files is not None},
         certificates=certificates.value if certificates else (),
     )

@@ -14,6 +14,7 @@ from hactl.ports import Clock, Untrusted
 from hactl.view.model import Unknown
 
 T = TypeVar("T")
+TELL_EVERY = 0.2  # s
 _BUG = Unknown("hactl itself failed while asking; the traceback is on standard error")
 
 
@@ -49,6 +50,13 @@ class Pending(Generic[T]):
             if not came and not self._done.is_set():
                 self._value = Unknown("no answer in time")
 
+    def wait(self, within: float) -> None:
+        self._done.wait(within)
+
+    @property
+    def came(self) -> bool:
+        return self._done.is_set()
+
     @property
     def value(self) -> T | Unknown:
         return self._value
@@ -61,13 +69,22 @@ class Race:
         self._clock = clock
         self._end = clock.monotonic() + within
         self._pending: list[Pending[object]] = []
+        self._names: list[str] = []
 
     def ask(self, name: str, question: Callable[[], T]) -> Pending[T]:
         pending: Pending[T] = Pending()
+        self._names.append(name)
         self._pending.append(pending)  # type: ignore[arg-type]  # only closed here, never read or written
         threading.Thread(target=pending.run, args=(question,), name=name, daemon=True).start()
         return pending
 
-    def finish(self) -> None:
+    def finish(self, waiting: Callable[[list[str]], None] | None = None) -> None:
+        """`waiting` is told now and then who has not answered yet."""
+        while waiting is not None and (left := self._end - self._clock.monotonic()) > 0:
+            late = [(name, p) for name, p in zip(self._names, self._pending, strict=True) if not p.came]
+            if not late:
+                break
+            waiting([name for name, _ in late])
+            late[0][1].wait(min(TELL_EVERY, left))
         for pending in self._pending:
             pending.close(self._end - self._clock.monotonic())

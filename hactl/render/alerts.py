@@ -26,6 +26,7 @@ _FOR_CODE: Final = {
     "CONFIG_DRIFT": "10m",
     "CERT_EXPIRING": "10m",
     "CERT_UNFIT": "10m",
+    "DRILL_OVERDUE": "10m",
 }
 # Between two active controllers nobody says anything: an alert does not end for that.
 _KEEP: Final = "30s"
@@ -107,7 +108,7 @@ RAW: Final = (
     _raw("HACTL_EXPORTER_SILENT", _W, 'up{job="hactl"} == 0', "1m",
          "a controller's metrics cannot be read ({{ $labels.controller }})",
          "That controller is stopped, or its node is. One less can take over.",
-         "ssh hactl@{{ $labels.controller }} restart hactl-controller.service"),
+         "hactl node restart {{ $labels.controller }} --unit hactl-controller"),
     _raw("HACTL_TWO_ACTIVE", _E, "sum(hactl_controller_active) > 1", "30s",
          "more than one controller says that it is active",
          "Only one can hold the lease in etcd: the other one's loops are stuck, and it acts on nothing.",

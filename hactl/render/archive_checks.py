@@ -17,6 +17,7 @@ SCRIPTS: Final[dict[str, Component]] = {
     "seal-storage": "orthanc",
     "check-archive": "keepalived",
     "check-archive-index": "keepalived",
+    "check-archive-hung": "keepalived",
 }
 FOLDERS: Final = {"seal-storage": "orthanc"}  # of templates
 

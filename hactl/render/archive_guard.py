@@ -28,7 +28,7 @@ def probe_patient(who: str) -> str:
 
 def render(spec: ClusterSpec, _secrets: RenderSecrets) -> Iterator[RenderedFile]:
     for node in spec.archives:
-        head = header(node, spec.cluster)
+        head, vip = header(node, spec.cluster), spec.archive_vip
         yield RenderedFile(
             node=node, path=str(layout.ARCHIVE_RULES), component="agent",
             content=text("agent/archive.nft.j2", header=head, ports=PORTS),
@@ -38,7 +38,8 @@ def render(spec: ClusterSpec, _secrets: RenderSecrets) -> Iterator[RenderedFile]
             node=node, path=str(RELEASE), component="agent", mode="0755",
             content=text(
                 "agent/release-archive.j2", header=head, track=layout.ARCHIVE_TRACK,
-                drained=layout.STATE / "archive-drain",
+                drained=layout.STATE / "archive-drain", address=vip.address, vip=vip.address.ip,
+                interface=vip.interface,
             ),
             validate=("/bin/sh", "-n", "%s"),
         )  # fmt: skip

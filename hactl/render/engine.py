@@ -110,8 +110,17 @@ def header(node: str, cluster: str) -> Quoted:
 
 
 class _Dumper(yaml.SafeDumper):
+    """Quotes the text `0E0`, too: PyYAML takes it for text, YAML 1.2 (and so our reader) for a number."""
+
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - an anchor is legal YAML, but unpleasant to read
         return True
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
 
 
 def yaml_document(data: Mapping[str, Any], comment: str = "") -> str:

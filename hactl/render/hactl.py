@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from hactl import layout
-from hactl.render import acts, control, integrity
+from hactl.render import acts, control, drills, integrity, reach
 from hactl.render.engine import Quoted, header, text, yaml_document
 from hactl.render.secrets import RenderSecrets
 from hactl.render.targets import RenderedFile
 from hactl.spec.model import ClusterSpec
-from hactl.view.parse.settings import QUERY
+from hactl.view.parse.preflight import QUERY
 
 DISPATCH: Final = layout.LIB / "dispatch"
 READ_FILES: Final = layout.LIB / "read-files"
 READ_SETTINGS: Final = layout.LIB / "read-settings"
+PREFLIGHT: Final = layout.LIB / "preflight"
 SSH_UNIT: Final = "ssh.service"
 COMMAND: Final = PurePosixPath("/usr/local/bin/hactl")  # on everybody's PATH: hints say `hactl ...`
 OWNER: Final = control.OWNER
@@ -78,8 +80,13 @@ def render(spec: ClusterSpec, secrets: RenderSecrets) -> Iterator[RenderedFile]:
 
 
 def _digest(whole: dict[str, Any]) -> str:
-    """Agents and controllers restart when it changes. PostgreSQL's parameters are Patroni's business."""
-    rest = {**whole, "database": {k: v for k, v in whole["database"].items() if k != "parameters"}}
+    """Agents and controllers restart when it changes. What is left out is not their business."""
+    others = {"parameters", "backup"}
+    rest = {
+        **whole,
+        "database": {k: v for k, v in whole["database"].items() if k not in others},
+        "drills": {"every": whole["drills"]["every"]},
+    }
     return hashlib.sha256(yaml_document(rest).encode()).hexdigest()
 
 
@@ -115,6 +122,9 @@ def _facts(spec: ClusterSpec, node: str) -> dict[str, Any]:
         "integrity_units": [*integrity.units(spec, node), *INTEGRITY_UNITS],
         "units": list(told_of(spec, node)),
         "restartable": list(units(spec, node)),
+        "faults": list(drills.sentences(spec, node)),
+        "fault": drills.FAULT,
+        "drill_rows": drills.ROWS if node in spec.databases and spec.drills.windows else None,
         "disks": sorted(disks),
     }
 
@@ -137,16 +147,32 @@ def _settings(spec: ClusterSpec, node: str, head: Quoted) -> dict[PurePosixPath,
     return {READ_SETTINGS: content}
 
 
+def _preflight(spec: ClusterSpec, node: str, head: Quoted) -> str:
+    stamp = spec.database.backup.stamp if spec.database.backup is not None else ""
+    return text(
+        "hactl/preflight.j2",
+        header=head,
+        reach=[dataclasses.asdict(target) for target in reach.targets(spec, node)],
+        vips=[{"vip": name, "address": str(vip.address.ip)} for name, vip in spec.vips.by_name.items()],
+        database=node in spec.databases,
+        stamp=stamp if node in spec.databases else "",
+    )
+
+
 def _operations(spec: ClusterSpec, node: str, secrets: RenderSecrets, head: Quoted) -> Iterator[RenderedFile]:
     user = spec.ssh.user
     scripts = {
-        DISPATCH: text("hactl/dispatch.j2", header=head, read_files=READ_FILES, **_facts(spec, node)),
+        DISPATCH: text(
+            "hactl/dispatch.j2", header=head, read_files=READ_FILES, preflight=PREFLIGHT, **_facts(spec, node)
+        ),
+        PREFLIGHT: _preflight(spec, node, head),
         READ_FILES: text("hactl/read-files.j2", header=head, manifest=layout.MANIFEST, pki=layout.PKI),
         COMMAND: text("hactl/hactl.j2", header=head, program=layout.VENV / "bin/hactl"),
         **_settings(spec, node, head),
     }
     for path, content in scripts.items():
         yield RenderedFile(node=node, path=str(path), content=content, component="hactl", mode="0755")
+    yield from drills.render(spec, node, head)
     yield RenderedFile(
         node=node,
         path="/etc/sudoers.d/hactl",
@@ -155,12 +181,16 @@ def _operations(spec: ClusterSpec, node: str, secrets: RenderSecrets, head: Quot
             header=head,
             user=user,
             read_files=READ_FILES,
+            preflight=PREFLIGHT,
             read_settings=READ_SETTINGS if node in spec.databases else None,
             units=units(spec, node),
             integrity_verbs=INTEGRITY_VERBS.values() if node in spec.archives else (),
             owner=OWNER,
             act=layout.ACT,
             sentences=acts.sentences(spec, node),
+            fault=drills.FAULT,
+            faults=drills.sentences(spec, node),
+            drill_rows=drills.ROWS if node in spec.databases and spec.drills.windows else None,
         ),
         component="hactl",
         mode="0440",

@@ -40,6 +40,10 @@ PRIMARY: Final = Check("check_primary", str(layout.LIB / "check-primary"), 1, 6,
 ARCHIVE: Final = Check("check_archive", str(layout.LIB / "check-archive"), 1, 4, 2, 1, 0)
 # While the database fails over no archive node reaches its index: with a weight one keeps the address.
 INDEX: Final = Check("check_index", str(layout.LIB / "check-archive-index"), 5, 4, 2, 2, -20)
+# It waits for 2.3 s itself, so one failure is enough; killed by keepalived it would be one that nobody
+# confirmed, so it has much time. A success is enough, too: until the first one the weight counts, and a
+# deployment that brings this check to the holder of the address should not move it.
+HUNG: Final = Check("check_hung", str(layout.LIB / "check-archive-hung"), 1, 10, 1, 1, -20)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def _instances(spec: ClusterSpec, node: str) -> tuple[Instance, ...]:
         database = _instance("database", spec.vips.database, node, spec.databases, (PRIMARY,))
         found.append(replace(database, advert=DATABASE_ADVERT, tracks=TRACK_NAME))
     if node in spec.archives:
-        archive = _instance("archive", spec.archive_vip, node, spec.archives, (ARCHIVE, INDEX))
+        archive = _instance("archive", spec.archive_vip, node, spec.archives, (ARCHIVE, INDEX, HUNG))
         found.append(replace(archive, tracks=ARCHIVE_TRACK_NAME))
     return tuple(found)
 
@@ -111,7 +115,7 @@ def _files(spec: ClusterSpec, node: str, vips: tuple[Instance, ...]) -> Iterator
             node=node,
             address=spec.nodes[node].address,
             script_user=SCRIPT_USER,
-            checks=[c for c in (PRIMARY, ARCHIVE, INDEX) if c.name in used],
+            checks=[c for c in (PRIMARY, ARCHIVE, INDEX, HUNG) if c.name in used],
             vips=vips,
             tracks=[TRACKS[vip.tracks] for vip in vips],
         ),

@@ -100,7 +100,7 @@ def pinned_parameters() -> dict[str, Any]:
         "ssl_cert_file": f"{_PKI}/postgres.crt",
         "ssl_key_file": f"{_PKI}/postgres.key",
         "ssl_min_protocol_version": "TLSv1.2",
-        "unix_socket_directories": "/run/postgresql",
+        "unix_socket_directories": str(layout.POSTGRES_SOCKETS),
     }
 
 

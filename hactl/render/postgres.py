@@ -27,6 +27,7 @@ SWITCHOVER_WAIT = 2.0  # seconds for a clean shutdown; then Patroni goes on as i
 # What Patroni and systemd run besides PostgreSQL's own programs, and the numbers that each goes by.
 PROGRAMS: Mapping[str, Mapping[str, float]] = {
     "stop-leftover": {},
+    "stale-pid": {},
     "before-stop": {"wait": SWITCHOVER_WAIT},
     "ledger": {"copy_limit": LEDGER_COPY, "spare": LEDGER_SPARE},
     "pg-rewind": {"least": MIN_FREE, "enough": REWIND_ENOUGH},

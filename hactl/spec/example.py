@@ -32,6 +32,8 @@ database:
   version: 15
   name: orthanc
   parameters: {max_connections: 200}
+  # The site's own backup, if it touches a file here each time: {stamp: FILE, every: day}; the doctor looks.
+  backup: null
 
 # Orthanc. Only the modalities named here may send, find and fetch; `tls: false` is for old ones.
 # An archive that is there already and is only watched: `kind: dicom`, no archive nodes, no vips.archive, and
@@ -68,6 +70,10 @@ notify: []
 # - email: oncall@example.org
 #   smarthost: mail.example.org:587     # without it: the mail server of the witness itself
 
+# Faults on purpose (docs/drills.md). `every`: how often one is due; later ones are an alarm. `windows`: when
+# they may happen here, for example {days: [sat, sun], begin: "02:00", end: "04:00"}; none: in a lab only.
+drills: {every: quarter, windows: [], zone: UTC}
+
 # How hactl reaches the nodes: `user` for operations, `deploy_user` (root, or with sudo) for `hactl deploy`.
 ssh: {user: hactl, deploy_user: root, port: 22}
 
@@ -75,4 +81,9 @@ ssh: {user: hactl, deploy_user: root, port: 22}
 access:
   operators: [192.0.2.2/32]     # where hactl is run
   clients: [192.0.2.0/24]       # who may use the virtual IPs
+  # Who may view, operate, or do dangerous things without holding the secrets (docs/roles.md):
+  #   anna: {role: dangerous, keys: [ssh-ed25519 AAAA...], os_users: [anna], subjects: [anna.example.org]}
+  people: {}
+  two_person: false             # true: a failover by hand waits for a second person's approval
+  view_ca: null                 # the site's CA for `subjects`: PEM on database nodes and witnesses
 """

@@ -48,7 +48,8 @@ class ServerFacts:
 class Facts:
     """`nodes`, `vips`, `agents`, `modality_aets` and `servers` have an entry for each that the spec names.
 
-    `has_vips`: it has such a mapping. `kind` is the archive's, as it stands there; `archive`: all of it.
+    `has_vips`: it has such a mapping. `kind` is the archive's, as it stands there; `archive`, `access`,
+    `people`: all of it, good or not.
     """
 
     nodes: Mapping[str, NodeFacts]
@@ -62,6 +63,8 @@ class Facts:
     kind: object
     servers: Mapping[str, ServerFacts]
     archive: Mapping[str, Any]
+    access: Mapping[str, Any]
+    people: Mapping[str, Mapping[str, Any]]
     lease: Seconds | None
     agents: Mapping[str, AgentFacts]
     ssh_user: str | None
@@ -122,6 +125,8 @@ def gather(document: object) -> Facts:
         kind=_at(document, "archive").get("kind", "orthanc"),
         servers={name: _server(server) for name, server in _at(document, "archive.servers").items()},
         archive=_at(document, "archive"),
+        access=_at(document, "access"),
+        people={name: _at(person) for name, person in _at(document, "access.people").items()},
         lease=_scalar(_DURATION, document, "fencing.lease"),
         agents={
             name: AgentFacts(_good(_AGENT, _at(agent).get("agent")), _at(agent, "options"))

@@ -8,9 +8,12 @@ from __future__ import annotations
 import enum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from hactl.errors import Refused
+from hactl.spec.base import Model
+from hactl.spec.model_access import Access, Ssh
+from hactl.spec.model_drills import Drills
 from hactl.spec.types import (
     AbsolutePath,
     Address,
@@ -27,21 +30,15 @@ from hactl.spec.types import (
     LoginName,
     Megabytes,
     Name,
-    Network,
     ParameterValue,
     Port,
     Readers,
     RouterId,
     Smarthost,
     SqlName,
-    UserName,
     WebhookUrl,
 )
 from hactl.units import Seconds
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class Role(enum.StrEnum):
@@ -105,6 +102,15 @@ class Vips(Model):
         return {name: vip for name, vip in found.items() if vip is not None}
 
 
+class Backup(Model):
+    """The site's own backup of the database: hactl makes none, and the doctor looks whether there is one."""
+
+    stamp: AbsolutePath = Field(
+        description="A file on the database nodes, one or both, that every good backup touches."
+    )
+    every: Literal["day", "week"] = Field(default="day", description="How often a backup is made.")
+
+
 class Database(Model):
     """The PostgreSQL pair."""
 
@@ -118,6 +124,9 @@ class Database(Model):
     parameters: dict[SqlName, ParameterValue] = Field(
         default_factory=dict,
         description="Further PostgreSQL parameters. Those that hactl must set itself are refused.",
+    )
+    backup: Backup | None = Field(
+        default=None, description="Where the site's own backup says that it was made; none: nobody looks."
     )
 
 
@@ -283,33 +292,6 @@ Notice = Annotated[
 ]
 
 
-class Ssh(Model):
-    """How hactl reaches the nodes."""
-
-    user: UserName = Field(
-        default="hactl",
-        description="The account for operations; limited to a fixed set of verbs.",
-    )
-    deploy_user: UserName = Field(
-        default="root",
-        description="The account for `hactl deploy`: root, or one with sudo without password.",
-    )
-    port: Port = Field(default=22, description="Where sshd listens on every node.")
-
-
-class Access(Model):
-    """Who may reach the installation from outside its own nodes. Everybody else is dropped by nftables."""
-
-    operators: tuple[Network, ...] = Field(
-        default=(),
-        description="Where `hactl` is run: Patroni, etcd, Prometheus. SSH stays as the site has it.",
-    )
-    clients: tuple[Network, ...] = Field(
-        default=(),
-        description="Who may use the virtual IPs. Empty: the networks of the virtual IPs themselves.",
-    )
-
-
 class ClusterSpec(Model):
     """One PACS installation."""
 
@@ -325,6 +307,9 @@ class ClusterSpec(Model):
     notify: tuple[Notice, ...] = Field(
         default=(),
         description="Who is told of alerts, by the witness's Alertmanager; it tries again until it succeeds.",
+    )
+    drills: Drills = Field(
+        default_factory=Drills, description="Faults on purpose: when they are due, and when they may happen."
     )
     ssh: Ssh = Field(default_factory=Ssh, description="How hactl reaches the nodes.")
     access: Access = Field(default_factory=Access, description="Who may reach the installation from outside.")

@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from hactl.errors import Problem
-from hactl.spec import rules_addresses, rules_archive, rules_database, rules_roles, rules_services
+from hactl.spec import (
+    rules_access,
+    rules_addresses,
+    rules_archive,
+    rules_database,
+    rules_roles,
+    rules_services,
+)
 from hactl.spec.facts import Facts, gather
 from hactl.spec.model import ClusterSpec
 
@@ -37,6 +44,11 @@ RULES: Final[tuple[Rule, ...]] = (
     rules_archive.no_own_nodes,
     rules_archive.own_settings,
     rules_archive.different_servers,
+    rules_access.people_have_a_way,
+    rules_access.different_people,
+    rules_access.subjects,
+    rules_access.accounts,
+    rules_access.two_person,
 )
 
 

@@ -5,6 +5,7 @@ Every pattern has a sentence in SAYS, which is what a user reads instead of the 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Any, Final
@@ -82,6 +83,56 @@ UserName = Annotated[
         "an account is a small letter or _, then small letters, digits, _ and -, 32 at most",
     ),
 ]
+# One line of authorized_keys without options; RSA only where nothing better is there (ssh-keygen -t ed25519).
+_KEY_KINDS: Final = (
+    r"ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)"
+    r"|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com"
+)
+
+
+def _ssh_key(value: str) -> str:
+    """Whole, and of the kind it says: what sshd would not take must not look as if it let somebody in."""
+    kind, text = value.split(" ")[:2]
+    try:
+        fields = _ssh_fields(base64.b64decode(text, validate=True))
+    except ValueError:
+        fields = []
+    if len(fields) < 2 or fields[0] != kind.encode():
+        raise PydanticCustomError(
+            "ssh_key", "is no {kind} key: its text is cut off or changed", {"kind": kind}
+        )
+    return value
+
+
+def _ssh_fields(blob: bytes) -> list[bytes]:
+    """RFC 4253: each with its length before. Raises ValueError: it does not end where it should."""
+    found: list[bytes] = []
+    while blob:
+        length = int.from_bytes(blob[:4], "big")
+        found.append(blob[4 : 4 + length])
+        if len(found[-1]) != length:
+            raise ValueError("cut off")
+        blob = blob[4 + length :]
+    return found
+
+
+SshKey = Annotated[
+    str,
+    _text(
+        rf"^({_KEY_KINDS}) [A-Za-z0-9+/]{{40,2000}}={{0,2}}( [A-Za-z0-9@._+-]{{1,100}})?$",
+        "SSH public key",
+        "an SSH public key is one line of ssh-keygen: kind, key, perhaps a plain comment; no options",
+    ),
+    AfterValidator(_ssh_key),
+]
+CertificateSubject = Annotated[
+    str,
+    _text(
+        r"^[A-Za-z0-9][A-Za-z0-9@._ +-]{0,62}[A-Za-z0-9]$",
+        "common name",
+        "a subject's common name has letters, digits, spaces and @ . _ + -, 2 to 64 of them",
+    ),
+]
 AgentName = Annotated[
     str,
     _text(
@@ -128,6 +179,23 @@ LoginName = Annotated[
         r"^[A-Za-z0-9._@+-]{1,200}$",
         "login name",
         "a login name has letters, digits and . _ @ + -, 200 at most",
+    ),
+]
+TimeOfDay = Annotated[
+    str,
+    _text(
+        r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
+        "time of day",
+        "a time of day is hours and minutes, 00:00 to 24:00",
+    ),
+]
+# Whether there is such a zone is for whoever needs it: a node without zone data must still read the spec.
+TimeZone = Annotated[
+    str,
+    _text(
+        r"^[A-Z][A-Za-z0-9_+-]{0,40}(/[A-Z][A-Za-z0-9_+-]{0,40}){0,2}$",
+        "time zone",
+        "a time zone is a name of the IANA data base, for example Europe/Berlin",
     ),
 ]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]

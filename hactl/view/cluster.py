@@ -21,6 +21,7 @@ from hactl.view.model import (
     Unknown,
     VipView,
 )
+from hactl.view.preflight import NodePreflight, ServerLook
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,10 @@ class EtcdView:
 
 @dataclass(frozen=True)
 class ClusterView:
-    """One gathering. `at` is Unix time, `took` seconds. `facts` and `certificates` are the doctor's.
+    """One gathering. `at` is Unix time, `took` seconds.
 
+    The doctor's: `facts`, `preflight`, `servers` (of database nodes), `files` (of each node those that are
+    not as rendered), `certificates`.
     `control`: hactl's and Patroni's keys in etcd. `heartbeat`: known to the active controller only.
     """
 
@@ -50,6 +53,9 @@ class ClusterView:
     archives: Mapping[str, ArchiveView]
     vips: Mapping[str, VipView]
     facts: Mapping[str, NodeFacts | Unknown] = field(default_factory=dict)
+    preflight: Mapping[str, NodePreflight | Unknown] = field(default_factory=dict)
+    servers: Mapping[str, ServerLook | Unknown] = field(default_factory=dict)
+    files: Mapping[str, tuple[str, ...] | Unknown] = field(default_factory=dict)
     certificates: tuple[CertView, ...] | Unknown = ()
     control: Dcs | Unknown = NOT_ASKED
     heartbeat: Heartbeat | Unknown = NOT_ASKED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from hactl.units import Lsn
 from hactl.view.archive import ArchiveFacts, ArchiveMark, Drain
@@ -57,13 +58,19 @@ class DcsMember:
 
 @dataclass(frozen=True)
 class PatroniKeys:
-    """Patroni's keys of one cluster. `sync_leader` and `sync_standbys` are /sync."""
+    """Patroni's keys of one cluster. `sync_leader` and `sync_standbys` are /sync.
+
+    `timeline`: the newest, as /history has it; `written`: where the primary was when it last wrote /status.
+    Both outlive the primary, and are None where nothing readable is said.
+    """
 
     leader: Leader | None = None
     sync_leader: str = ""
     sync_standbys: tuple[str, ...] = ()
     members: Mapping[str, DcsMember] = field(default_factory=dict)
     paused: bool = False
+    timeline: int | None = None
+    written: Lsn | None = None
 
 
 @dataclass(frozen=True)
@@ -129,12 +136,20 @@ class Maintenance:
     stopped: bool = False
 
 
+REFUSED: Final = "connection refused"
+
+
 @dataclass(frozen=True)
 class PeerLook:
     """How one node's PostgreSQL port looks from another node: consecutive misses of a look each 200 ms."""
 
     misses: int
     why: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Its host lives: its kernel said that nothing listens there, and has closed what PostgreSQL left."""
+        return self.why.endswith(REFUSED)
 
 
 @dataclass(frozen=True)
@@ -153,6 +168,18 @@ class PostgresLocal:
     oldest: Lsn | None = None
 
 
+@dataclass(frozen=True)
+class NewLocal:
+    """New connections that the agent makes to its node's own PostgreSQL, one each half a second.
+
+    `misses`: such looks in a row in which the server answered none of those that wait: it did not fork.
+    `age`: seconds since it last answered one; None: it has not yet.
+    """
+
+    misses: int
+    age: float | None = None
+
+
 NOT_LOOKED = Unknown("not looked yet")
 _NOT_LOOKED = Probe(State.UNKNOWN, NOT_LOOKED.why)
 
@@ -161,6 +188,7 @@ _NOT_LOOKED = Probe(State.UNKNOWN, NOT_LOOKED.why)
 class AgentFacts:
     """What a node's agent last published. `lease_left` in seconds; None: this node holds no lease.
 
+    `forks`: whether the node's own PostgreSQL answers new connections; Unknown: that could not be looked at.
     `joining`: the program that Patroni runs to make this node a standby again; empty: none.
     `certificates`: by use, when those end (Unix time) that will soon. `spare`: why it shows its spare one.
     `archive`, `integrity`: of archive nodes only. `every`: seconds until its next report, if nothing happens.
@@ -172,6 +200,7 @@ class AgentFacts:
     mode: Mode | None = None
     lease_left: float | None = None
     postgres: PostgresLocal | Unknown = NOT_LOOKED
+    forks: NewLocal | Unknown = NOT_LOOKED
     patroni: Probe = _NOT_LOOKED
     keepalived: Probe = _NOT_LOOKED
     canary: Probe = _NOT_LOOKED

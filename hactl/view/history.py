@@ -12,7 +12,7 @@ from hactl.view.incident import Incident, Phase, Stamp
 from hactl.view.journal import Kind, Record
 from hactl.view.parse.fields import mapping, number
 
-OPENS = "open-incident"
+OPENS, CLOSES = "open-incident", "close-incident"  # the controller's acts; of a person's failover: events
 ANSWERED = "order-answered"  # an event: what an agent said to an order, by the order's id
 COUNTED = "lost-commits"  # an event: an incident's ledger, as the victim's facts told it
 
@@ -86,13 +86,17 @@ def incidents(records: Sequence[Record], open_: str | None = None) -> tuple[Inci
         incident = _whole(record)
         if record.kind is Kind.INTENT and record.action == OPENS and incident:
             (found if record.seq in opened else announced)[incident.id] = incident
-        elif record.kind is Kind.RESULT and incident:
+        elif incident and (record.kind is Kind.RESULT or _by_hand(record)):
             found[incident.id] = incident
         elif stamp := _stamp(record):
             _mark(record.incident, stamp, found, announced)
     if open_ is not None and (now := _parsed(open_)):
         found[now.id] = now
     return tuple(found.values())
+
+
+def _by_hand(record: Record) -> bool:
+    return record.kind is Kind.EVENT and record.action in {OPENS, CLOSES}
 
 
 def _whole(record: Record) -> Incident | None:

@@ -72,6 +72,18 @@ class Keys:
         return f"{self.own}scheduled"
 
     @property
+    def approvals(self) -> str:
+        return f"{self.own}approval/"
+
+    def approval(self, id_: str) -> str:
+        """Somebody asks a second person to approve. Under a lease, which ends it."""
+        return f"{self.approvals}{id_}"
+
+    def approved(self, id_: str) -> str:
+        """The second person's answer, under the same lease."""
+        return f"{self.own}approved/{id_}"
+
+    @property
     def tls_check(self) -> str:
         """What the witness's daily check of all TLS ports came to."""
         return f"{self.own}tls-check"

@@ -60,7 +60,8 @@ class PatroniSelf:
     standbys that stream from it. `state` is Patroni's word: running, starting, stopped, ... `replayed_at`:
     when (Unix time, the primary's clock) the last commit was made that a standby has replayed. Not
     `identified`: Patroni finds no system identifier in the data folder, as it does wherever data are whole.
-    `started`: when the postmaster began; only good for telling one from the next.
+    `started`: when the postmaster began; only good for telling one from the next. `made`: when the database
+    was initialised (Unix time), which every copy of it keeps.
     """
 
     name: str
@@ -78,6 +79,7 @@ class PatroniSelf:
     server_version: int | None = None
     identified: bool = True
     started: str = ""
+    made: float | None = None
 
     @property
     def serves_writes(self) -> bool:
@@ -178,7 +180,11 @@ class Disk:
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """What a node's dispatcher says. `clock_offset` is the node's clock minus ours, in seconds."""
+    """What a node's dispatcher says. `clock_offset` is the node's clock minus ours, in seconds.
+
+    `clock_doubt`: give or take so much; how long the answer took says how exactly it is known.
+    `synchronized`: the node says that something keeps its clock right.
+    """
 
     addresses: tuple[str, ...]
     units: Mapping[str, str]
@@ -186,6 +192,8 @@ class NodeFacts:
     clock_offset: float | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     boot_id: str = ""
+    synchronized: bool | None = None
+    clock_doubt: float = 0.0
 
 
 class CertState(enum.StrEnum):

@@ -15,7 +15,7 @@ from hactl.drill.dicomweb import Account
 from hactl.errors import Refused, StepFailed, Unreachable
 from hactl.pki.store import Store
 from tests.support.dcmtk import Client
-from tests.support.labs import Site, clean, stored
+from tests.support.labs import Site
 from tests.support.tls import TestCa
 
 
@@ -115,16 +115,3 @@ def test_dicomweb_needs_the_password(site: Site) -> None:
     stranger = dicomweb.connect(base, Account("hactl_ops", "wrong"), ca=site.lab.site.ca)
     with pytest.raises(StepFailed, match=r"401|403"):
         dicomweb.qido(stranger, "1.2.3")
-
-
-def test_the_archive_vip_leaves_a_lost_node(site: Site) -> None:
-    victim = site.status()["archive"]["vip"]["holder"]
-    session = site.session("archive-power-off")
-    with session.running(), site.sending(session) as modality:
-        stored(session, 3, since=0.0, within=30)
-        fault = session.fault(victim, lambda: site.lab.power_off(victim))
-        stored(session, 5, since=fault.end, within=30)
-        session.heal(victim, lambda: site.lab.power_on(victim, wait=False))
-        after = site.healthy()
-    clean(session, session.images(modality.images), limit=3)
-    assert after["archive"]["vip"]["holder"] != victim

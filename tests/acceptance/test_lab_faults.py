@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from hactl.lab.folder import LABS
 from hactl.lab.lab import Lab
 from hactl.lab.machine import Power
 from hactl.lab.wait import wait_until
+from hactl.pki.store import Store
 from tests.support import writers
 
 NAME = "faults-test"
@@ -84,6 +86,69 @@ def heard(lab: Lab) -> bool:
     said = f"import socket; socket.socket(type=2).sendto(b'here', ('{address}', 9))"
     lab.exec("db2", ["python3", "-c", said])
     return "here" in lab.exec("db1", ["cat", "/root/heard"], check=False).out
+
+
+def test_one_that_hears_nothing_or_is_not_heard_reaches_nobody(lab: Lab) -> None:
+    for kind in ("deaf", "voiceless"):
+        with injected(lab, kind, "db1"):
+            assert not reaches(lab, "db1", "wit1")
+            assert not reaches(lab, "arc1", "db1")
+            assert soon_reaches(lab, "db2", "wit1")
+        assert soon_reaches(lab, "db1", "wit1")
+
+
+def test_cut_from_etcd_it_reaches_everything_else(lab: Lab) -> None:
+    server = ["systemd-run", "--quiet", "--unit=port", "python3", "-m", "http.server", "2379"]
+    lab.exec("db2", server)
+    url = f"http://{lab.spec.nodes['db2'].address}:2379/"
+    ask = ["curl", "-s", "-o", "/dev/null", "--connect-timeout", "1", "--max-time", "3", url]
+
+    def answers() -> bool:
+        return lab.exec("db1", ask, check=False).code == 0
+
+    try:
+        wait_until(answers, within=15, say=lambda: "nothing listens on db2")
+        with injected(lab, "cut-etcd", "db1"):
+            assert reaches(lab, "db1", "db2")
+            assert not answers()
+        wait_until(answers, within=15, say=lambda: "still cut")
+    finally:
+        lab.exec("db2", ["systemctl", "stop", "port"])
+
+
+def test_a_narrow_cable_is_narrow_until_it_is_healed(lab: Lab) -> None:
+    with injected(lab, "narrow", "db1", "256"):
+        shown = lab.exec("db1", ["tc", "qdisc", "show", "dev", "host0"]).out
+        assert "tbf" in shown
+        assert "256Kbit" in shown
+        assert soon_reaches(lab, "db1", "wit1")
+    assert "tbf" not in lab.exec("db1", ["tc", "qdisc", "show", "dev", "host0"]).out
+    faults.fault("narrow", "64").inject(lab, "arc1")
+    assert faults.heal(lab) == ["slow arc1 undone"]
+    with pytest.raises(UsageError, match="rate"):
+        faults.fault("narrow", "slow").inject(lab, "db1")
+
+
+def test_names_are_lost_and_found(lab: Lab) -> None:
+    look = ["getent", "hosts", "db2"]
+    assert lab.exec("db1", look).code == 0
+    with injected(lab, "lose-names", "db1"):
+        faults.fault("lose-names").inject(lab, "db1")  # twice is once
+        assert lab.exec("db1", look, check=False).code != 0
+    assert lab.exec("db1", look).code == 0
+
+
+def test_a_bmc_hangs_and_goes_on(lab: Lab, tmp_path: Path) -> None:
+    bmc = str(lab.spec.fencing.agents["db1"].options["ip"])
+    password = tmp_path / "password"
+    password.write_text(Store(lab.site.state).secrets().bmc.value)
+    argv = ["ipmitool", "-I", "lanplus", "-N", "1", "-R", "1", "-H", bmc, "-U", "hactl", "-f", str(password)]
+    ask = [*argv, "chassis", "power", "status"]
+    with injected(lab, "freeze-bmc", "db1"):
+        assert lab.in_ops(ask, check=False).code != 0
+    assert "on" in lab.in_ops(ask).out
+    with pytest.raises(Refused, match="no BMC"):
+        faults.fault("freeze-bmc").inject(lab, "wit1")
 
 
 def test_loss_of_nearly_everything_is_a_cut_and_heal_ends_it(lab: Lab) -> None:

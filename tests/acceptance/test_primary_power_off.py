@@ -16,7 +16,8 @@ def test_everything_acknowledged_survives_and_the_old_primary_rejoins(site: Site
     with session.running(), site.sending(session) as modality:
         time.sleep(3)
         victim, other = site.primary, site.standby
-        before = site.status()["database"]["timeline"]
+        status = site.status()
+        before, archive = status["database"]["timeline"], status["archive"]["vip"]["holder"]
         fault = session.fault(victim, lambda: site.lab.power_off(victim))
         session.acknowledged(5, within=90, since=fault.end)
         stored(session, 3, since=fault.end, within=90)
@@ -27,6 +28,7 @@ def test_everything_acknowledged_survives_and_the_old_primary_rejoins(site: Site
     assert after["database"]["primary"] == other
     assert after["database"]["vip"]["holder"] == other
     assert after["database"]["timeline"] > before
+    assert after["archive"]["vip"]["holder"] == archive, "no archive node did better meanwhile"
     rejoined = {m["name"]: m for m in after["database"]["members"]}[victim]
     assert (rejoined["role"], rejoined["sync"]) == ("standby", True)
     told = incident(site, fault.begin)

@@ -34,6 +34,7 @@ def test_the_standby_becomes_primary_and_nothing_is_lost(site: Site) -> None:
         time.sleep(1)
     told = json.loads(done.stdout)
     assert (told["from"], told["to"]) == (primary, standby)
+    assert all(name in told["notes"][0] for name in site.lab.spec.archives), "their pools, with numbers"
     assert after["database"]["primary"] == after["database"]["vip"]["holder"] == standby
     verdict = clean(session, limit=OUTAGE_LIMIT)
     assert verdict.outage

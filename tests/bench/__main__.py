@@ -1,6 +1,7 @@
 """Measures what docs/benchmarks.md quotes: `./bootstrap bench [NAME ...] [--runs N] [--out FILE]`.
 
-`failover`, `scale` and `alarms` are matters of their own: tests/bench/{failover,scale,alarms}.py.
+`failover`, `scale`, `alarms`, `faults`, `soak`, `peers` and `cost` are matters of their own: failover.py,
+scale.py, alarms.py, matrix.py, peers/series.py, cost/series.py.
 
 Each measure is a whole command, timed from outside, as its user would feel it. Raw figures go into a JSON
 file, so that a table can be made again, and a figure be doubted, without running it all once more.
@@ -14,12 +15,16 @@ import os
 import platform
 import statistics
 import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from hactl import __version__
-from tests.bench import alarms, failover, scale
+from tests.bench import alarms, failover, matrix, scale
+from tests.bench.cost import series as cost
 from tests.bench.measures import FIGURES, MEASURES
+from tests.bench.peers import series as peers
 
 
 def _arguments() -> argparse.Namespace:
@@ -40,7 +45,11 @@ def _row(name: str, goal: str, seconds: list[float]) -> str:
 
 
 def main() -> None:
-    apart = {"failover": failover.main, "scale": scale.main, "alarms": alarms.main}
+    apart: dict[str, Callable[[Sequence[str]], None]] = {
+        "failover": failover.main, "scale": scale.main, "alarms": alarms.main,
+        "faults": partial(matrix.main, "faults"), "soak": partial(matrix.main, "soak"),
+        "peers": peers.main, "cost": cost.main,
+    }  # fmt: skip
     if sys.argv[1:2] and (other := apart.get(sys.argv[1])):
         other(sys.argv[2:])
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,14 @@ from tests.support import control
 
 PATRONI_TTL: Final = 60.0  # seconds; longer than any ttl here and all that comes after it
 LOOKS: Final = 3  # a look in which not everybody answered in time is refused
+# Patroni's own (patroni.validator, docs/dynamic_configuration.rst), instead of ours.
+DEFAULTS: Final = {
+    "ttl": 30,
+    "loop_wait": 10,
+    "retry_timeout": 10,
+    "primary_start_timeout": 300,
+    "primary_stop_timeout": 0,
+}
 PATRONICTL: Final = ("/opt/patroni/bin/patronictl", "-c", "/etc/patroni/hactl.yml")
 
 
@@ -23,6 +31,7 @@ class Case:
     nothing need be lost (`stall`), the longest time without any acknowledged commit.
 
     `limit`: seconds after which "not at all" is the answer. `ours`: how hactl is asked for it, if it can be.
+    `before`: what must be so when it strikes, brought about just before.
     """
 
     name: str
@@ -32,17 +41,21 @@ class Case:
     stall: bool = False
     limit: float = PATRONI_TTL
     ours: Callable[[Lab, str, str], None] | None = None
+    before: Callable[[Lab, str, str], None] | None = None
 
 
 @dataclass(frozen=True)
 class Variant:
-    """How the pair is run. `fast`: in a lab whose spec has a lease below 3 s, else one of 3 s."""
+    """How the pair is run. `fast`: in a lab whose spec has a lease below 3 s, else one of 3 s.
+
+    `settings`: Patroni's, instead of ours.
+    """
 
     name: str
     what: str
     hactl: bool
     bmc: bool = False
-    defaults: bool = False
+    settings: Mapping[str, int] | None = None
     fast: bool = False
 
 
@@ -89,7 +102,7 @@ VARIANTS: Final = {
         Variant("no-bmc", "hactl, no BMC", hactl=True),
         Variant("fast", "hactl, no BMC, profile fast", hactl=True, fast=True),
         Variant("stopped", "Patroni alone, our settings", hactl=False),
-        Variant("defaults", "Patroni alone, its defaults", hactl=False, defaults=True),
+        Variant("defaults", "Patroni alone, its defaults", hactl=False, settings=DEFAULTS),
     )
 }
 LOST: Final = ("host-loss", "isolate", "freeze")

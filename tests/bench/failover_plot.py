@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 WIDTH, LEFT, RIGHT = 960, 450, 20
 ROW, TOP = 22, 30
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
-COLOURS = ("#0b6e4f", "#4c9a2a", "#2a7f9e", "#c77b30", "#9b2226")
+COLOURS = ("#0b6e4f", "#4c9a2a", "#2a7f9e", "#c77b30", "#9b2226", "#6a4c93")
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
 
 from hactl.drill import report
-from hactl.drill.checker import Judgment, judge
+from hactl.drill.checker import Judgment, judge, named, one_writer
 from hactl.drill.history import Event, Mark, Outcome, Row, Write
 from hactl.drill.session import Session
 from hactl.errors import HactlError, Unreachable
 from hactl.lab import faults_disk
-from hactl.lab.faults_process import thaw_postgres
 from hactl.lab.lab import Lab
 from hactl.lab.machine import Power
 from tests.bench.failover_cases import Case, Variant
-from tests.bench.failover_modes import Modes
 from tests.support import control
 
 REDUNDANT_WITHIN: Final = 180.0
@@ -27,11 +26,38 @@ AFTER: Final = 1.5  # seconds of writing after the outage: a second one would sh
 STALL_SEEN: Final = 6.0  # seconds after a fault that need not cost an outage
 
 
+class Pair(Protocol):
+    """A pair of databases and what keeps them available: hactl's or a peer's."""
+
+    @property
+    def lab(self) -> Lab: ...
+
+    @property
+    def waived(self) -> frozenset[str]:
+        """The checker's promises that it does not make, by their names."""
+
+    def enter(self, variant: Variant) -> None:
+        """Healed, run that way, and fit for a fault. Raises Unreachable with what is missing."""
+
+    def session(self, name: str) -> Session: ...
+
+    def primary_and_standby(self) -> tuple[str, str]: ...
+
+    def redundant(self) -> bool:
+        """Whether the primary has a synchronous standby that streams."""
+
+    def facts(self) -> dict[str, Any]:
+        """What may decide how long it takes, just before the fault."""
+
+    def let_go(self, victim: str) -> None:
+        """A frozen postmaster goes on."""
+
+
 @dataclass
 class Run:
     """One cell of the matrix, once."""
 
-    modes: Modes
+    modes: Pair
     case: Case
     variant: Variant
     chance: random.Random
@@ -43,28 +69,33 @@ class Run:
     def once(self) -> dict[str, Any]:
         """The record of the run. The lab is whole again afterwards, or the record says that it was not."""
         self.modes.enter(self.variant)
-        session = self.modes.site.session(f"{self.case.name}.{self.variant.name}")
+        session = self.modes.session(f"{self.case.name}.{self.variant.name}")
         with session.running():
             time.sleep(self.chance.uniform(0.5, 2.0))  # nothing may depend on where in a loop it hits
             primary, standby = self.modes.primary_and_standby()
             victim = primary if self.case.on == "primary" else standby
             act = self.case.ours if self.variant.hactl and self.case.ours else self.case.act
+            if self.case.before:
+                self.case.before(self.lab, primary, standby)
+            facts = self.modes.facts()
             fault = session.fault(victim, lambda: act(self.lab, primary, standby))
             recovered = self._recovered(session, fault)
             rejoin = self._rejoined(session, victim)
             time.sleep(0.5)
-        tables = session.tables()
+        tables, unread = stored(session)
         events = session.history.snapshot()
-        verdict = judge(events, tables)
+        verdict = without(judge(events, tables), self.modes.waived)
         report.save(verdict, session.history.path)
         found = {
             "case": self.case.name,
             "variant": self.variant.name,
             "history": session.history.path.name,
             "victim": victim,
+            **facts,
             "fault": fault.begin,
             "seconds": figure(self.case, verdict, recovered=recovered),
             "rejoin": rejoin,
+            "unread": unread,
             **judged(verdict, events, tables),
         }
         if self.variant.hactl:
@@ -103,7 +134,7 @@ class Run:
             self.lab.power_on(victim, wait=False)
         self.lab.heal()
         if self.case.name == "freeze-postgres":
-            thaw_postgres(self.lab, victim)
+            self.modes.let_go(victim)
 
 
 def figure(case: Case, verdict: Judgment, *, recovered: bool) -> float | None:
@@ -113,14 +144,36 @@ def figure(case: Case, verdict: Judgment, *, recovered: bool) -> float | None:
     return verdict.outage.silence if case.stall else verdict.outage.recovery
 
 
+def stored(session: Session) -> tuple[dict[str, list[Row]], list[str]]:
+    """The rows of every node that answers, and who does not: it may never have come back."""
+    try:
+        return session.tables(), []
+    except HactlError:
+        pass
+    found: dict[str, list[Row]] = {}
+    for node in session.ground.databases:
+        with contextlib.suppress(HactlError):
+            found[node] = session.ground.stored(node, session.run)
+    return found, [node for node in session.ground.databases if node not in found]
+
+
+def without(verdict: Judgment, waived: frozenset[str]) -> Judgment:
+    kept = tuple(f for f in verdict.findings if f.invariant not in waived)
+    return replace(verdict, findings=kept)
+
+
 def judged(verdict: Judgment, events: Sequence[Event], tables: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
-    """What the checker says, and how much it looked at."""
+    """What the checker says, and how much it looked at.
+
+    `dual`: two instances took writes, or said so, where clients could reach them. `both`: they took them.
+    """
     acked = {(e.client, e.seq) for e in events if isinstance(e, Write) and e.outcome is Outcome.OK}
     kept = [{(r.client, r.seq) for r in rows} for rows in tables.values()]
     return {
         "silence": verdict.outage.silence if verdict.outage else None,
         "lost": max((len(acked - rows) for rows in kept), default=len(acked)),
         "dual": sum(f.invariant == "I1" for f in verdict.findings),
+        "both": len(list(one_writer([e for e in named(events) if isinstance(e, Write)]))),
         "findings": [f"{f.invariant}: {f.sentence}" for f in verdict.findings],
         "remarks": [f"{f.invariant}: {f.sentence}" for f in verdict.remarks],
         "counts": dict(verdict.counts),

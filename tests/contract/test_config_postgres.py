@@ -142,10 +142,41 @@ def test_nobody_there_is_no_answer(server: Server) -> None:
 
 
 def test_the_rendered_program_asks_the_same(server: Server, tmp_path: Path) -> None:
+    from hactl.view.parse.settings import parse_settings
+
+    assert parse_settings(told(server, tmp_path)).keys() == settings(server).keys()
+
+
+def test_the_rendered_program_tells_who_may_rewind_and_what_wal_there_is(
+    server: Server, tmp_path: Path
+) -> None:
+    from hactl.view.parse.preflight import parse_server
+
+    assert parse_server(told(server, tmp_path)).rewind == "there is no role rewind"
+    server.sql("create role rewind")
+    assert parse_server(told(server, tmp_path)).rewind == "the role rewind may not log in"
+    server.sql("alter role rewind login")
+    assert "may not call pg_ls_dir" in str(parse_server(told(server, tmp_path)).rewind)
+    for function in (
+        "pg_ls_dir(text, boolean, boolean)", "pg_stat_file(text, boolean)", "pg_read_binary_file(text)",
+        "pg_read_binary_file(text, bigint, bigint, boolean)",
+    ):  # fmt: skip
+        server.sql(f"grant execute on function pg_catalog.{function} to rewind")
+    server.sql("select pg_create_physical_replication_slot('left_over', true)")
+    found = parse_server(told(server, tmp_path))
+    assert (found.rewind, found.slots[0].name, found.slots[0].active) == ("", "left_over", False)
+    assert found.slots[0].retained is not None
+    assert found.wal is not None
+    assert found.wal >= 16 * 1024**2
+    assert {"wal_log_hints", "data_checksums", "full_page_writes", "max_slot_wal_keep_size"} <= set(
+        found.settings
+    )
+
+
+def told(server: Server, tmp_path: Path) -> bytes:
     """/usr/local/lib/hactl/read-settings, with this server's address and without TLS."""
     import subprocess
 
-    from hactl.view.parse.settings import parse_settings
     from tests.support.rendered import content
 
     program = content("db1", "/usr/local/lib/hactl/read-settings")
@@ -154,5 +185,4 @@ def test_the_rendered_program_asks_the_same(server: Server, tmp_path: Path) -> N
     here = f'"host=127.0.0.1 port={server.port} dbname=postgres user=watcher"'
     file = tmp_path / "read-settings"
     file.write_text(program.replace(conninfo, here))
-    done = subprocess.run(["/bin/sh", str(file)], capture_output=True, timeout=20, check=True)
-    assert parse_settings(done.stdout).keys() == settings(server).keys()
+    return subprocess.run(["/bin/sh", str(file)], capture_output=True, timeout=20, check=True).stdout

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -115,3 +117,32 @@ def test_nobody_listens(archive: Archive, server: Orthanc) -> None:
     wrong = dicomweb.connect(server.base, Account(USER, "wrong"), ca=None, within=2)
     with pytest.raises(StepFailed, match="401"):
         dicomweb.qido(wrong, "1.2.3")
+
+
+def test_one_that_falls_silent_after_the_handshake_costs_no_more_than_a_call(
+    archive: Archive, tmp_path: Path
+) -> None:
+    """Its session tickets can be read, and no answer follows: so a node looks that loses the virtual IP."""
+    ca = TestCa(tmp_path)
+    own = ca.issue("server", ["127.0.0.1"])
+    tls = dicom_net.tls_context(ca.crt, own.cert, own.key, ssl.Purpose.CLIENT_AUTH)
+    listener, ended = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        link, _ = listener.accept()
+        with tls.wrap_socket(link, server_side=True):
+            ended.wait(30)
+
+    threading.Thread(target=serve, daemon=True).start()
+    silent = replace(archive, port=listener.getsockname()[1], tls=context(ca, ca.crt), within=1)
+    asking = threading.Thread(target=_unreachable, args=(silent,), daemon=True)
+    asking.start()
+    asking.join(10)
+    ended.set()
+    listener.close()
+    assert not asking.is_alive(), "it waits for ever"
+
+
+def _unreachable(archive: Archive) -> None:
+    with pytest.raises(Unreachable):
+        dicom_net.echo(archive)

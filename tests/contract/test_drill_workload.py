@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -169,14 +170,26 @@ def test_no_call_outlasts_its_deadline(one: Server) -> None:
 
 
 def test_a_server_that_accepts_and_says_nothing_is_given_up() -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         port = str(deaf.getsockname()[1])
         begin = time.monotonic()
         with pytest.raises(Unreachable, match="in time"):
             Link.open({"host": "127.0.0.1", "port": port, "user": "x", "dbname": "x"}, 0.5)
     assert time.monotonic() - begin < 1
+
+
+def test_of_several_hosts_the_first_that_is_writable_and_answers(one: Server) -> None:
+    """One that accepts and says nothing costs its part of the time, one that refuses costs none."""
+    hosts = {**one.conninfo, "connect_timeout": "0.5", "target_session_attrs": "read-write"}
+    with socket.create_server(("127.0.0.9", int(one.conninfo["port"]))):
+        begin = time.monotonic()
+        link = Link.open({**hosts, "host": f"127.0.0.8,127.0.0.9,{one.conninfo['host']}"}, 5)
+        took = time.monotonic() - begin
+        assert link.writer(within=1)
+        link.close()
+        with pytest.raises(Unreachable):
+            Link.open({**hosts, "host": "127.0.0.9,127.0.0.8"}, 5)
+    assert 0.5 <= took < 1.5
 
 
 def test_stopping_ends_every_thread(one: Server, history: History) -> None:

@@ -24,6 +24,7 @@ from hactl.metrics.tls import ServerTls
 from hactl.pki.store import Store
 from hactl.ports import Reply
 from hactl.view.model import Unknown
+from tests.support.people_ca import certificate_authority
 from tests.support.pki import initialised, small_spec
 from tests.support.servers import program
 from tests.support.snapshots import NOW, control, snapshot
@@ -184,6 +185,45 @@ def test_tls_lets_in_whom_the_cluster_ca_signed(store: Store, board: Board) -> N
         for use in ("prometheus", "hactl"):
             assert ask(store, port, use=use).status == 200
         assert ask(store, port, "ops", "ops").status == 200
+
+
+def view_ca(folder: Path) -> Path:
+    """A CA of the site's own, with certificates of two people: PEM files with key."""
+    made = certificate_authority(folder, "site CA")
+    for name in ("anna", "emil"):
+        made.issue(name)
+    return made.ca
+
+
+def asks(folder: Path, server_ca: Path, port: int, name: str) -> int:
+    context = ssl.create_default_context(cafile=str(server_ca))
+    context.load_cert_chain(folder / f"{name}.pem")
+    connection = http.client.HTTPSConnection(HERE, port, timeout=5, context=context)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_people_look_by_certificates_of_another_ca(store: Store, board: Board, tmp_path: Path) -> None:
+    ca = view_ca(tmp_path)
+    people = {"anna": {"role": "view", "subjects": ["anna"]}}
+    spec = small_spec(access={"people": people, "view_ca": str(ca)})
+    tls = ServerTls(store.ca, *store.cert("wit1", "metrics"), spec)
+    with serving(board, Listener(HERE, 0, tls)) as [port]:
+        assert asks(tmp_path, store.ca, port, "anna") == 200
+        assert ask(store, port).status == 200, "Prometheus as always"
+        with pytest.raises((OSError, http.client.HTTPException)):
+            asks(tmp_path, store.ca, port, "emil")
+        tls.use(small_spec())
+        with pytest.raises((OSError, http.client.HTTPException)):
+            asks(tmp_path, store.ca, port, "anna")
+        tls.use(spec)
+        ca.unlink()
+        with pytest.raises((OSError, http.client.HTTPException)):
+            asks(tmp_path, store.ca, port, "anna")
+        assert ask(store, port).status == 200, "a CA that is not there keeps Prometheus out of nothing"
 
 
 def test_tls_lets_in_nobody_else(store: Store, board: Board, tmp_path: Path) -> None:

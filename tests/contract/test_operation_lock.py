@@ -171,12 +171,12 @@ from hactl.act import operation
 from hactl.adapters.clock import SystemClock
 from hactl.adapters.etcd_kv import EtcdKvClient
 from hactl.adapters.http import HttpsClient
-from hactl.cli.operator import _signals
+from hactl.cli.operator import signals
 from hactl.view.keys import Keys
 ca, cert, key, *urls = sys.argv[1:]
 kv = EtcdKvClient({str(n): u for n, u in enumerate(urls)}, HttpsClient(Path(ca), Path(cert), Path(key)))
 who = Operator(kv, Keys("demo"), SystemClock(), "operator anna", "desk")
-with _signals(), operation.held(who, "switchover"):
+with signals(), operation.held(who, "switchover"):
     print("held", flush=True)
     time.sleep(120)
 """

@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
 from hactl.adapters.postgres_answer import answers
+from hactl.agent.node_looks import PeerProbe
 from hactl.view.model import State
 
 
@@ -63,3 +65,11 @@ def test_a_closed_port_is_no_server() -> None:
     with server(None) as port:
         pass
     assert answers("127.0.0.1", port, within=0.2).state is State.FAILED
+
+
+def test_a_host_without_a_server_refuses_and_a_frozen_one_does_not() -> None:
+    with server(None) as frozen:
+        silent = PeerProbe(partial(answers, "127.0.0.1", frozen)).look()
+    refusing = PeerProbe(partial(answers, "127.0.0.1", frozen)).look()
+    assert (silent.misses, silent.refused) == (1, False)
+    assert (refusing.misses, refusing.refused) == (1, True)

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from hactl.adapters.clock import SystemClock
+from hactl.adapters.node_look import NodeExamined
 from hactl.adapters.ssh import Dispatcher
 from hactl.adapters.tcp import SshBanner
 from hactl.errors import StepFailed, Unreachable
 from hactl.pki import sshkey
 from hactl.ports import PortClosed
-from hactl.view.model import Probe, State
+from hactl.view.model import NodeFacts, Probe, State, Unknown
 from tests.support.leftovers import scratch
 from tests.support.ports import free_port
 from tests.support.rendered import content
@@ -59,10 +60,10 @@ def new_key(folder: Path, name: str) -> str:
 @pytest.fixture
 def node() -> Iterator[Node]:
     with scratch() as folder:
-        yield from _node(folder)
+        yield from serving(folder)
 
 
-def _node(folder: Path) -> Iterator[Node]:
+def serving(folder: Path) -> Iterator[Node]:
     port = free_port()
     host, operator = new_key(folder, "host"), new_key(folder, "operator")
     new_key(folder, "stranger")
@@ -100,6 +101,31 @@ def test_a_node_tells_its_facts(node: Node) -> None:
     assert abs(facts.clock_offset) < took / 2 + 0.01, "the same clock, read between question and answer"
     assert "python" in facts.versions
     assert any(d.path == "/" and d.total.value > 0 for d in facts.disks)
+
+
+def test_one_login_is_enough_for_all_that_the_doctor_asks(node: Node) -> None:
+    """What fails of it is unknown, and the rest is told: here nothing may be asked of root."""
+    found = NodeExamined(node.dispatcher(), database=True, differences=lambda _: ("never read",))
+    script = node.folder / "dispatch"
+    text = script.read_text().replace('"/usr/bin/sudo", "-n"', '"/bin/sh", "-c", "echo no >&2; exit 3", "x"')
+    script.write_text(text)
+    look = found.look()
+    assert isinstance(look.facts, NodeFacts)
+    for answer in (look.preflight, look.server, look.files):
+        assert isinstance(answer, Unknown)
+        assert answer.why.endswith(": no")
+    assert (node.folder / "log").read_text().count("Accepted publickey") == 1
+
+
+def test_what_the_doctor_asks_has_its_end(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hactl.adapters.node_look.WITHIN", 1.0)
+    (node.folder / "dispatch").write_text("#!/bin/sh\nsleep 20\n")
+    began = time.monotonic()
+    look = NodeExamined(node.dispatcher(), database=False, differences=None).look()
+    assert time.monotonic() - began < 6
+    assert isinstance(look.facts, Unknown)
+    assert isinstance(look.preflight, Unknown)
+    assert (look.server, look.files) == (None, None)
 
 
 def test_a_greeting_makes_a_node_reachable_and_leaves_no_error_in_its_log(node: Node) -> None:

@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hactl.errors import Unreachable
-from hactl.ports import PortClosed, Ports, Reply, Silent
+from hactl.ports import NodeLook, PortClosed, Ports, Reply, Silent
 from hactl.view.control import Dcs
 from hactl.view.model import (
     EtcdMember,
     EtcdStatus,
-    NodeFacts,
     PatroniCluster,
     PatroniSelf,
     Probe,
@@ -141,10 +140,10 @@ class FakeVip:
 
 
 @dataclass
-class FakeFacts:
-    said: NodeFacts
+class FakeNode:
+    said: NodeLook
 
-    def facts(self) -> NodeFacts:
+    def look(self) -> NodeLook:
         return self.said
 
 

@@ -120,3 +120,9 @@ def test_a_lost_packet_filter_is_made_anew(lab: ArchiveLab) -> None:
     lab.unmount()
     lab.wait_vip(here=False, within=5)
     wait_until("it is shut", lambda: refused(lab, ADDRESS), 3)
+
+
+def test_without_keepalived_the_address_goes(lab: ArchiveLab) -> None:
+    """Nothing would take it away when another node has it."""
+    (lab.folder / "no-keepalived").touch()
+    lab.wait_vip(here=False, within=3)

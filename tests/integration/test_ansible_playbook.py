@@ -7,12 +7,16 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
+import threading
 from pathlib import Path
 
 from hactl import resources
 from hactl.deploy import ownwheel
+from hactl.deploy.hand import offered
 from hactl.deploy.inventory import Facts, inventory
 from hactl.deploy.wheelhouse import Venv, Wheelhouse
+from hactl.errors import Refused
 from hactl.site import find
 from tests.support import ansible_modules
 from tests.support.specs import sample
@@ -34,6 +38,7 @@ def playbook(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         **os.environ,
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_LIBRARY": str(ANSIBLE / "library"),
+        "ANSIBLE_ACTION_PLUGINS": str(ANSIBLE / "action_plugins"),
         "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
         "ANSIBLE_HOME": str(folder),
     }
@@ -74,7 +79,7 @@ def test_the_numbers_are_asked_again_after_packages_were_installed() -> None:
 
 
 def test_nothing_but_ansibles_own_modules_and_ours_is_used() -> None:
-    ours = {path.stem for path in (ANSIBLE / "library").glob("*.py")}
+    ours = {path.stem for folder in ("library", "action_plugins") for path in (ANSIBLE / folder).glob("*.py")}
     words = {
         "name",
         "when",
@@ -95,6 +100,39 @@ def test_nothing_but_ansibles_own_modules_and_ours_is_used() -> None:
         for task in tasks:
             modules = set(task) - words
             assert all(m in ours or m.startswith("ansible.builtin.") for m in modules), (file, modules)
+
+
+def test_a_task_has_the_deploying_process_drain(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def out(node: str) -> bool:
+        if node == "arc2":
+            raise Refused("no other archive node can take over", ["arc1: it is drained"], hint="wait")
+        done.append(node)
+        return True
+
+    def tasks(*words: str) -> subprocess.CompletedProcess[str]:
+        hosts = {name: {"ansible_connection": "local"} for name in ("arc1", "arc2")}
+        (tmp_path / "hosts.json").write_text(json.dumps({"archive": {"hosts": hosts}}))
+        task = {"name": "Out", "hactl_archive": {"act": "out"}}
+        play = {"hosts": "archive", "gather_facts": False, "serial": 1, "tasks": [task]}
+        (tmp_path / "play.json").write_text(json.dumps([play]))
+        return playbook(tmp_path, *words, str(tmp_path / "play.json"))
+
+    with (
+        tempfile.TemporaryDirectory() as short,
+        offered(Path(short), {"out": out, "in": lambda _: False}, threading.Event()) as hand,
+    ):
+        told = ("-e", f"hactl_hand={hand}")
+        first = tasks(*told, "--limit", "arc1")
+        assert "changed=1" in first.stdout, first.stdout
+        second = tasks(*told, "--limit", "arc2")
+        assert second.returncode != 0
+        said = " ".join(second.stdout.split())
+        assert "no other archive node can take over; arc1: it is drained -> wait" in said
+        assert "failed=0" in tasks(*told, "--check").stdout
+    assert done == ["arc1"]
+    assert "hactl deploy does not answer" in " ".join(tasks(*told).stdout.split())
 
 
 def test_an_environment_is_built_switched_and_left_alone(tmp_path: Path) -> None:

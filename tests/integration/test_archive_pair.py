@@ -7,7 +7,7 @@ import http.client
 import json
 import os
 import shutil
-import signal
+import socket
 import ssl
 import stat
 import subprocess
@@ -25,6 +25,7 @@ from hactl.render import keepalived
 from tests.support import archive_pair
 from tests.support.archive_pair import HTTPS, ArchivePair
 from tests.support.dcmtk import Client, image, tls_options
+from tests.support.frozen import frozen
 from tests.support.leftovers import scratch
 from tests.support.servers import Daemon, program, wait_until
 
@@ -268,6 +269,7 @@ def test_a_database_outage_is_waited_out(pair: ArchivePair, tmp_path: Path) -> N
         assert pair.check("arc1", "check-archive-index").returncode == 0
         assert time.monotonic() - began < keepalived.INDEX.timeout
         assert pair.check("arc1", "check-archive").returncode == 0
+        assert pair.check("arc1", "check-archive-hung").returncode == 0
     finally:
         archive_pair.start_database(pair)
     for node in ("arc1", "arc2"):
@@ -292,16 +294,39 @@ def reaches_its_index(pair: ArchivePair, node: str) -> bool:
 
 def test_an_orthanc_that_hangs_while_the_other_does_not_loses_the_vip(pair: ArchivePair) -> None:
     daemon = pair.daemons["orthanc-arc1"]
-    assert daemon.process is not None
     assert pair.check("arc1", "check-archive-index").returncode == 0
-    os.killpg(daemon.process.pid, signal.SIGSTOP)
-    try:
+    with frozen(daemon):
         began = time.monotonic()
         assert "another node's does" in pair.check("arc1", "check-archive-index").stderr
         assert time.monotonic() - began < keepalived.INDEX.timeout
         assert pair.check("arc2", "check-archive-index").returncode == 0
+
+
+def test_an_orthanc_that_says_nothing_at_all_loses_the_vip_sooner(pair: ArchivePair) -> None:
+    one, two = (pair.daemons[f"orthanc-{node}"] for node in ("arc1", "arc2"))
+    assert pair.check("arc1", "check-archive-hung").returncode == 0
+    with frozen(one):
+        began = time.monotonic()
+        done = pair.check("arc1", "check-archive-hung")
+        took = time.monotonic() - began
+        assert (done.returncode, done.stderr) == (1, "Orthanc hangs, another node's does not\n")
+        assert 2.2 < took < keepalived.HUNG.timeout
+        assert pair.check("arc2", "check-archive-hung").returncode == 0
+        with frozen(two):
+            assert pair.check("arc1", "check-archive-hung").returncode == 0, "nobody does better"
+    wait_until("arc2 answers again", lambda: reaches_its_index(pair, "arc2"), 15)
+
+
+def test_an_orthanc_whose_http_threads_are_all_taken_does_not_hang(pair: ArchivePair) -> None:
+    """New calls wait; but those under way go on, and DICOM has threads of its own."""
+    crowd = [socket.create_connection(("127.0.0.1", pair.places["arc1"].http), timeout=5) for _ in range(150)]
+    try:
+        assert not reaches_its_index(pair, "arc1"), "else the crowd was too small"
+        assert pair.check("arc1", "check-archive-hung").returncode == 0
     finally:
-        os.killpg(daemon.process.pid, signal.SIGCONT)
+        for one in crowd:
+            one.close()
+    wait_until("arc1 answers again", lambda: reaches_its_index(pair, "arc1"), 40)
 
 
 def test_orthanc_that_does_not_listen_loses_the_vip(pair: ArchivePair) -> None:

@@ -12,6 +12,7 @@ from hactl.adapters.agent_notes import AgentNotes
 from hactl.adapters.canary import FsyncCanary
 from hactl.adapters.kernel import LeaseTable
 from hactl.agent.build import build, run
+from hactl.agent.node_looks import KEEPALIVED_UNIT
 from hactl.site import Site
 from hactl.spec.model import ClusterSpec
 from hactl.wiring_agent import agent_parts
@@ -42,12 +43,14 @@ class Listed:
 
 
 class NotedProcesses:
-    """PostgreSQL runs while there is a file `postgres`."""
+    """PostgreSQL runs while there is a file `postgres`, keepalived while there is none `no-keepalived`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def of(self, _unit: str) -> Listed:
+    def of(self, unit: str) -> Listed:
+        if unit == KEEPALIVED_UNIT:
+            return Listed(() if (self._folder / "no-keepalived").exists() else (OneProcess("keepalived"),))
         return Listed((OneProcess(),) if (self._folder / "postgres").exists() else ())
 
 

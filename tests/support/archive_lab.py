@@ -135,7 +135,7 @@ class ArchiveLab:
 
 
 def _moved(lab: ArchiveLab, text: str) -> str:
-    checks = ("check-archive-index", "check-archive")
+    checks = ("check-archive-index", "check-archive-hung", "check-archive")
     for name in checks:
         text = text.replace(str(layout.LIB / name), str(lab.folder / "well"))
     text = text.replace("script_user hactl", "script_user root")

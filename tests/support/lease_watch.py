@@ -103,6 +103,10 @@ class LeaseWatch:
         try:
             run(["ip", "-n", switch, *neighbour], within=5)
             yield
+            # Without it, the tries have reached whoever ARP names: no evidence of this node.
+            known = run(["ip", "-n", switch, "neigh", "show", self.vip, "nud", "permanent"], within=5)
+            if mac not in known.out:
+                raise HactlError(f"the switch forgot that {self.vip} is {mac}: this watch proves nothing")
         finally:
             run(["ip", "-n", switch, "addr", "flush", "dev", LAN_BRIDGE], within=5)
             run(["ip", "-n", switch, "neigh", "flush", "dev", LAN_BRIDGE, "nud", "permanent"], within=5)

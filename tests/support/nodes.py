@@ -8,11 +8,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from hactl.decide.node_fence import BY_HAND
 from hactl.view.archive import ArchiveFacts
 from hactl.view.cluster import ClusterView
-from hactl.view.control import Dcs, Maintenance
-from hactl.view.model import Probe, State
-from tests.support.keysview import KeysChange, after_keys, keys_with
+from hactl.view.control import Dcs, FenceIntent, Maintenance
+from hactl.view.model import Probe, State, Unknown
+from tests.support.keysview import LEADER, KeysChange, after_keys, keys_with
 from tests.support.views import Change, after
 
 WELL = Probe(State.OK)
@@ -45,3 +46,16 @@ def world(*changes: Change, dcs: tuple[KeysChange, ...] = ()) -> ClusterView:
 def maintained(node: str, **changes: Any) -> KeysChange:
     work = Maintenance(node, "anna", "new disk", "2026-01-01T00:00:00", "2026-01-01T02:00:00", **changes)
     return keys_with(maintenance={node: work})
+
+
+def blind() -> ClusterView:
+    return dataclasses.replace(world(), control=Unknown("no majority"))
+
+
+def codes(found: Any) -> list[str]:
+    assert all(veto.why for veto in found.vetoes)
+    return [veto.code for veto in found.vetoes]
+
+
+def by_hand(node: str) -> Any:
+    return keys_with(fences={node: FenceIntent(node, 5, f"{BY_HAND}5", "anna", LEADER, "looks odd")})

@@ -33,6 +33,12 @@ modalities = st.fixed_dictionaries({
     "aet": aets, "address": st.just("192.0.2.77"), "port": st.integers(1, 65535), "tls": st.booleans(),
 })  # fmt: skip
 
+times = st.from_regex(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00", fullmatch=True)
+windows = st.lists(
+    st.fixed_dictionaries({"begin": times, "end": times}, optional={"days": st.just(["mon", "sun"])}),
+    max_size=2,
+)
+
 
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
@@ -61,6 +67,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             "storage": draw(paths),
             "modalities": draw(st.dictionaries(names, modalities, max_size=3)),
         },
+        "drills": {"every": draw(st.sampled_from(["month", "never"])), "windows": draw(windows)},
         "ssh": {"user": draw(users)},
         "access": {
             "operators": draw(st.lists(networks, max_size=2)),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hactl.spec.load import load
-from hactl.spec.model import ClusterSpec
+from hactl.spec.model import Backup, ClusterSpec
 from hactl.units import Bytes, Lsn
 from hactl.view.archive import ArchiveMark, ArchiveState
 from hactl.view.cluster import ClusterView, EtcdView
@@ -37,6 +37,8 @@ from hactl.view.model import (
     Unknown,
     VipView,
 )
+from hactl.view.preflight import NodePreflight, ServerLook, Slot
+from hactl.view.setting import Setting
 from hactl.view.tls import TlsCheck
 
 Change = Callable[[ClusterView], ClusterView]
@@ -50,6 +52,12 @@ _IDS = {"db1": "11", "db2": "12", "wit1": "13"}
 @functools.cache
 def demo_spec() -> ClusterSpec:
     return load(SAMPLE.read_text(), str(SAMPLE))
+
+
+def backed_up(spec: ClusterSpec) -> ClusterSpec:
+    """With a stamp of the site's backup, so that none is missed."""
+    backup = Backup(stamp="/var/backups/stamp")
+    return spec.model_copy(update={"database": spec.database.model_copy(update={"backup": backup})})
 
 
 def primary(name: str, **changes: Any) -> PatroniSelf:
@@ -233,6 +241,34 @@ def paused() -> Change:
 
 def facts(name: str, **changes: Any) -> Change:
     return lambda v: _with(v, "facts", name, dataclasses.replace(_facts(name), **changes))
+
+
+def preflight(name: str, **changes: Any) -> Change:
+    """What a node's preflight says; nothing else of it was asked."""
+    return lambda v: _with(v, "preflight", name, NodePreflight(**changes))
+
+
+def untold(field: str, name: str, why: str = "it does not know this") -> Change:
+    """`preflight`, `servers` or `files` of a node that could not be had."""
+    return lambda v: _with(v, field, name, Unknown(why))
+
+
+def server(name: str, *slots: Slot, rewind: str | Unknown = "", wal: int = 0, **settings: str) -> Change:
+    """A running PostgreSQL; `settings` over what is right."""
+    known = {
+        "wal_log_hints": "on", "data_checksums": "on", "full_page_writes": "on",
+        **settings,
+    }  # fmt: skip
+    kept = known.pop("max_slot_wal_keep_size", "8192")
+    found = {n: Setting(n, "bool", value, value, source="configuration file") for n, value in known.items()}
+    found["max_slot_wal_keep_size"] = Setting(
+        "max_slot_wal_keep_size", "integer", kept, f"{kept}MB", "MB", source="configuration file"
+    )
+    return lambda v: _with(v, "servers", name, ServerLook(found, rewind, wal, slots))
+
+
+def files_of(name: str, *differ: str) -> Change:
+    return lambda v: _with(v, "files", name, differ)
 
 
 def certificate(node: str, use: str, state: CertState, why: str = "") -> Change:

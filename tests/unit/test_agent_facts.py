@@ -8,14 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hactl.adapters.processes import Process, UnitProcesses
-from hactl.agent.facts import Looks, Publisher, gather
+from hactl.agent.facts import AT_ONCE, DEAD, EVERY, HURRIED, Looks, Publisher, gather
 from hactl.agent.looks import Look
 from hactl.agent.loop import Told
-from hactl.agent.node_looks import ENOUGH, PeerProbe, joining, keepalived_probe, postgres_gone
+from hactl.agent.node_looks import (
+    ENOUGH,
+    ForkProbe,
+    Forks,
+    PeerProbe,
+    joining,
+    keepalived_probe,
+    postgres_gone,
+)
 from hactl.agent.renewal import Me
 from hactl.errors import Unreachable
 from hactl.units import Bytes, Lsn
-from hactl.view.control import AgentFacts, Mode, PeerLook, PostgresLocal
+from hactl.view.control import AgentFacts, Mode, NewLocal, PeerLook, PostgresLocal
 from hactl.view.keys import Keys
 from hactl.view.model import Disk, Probe, State, Unknown
 from hactl.view.pace import report_every
@@ -41,11 +49,15 @@ postgres = st.one_of(
 disks = st.lists(
     st.builds(Disk, words, st.builds(Bytes, st.integers(0, 2**50)), st.just(Bytes(2**50))), max_size=2
 )
+forks = st.one_of(
+    st.builds(Unknown, words),
+    st.builds(NewLocal, st.integers(0, 9), st.one_of(st.none(), st.integers(0, 99).map(float))),
+)
 facts = st.builds(
     AgentFacts,
     node=words, boot=words, seq=st.integers(0, 2**40), mode=st.sampled_from([None, *Mode]),
     lease_left=st.one_of(st.none(), st.integers(0, 5).map(float)), postgres=postgres,
-    patroni=probes, keepalived=probes, canary=probes, storage=probes,
+    forks=forks, patroni=probes, keepalived=probes, canary=probes, storage=probes,
     vips=st.lists(words, max_size=2).map(tuple),
     peers=st.dictionaries(words, st.builds(PeerLook, st.integers(0, 9), words), max_size=2),
     disks=disks.map(tuple), units=st.dictionaries(words, words, max_size=2),
@@ -72,6 +84,7 @@ def test_an_older_agent_says_less() -> None:
     assert found.mode is None
     assert found.canary.state is State.UNKNOWN
     assert isinstance(found.postgres, Unknown)
+    assert found.forks == Unknown("not told")
     assert found.every == 1.0
 
 
@@ -162,6 +175,91 @@ def test_a_disk_that_refuses_has_failed() -> None:
     canary.once()
     found = gather(ME, 1, looks(clock, canary), Told(None, None, 0), 5.0).canary
     assert found == Probe(State.FAILED, "read-only file system")
+
+
+def test_new_connections_are_counted_in_a_row_and_the_last_answer_is_remembered() -> None:
+    clock, answers = Clock(), iter([True, False, False, *[False] * 9, True])
+    probe = ForkProbe(lambda within: next(answers), clock)  # noqa: ARG005 - as NewConnections.answered
+    look = Look("forks", probe.look, 0.5, clock)
+    told = []
+    for _ in range(13):
+        look.once()
+        clock.now += 0.5
+        forks = gather(ME, 1, forking(clock, look), Told(None, None, 0), 5.0).forks
+        assert isinstance(forks, NewLocal)
+        told.append((forks.misses, forks.age))
+    assert told[:3] == [(0, 0.5), (1, 1.0), (2, 1.5)]
+    assert told[-2:] == [(ENOUGH, 6.0), (0, 0.5)]
+
+
+def forking(clock: Clock, look: Look[Forks]) -> Looks:
+    nothing: Look[Any] = Look("none", dict, 1.0, clock)
+    return Looks(units=nothing, disks=nothing, vips=nothing, forks=look)
+
+
+def test_a_look_that_is_only_late_is_no_miss_and_a_dead_one_is_not_believed() -> None:
+    """A starved machine starves the agent's threads as well."""
+    clock, may, asked = Clock(), threading.Event(), threading.Event()
+
+    def late() -> Forks:
+        asked.set()
+        may.wait(10)
+        return Forks(2, clock.now)
+
+    look = Look("forks", ForkProbe(lambda within: True, clock).look, 0.5, clock)  # noqa: ARG005
+    look.once()
+    look._ask = late
+    thread = threading.Thread(target=look.once)
+    thread.start()
+    assert asked.wait(10)
+    clock.now += DEAD - 1
+    assert gather(ME, 1, forking(clock, look), Told(None, None, 0), 5.0).forks == NewLocal(0, DEAD - 1)
+    clock.now += 2
+    assert isinstance(gather(ME, 1, forking(clock, look), Told(None, None, 0), 5.0).forks, Unknown)
+    may.set()
+    thread.join(10)
+
+
+def test_what_cannot_be_looked_at_ends_the_row() -> None:
+    answers = iter([False, False, None, False])
+
+    def answered(*, within: float) -> bool:
+        found = next(answers)
+        if found is None:
+            raise Unreachable(f"no such file, within {within}")
+        return found
+
+    probe = ForkProbe(answered, Clock())
+    assert [probe.look().misses for _ in range(2)] == [1, 2]
+    with pytest.raises(Unreachable):
+        probe.look()
+    assert probe.look().misses == 1
+
+
+def test_an_answer_that_is_only_younger_is_no_news() -> None:
+    clock, told = Clock(), []
+    probe = ForkProbe(lambda within: True, clock)  # noqa: ARG005
+    look = Look("forks", probe.look, 0.5, clock, lambda: told.append(1))
+    for _ in range(5):
+        look.once()
+        clock.now += 0.5
+    assert told == [1], "the first one only"
+
+
+def test_a_write_that_may_be_stalled_is_reported_more_often() -> None:
+    """So that it is told within a quarter of a second when it is."""
+    clock, clocks, hanging = Clock(), Clocks(), Hanging()
+    canary: Look[float] = Look("canary", hanging, 1.0, clock)
+    kv: Any = FakeEtcd().client()
+    publisher = Publisher(ME, kv, looks(clock, canary), _Loop(), clocks)
+    assert publisher._pause() == EVERY - AT_ONCE
+    thread = threading.Thread(target=canary.once)
+    thread.start()
+    assert hanging.asked.wait(10)
+    clock.now += 1.5
+    assert publisher._pause() == HURRIED
+    hanging.may.set()
+    thread.join(10)
 
 
 def test_a_look_tells_of_changes_only() -> None:

@@ -15,6 +15,7 @@ from hactl.view.model import Unknown
 @dataclass
 class World:
     misses: int | None = 0
+    why: str = ""
     silent: float | None = 0.0
     leads: bool = True
     refuses: bool = False
@@ -29,7 +30,7 @@ class World:
         )
 
     def look(self) -> PeerLook | Unknown:
-        return Unknown("not looked yet") if self.misses is None else PeerLook(self.misses, "")
+        return Unknown("not looked yet") if self.misses is None else PeerLook(self.misses, self.why)
 
     def quiet(self) -> float | None:
         self.asked += 1
@@ -66,6 +67,9 @@ def test_a_standby_that_neither_answers_nor_sends_is_cut_off_once() -> None:
         pytest.param({"misses": None}, id="nobody has looked yet"),
         pytest.param({"silent": QUIET - 0.1}, id="its receiver still sends"),
         pytest.param({"silent": None}, id="it has no connection"),
+        pytest.param(
+            {"why": "192.0.2.12:5432: connection refused"}, id="its PostgreSQL is stopped: it rewinds"
+        ),
         pytest.param({"leads": False}, id="this node does not lead"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hactl.act import archive_turn
 from hactl.act.maintenance import Operator
 from hactl.cli import archive_drain, archive_restart
 from hactl.cli import operator as by_hand
@@ -45,6 +46,7 @@ class Site:
         head = sealed(Record(1, wall, 1, "b", "wit1", "controller", Kind.EVENT, "began"))
         self.etcd.put(KEYS.journal(1), text_of(head))
         self.orders: list[str] = []
+        self.at_work: set[str] = set()  # orders that its agent has not answered, or has before
         monkeypatch.setattr(by_hand, "look", lambda *_: self.look())
         asks = Operator(self.kv, KEYS, self, "operator anna", "desk")
         monkeypatch.setattr(by_hand, "operator", lambda _: asks)
@@ -63,8 +65,9 @@ class Site:
         own = ArchiveFacts(room=WELL, write=WELL, out=drained)
         facts = reported("arc1", archive=own, vips=() if drained else (VIP,))
         self.etcd.put(KEYS.facts("arc1"), facts_text(facts))
-        if order := self.etcd.pairs.get(KEYS.order("arc1")):
-            found = json.loads(order.value)
+        order = self.etcd.pairs.get(KEYS.order("arc1"))
+        found = json.loads(order.value) if order else {}
+        if found and found["id"] not in self.at_work:
             self.orders.append(f"{found['verb']} {found['unit']}")
             self.etcd.put(KEYS.done("arc1"), json.dumps({"id": found["id"], "ok": True, "said": "done"}))
         return self.etcd.clock()
@@ -112,11 +115,11 @@ def test_a_drain_is_asked_for_noted_and_waited_for(site: Site, capsys: Out) -> N
     assert call("archive", "drain", "arc1", "--yes", "--reason", "new disk", "--within", "5") == 0
     assert "arc1 is drained" in capsys.readouterr().out
     assert json.loads(site.etcd.pairs[KEYS.archive_drain("arc1")].value)["why"] == "new disk"
-    assert site.journal() == ["archive-drain"]
+    assert site.journal() == ["archive-drain", "archive-drain-done"]
     assert call("archive", "undrain", "arc1") == 0
     assert "may hold the archive VIP again" in capsys.readouterr().out
     assert KEYS.archive_drain("arc1") not in site.etcd.pairs
-    assert site.journal() == ["archive-drain", "archive-undrain"]
+    assert site.journal()[2:] == ["archive-undrain", "archive-undrain-done"]
 
 
 def test_what_stands_against_it_is_said_and_nothing_is_done(site: Site, capsys: Out) -> None:
@@ -139,7 +142,7 @@ def test_nobody_to_ask_means_no(site: Site, capsys: Out) -> None:
 
 @pytest.mark.usefixtures("site")
 def test_an_agent_that_does_not_obey_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
-    monkeypatch.setattr(archive_drain, "is_out", lambda *_: False)
+    monkeypatch.setattr(archive_turn, "is_out", lambda *_: False)
     monkeypatch.setattr(archive_drain, "SLACK", 0.0)
     assert call("archive", "drain", "arc1", "--yes", "--within", "1") == 5
     assert "the drain stands in etcd" in capsys.readouterr().err
@@ -150,7 +153,8 @@ def test_a_restart_drains_before_and_lets_in_after(site: Site, capsys: Out) -> N
     assert capsys.readouterr().out == "arc1: drain arc1, restart orthanc.service, undrain arc1\n"
     assert call("archive", "restart", "arc1", "--yes") == 0
     assert set(site.orders) == {"restart orthanc.service"}
-    assert site.journal() == ["archive-drain", "archive-restart"]
+    restarted = ["archive-restart", "archive-restart-ended"]
+    assert site.journal() == ["archive-drain", "archive-drain-done", *restarted]
     assert KEYS.archive_drain("arc1") not in site.etcd.pairs
 
 
@@ -158,15 +162,25 @@ def test_a_drained_node_is_restarted_and_stays_drained(site: Site, capsys: Out) 
     site.dcs = {"drains": {"arc1": Drain("arc1", DrainBy.OPERATOR, "x")}}
     assert call("archive", "restart", "arc1", "--yes") == 0
     assert capsys.readouterr().out == "arc1: restart orthanc.service\n"
-    assert site.journal() == ["archive-restart"]
+    assert site.journal() == ["archive-restart", "archive-restart-ended"]
 
 
 def test_a_restart_that_cannot_begin_leaves_nothing_drained(site: Site, capsys: Out) -> None:
     """Its agent is at a reconcile, say."""
+    site.at_work.add("x")
     site.etcd.put(KEYS.order("arc1"), json.dumps({"id": "x", "verb": "reconcile", "unit": ""}))
     assert call("archive", "restart", "arc1", "--yes") == 3
     assert "has an order to do already" in capsys.readouterr().err
     assert KEYS.archive_drain("arc1") not in site.etcd.pairs
+
+
+def test_an_order_that_was_answered_holds_nobody_up(site: Site) -> None:
+    """A controller's stays until its lease ends, a minute after the answer."""
+    site.at_work.add("x")
+    site.etcd.put(KEYS.order("arc1"), json.dumps({"id": "x", "verb": "reconcile", "unit": ""}))
+    site.etcd.put(KEYS.done("arc1"), json.dumps({"id": "x", "ok": True, "said": "nothing to do"}))
+    assert call("archive", "restart", "arc1", "--yes") == 0
+    assert set(site.orders) == {"restart orthanc.service"}
 
 
 @pytest.mark.usefixtures("site")

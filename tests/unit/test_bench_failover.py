@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import cast
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.bench import failover, failover_report
+from hactl.drill.history import Row
+from hactl.drill.session import Session
+from hactl.errors import StepFailed
+from tests.bench import failover, failover_report, failover_run
 from tests.bench.failover_cases import BUDGETS, CASES, PLAN, VARIANTS
 from tests.bench.failover_plot import LEFT, Strip, place, svg
 from tests.bench.failover_report import BEGIN, END, phases, table
@@ -110,3 +114,27 @@ def test_the_axis_is_logarithmic_and_ends_where_it_ends() -> None:
 def test_a_run_on_one_line() -> None:
     assert failover_report.line(record("crash", "bmc", 1.234)) == "crash bmc: 1.23 s, standby again 4.0 s"
     assert "NOT MEASURED: gone" in failover_report.line({"case": "crash", "variant": "bmc", "error": "gone"})
+
+
+class Away:
+    """A session of which one node does not answer."""
+
+    run = "r"
+
+    @property
+    def ground(self) -> Away:
+        return self
+
+    databases = ("db1", "db2")
+
+    def tables(self) -> dict[str, list[Row]]:
+        raise StepFailed("db1 is starting up")
+
+    def stored(self, node: str, run: str) -> list[Row]:
+        if node == "db1":
+            raise StepFailed("db1 is starting up")
+        return [Row(run, 1, 1)]
+
+
+def test_rows_are_judged_where_they_can_be_read() -> None:
+    assert failover_run.stored(cast("Session", Away())) == ({"db2": [Row("r", 1, 1)]}, ["db1"])

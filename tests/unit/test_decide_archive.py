@@ -267,3 +267,23 @@ def test_an_answer_that_is_too_old_says_nothing() -> None:
 
 def test_every_route_of_the_tests_is_one_that_is_asked() -> None:
     assert {r.level for r in ROUTES.values()} == {"L0", "L1", "L2"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        pytest.param(9, [], id="what its guard had stopped has the whole time to come back"),
+        pytest.param(13, [RESTART], id="then it is restarted as any other"),
+    ],
+)
+def test_a_failure_counts_from_the_end_of_the_guard(seconds: int, expected: list[str]) -> None:
+    guarded = scene(hung("arc1"), archive_says("arc1", out=True, out_for="another disk"))
+    free = scene(hung("arc1"))
+    memory, plans = ArchiveMemory(), []
+    for second in range(60 + seconds):
+        found, now = (guarded if second < 60 else free), NOW + second
+        sights = found.sights(now, 1 + second // 2)
+        decision = decide_archive(SPEC, sights, at_second(found.dcs, second), found.sql, memory, now)
+        memory = decision.memory
+        plans.append(decision.plan)
+    assert acts(plans) == expected

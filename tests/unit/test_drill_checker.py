@@ -135,6 +135,19 @@ def test_i2_different_vips_on_different_nodes() -> None:
     assert broken(forge) == set()
 
 
+@pytest.mark.parametrize(("seconds", "kept"), [(2.0, True), (4.0, False)])
+def test_i2_the_archives_address_has_no_lease_and_may_be_on_two_nodes_for_a_moment(
+    seconds: float, *, kept: bool
+) -> None:
+    forge = failover()
+    for _ in range(2):
+        forge.look(arc1=("archive",), arc2=("archive",))
+        forge.now += seconds
+    found = judge(forge.events, forge.tables)
+    assert ("I2" not in broken(forge)) is kept
+    assert any(r.invariant == "I2" for r in found.remarks) is kept
+
+
 def test_i2_nobody_looked() -> None:
     forge = failover()
     forge.events = [e for e in forge.events if isinstance(e, Write)]

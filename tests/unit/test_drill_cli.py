@@ -11,7 +11,7 @@ from hactl.cli import app
 from hactl.drill import shelf
 from hactl.drill.history import History, KeySeen, read
 from hactl.drill.keywatch import KeyWatch
-from hactl.errors import NotHealthy, Refused, Unreachable, UsageError
+from hactl.errors import NotHealthy, Unreachable, UsageError
 from hactl.view.drill import LastDrill, drill_text, parse_drill
 from tests.support.drills import Forge, whole
 from tests.support.specs import SAMPLE
@@ -62,14 +62,24 @@ def test_a_history_of_version_1_is_judged_as_far_as_it_goes(tmp_path: Path) -> N
     assert json.loads(done.stdout)["silent"] == ["I5", "I8", "I10"]
 
 
-def test_production_nodes_are_not_struck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["primary/power-off", "--yes"], "say why"),
+        (["primary/power-off", "--yes", "--reason", " "], "say why"),
+        (["primary/*", "--yes", "--reason", "a test"], "one drill at a time"),
+    ],
+)
+def test_where_people_rely_on_it_there_is_one_drill_and_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
     spec = tmp_path / "cluster.yaml"
     spec.write_text(SAMPLE.read_text())
     monkeypatch.setenv("HACTL_SPEC", str(spec))
     monkeypatch.setenv("HACTL_STATE", str(tmp_path))
-    done = CliRunner().invoke(app.root, ["drill", "run", "primary/power-off", "--yes"])
-    assert isinstance(done.exception, Refused)
-    assert "drills on production nodes are not supported yet" in done.exception.message
+    done = CliRunner().invoke(app.root, ["drill", "run", *words])
+    assert isinstance(done.exception, UsageError)
+    assert said in done.exception.message
 
 
 def test_the_report_is_of_the_newest_and_lies_beside_the_record(

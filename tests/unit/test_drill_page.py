@@ -12,11 +12,13 @@ import pytest
 
 from hactl.drill.chart import availability, phase_bars
 from hactl.drill.checker import judged
+from hactl.drill.history import Journaled, Pictures, Table
 from hactl.drill.page import page
-from hactl.drill.record import BUCKET, brief, record
+from hactl.drill.record import BUCKET, brief, record, said
 from hactl.drill.scenarios import SCENARIOS
+from hactl.drill.stopped import stopped
 from hactl.view.journal import MAX_DATA, canonical
-from tests.support.drills import Forge, whole
+from tests.support.drills import DB1, DB2, Forge, whole
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "drill"
 ABOUT = {
@@ -44,10 +46,16 @@ def lossy() -> dict[str, Any]:
     return {**made(forge), "run": "earlier", "started": "2026-08-01T08:00:00+00:00"}
 
 
-@pytest.mark.parametrize("name", ["kept", "broken"])
+def aborted(forge: Forge | None = None) -> dict[str, Any]:
+    events = [e for e in (forge or whole()).kept() if not isinstance(e, Table | Pictures | Journaled)]
+    about = {**ABOUT, "run": "stopped", "started": "2026-09-01T08:00:00+00:00"}
+    return stopped(SCENARIOS[0], events, about, "not within 240 s: redundancy is full")
+
+
+@pytest.mark.parametrize("name", ["kept", "broken", "aborted"])
 def test_the_page_as_before(name: str, request: pytest.FixtureRequest) -> None:
-    found = made() if name == "kept" else lossy()
-    path, text = GOLDEN / f"{name}.html", page(found, [lossy(), made()])
+    found = {"kept": made, "broken": lossy, "aborted": aborted}[name]()
+    path, text = GOLDEN / f"{name}.html", page(found, [lossy(), aborted(), made()])
     if request.config.getoption("--write-golden"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -141,3 +149,22 @@ def test_phases_are_as_long_as_they_took() -> None:
     assert wide == pytest.approx([1.5, 450 * 900 / 1700, 450 * 800 / 1700], abs=0.1)
     assert "~60000 ms" in drawn
     assert "later" in drawn
+
+
+def test_a_drill_that_stopped_early_keeps_what_it_saw_and_proves_nothing() -> None:
+    found = aborted()
+    assert (found["verdict"], found["clean"], found["rpo"]["lost_rows"]) == ("aborted", False, None)
+    assert found["rto_seconds"] == made()["rto_seconds"]
+    assert set(found["invariants"].values()) == {"not judged", "by test"}
+    assert said(found) == "aborted: not within 240 s: redundancy is full"
+    assert {made()["verdict"], lossy()["verdict"]} == {"kept", "broken"}
+    assert len(canonical(brief(found))) < MAX_DATA
+
+
+def test_what_was_broken_before_it_stopped_is_said() -> None:
+    forge = whole()
+    forge.write(DB1)
+    forge.write(DB2)
+    found = aborted(forge)
+    assert (found["verdict"], found["invariants"]["I1"]) == ("aborted", "broken")
+    assert said(found).endswith("; broken: I1")

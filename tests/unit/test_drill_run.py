@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from hactl.adapters.clock import SystemClock
 from hactl.cli import drill_run
 from hactl.cli.context import Context
 from hactl.cli.journal_data import Journal
+from hactl.drill import shelf
 from hactl.drill.checker import judged
 from hactl.drill.history import History, Mark, read
 from hactl.drill.scenarios import find
@@ -38,6 +40,8 @@ class World:
     verdicts: list[str] = field(default_factory=lambda: ["healthy"])
     meanwhile: Callable[[], None] = lambda: None
     vetoes: list[str] = field(default_factory=list)
+    still: Callable[[], None] = lambda: None
+    tidied: list[str] = field(default_factory=list)
 
     def note(self, _who: object, action: str, data: dict[str, Any]) -> int:
         self.said.append(f"journal: {action}{'' if data.get('ok', True) else ' ' + str(data['said'])}")
@@ -46,13 +50,40 @@ class World:
     def status(self) -> dict[str, Any]:
         return {"verdict": self.verdicts[0] if len(self.verdicts) == 1 else self.verdicts.pop(0)}
 
+    def heal(self) -> None:
+        self.said.append("everything healed")
+
+
+@dataclass
+class FakePlace:
+    world: World
+    of_lab: bool = True
+    blind: tuple[str, ...] = ()
+
+    def ground(self) -> Ground:
+        return Ground()
+
+    def primary(self) -> str:
+        return "db1"
+
     @contextmanager
-    def injected(self, _lab: object, kind: str, node: str, _word: str) -> Iterator[None]:
-        self.said.append(f"{kind} {node}")
+    def injected(self, kind: str, node: str, _word: str) -> Iterator[None]:
+        self.world.said.append(f"{kind} {node}")
         try:
             yield
         finally:
-            self.said.append(f"{kind} {node} healed")
+            self.world.said.append(f"{kind} {node} healed")
+
+    @contextmanager
+    def watched(self, *_: object) -> Iterator[Callable[[], None]]:
+        yield self.world.still
+
+    def heal(self) -> None:
+        self.world.heal()
+
+    def tidy(self, run: str) -> list[str]:
+        self.world.tidied.append(run)
+        return []
 
 
 @dataclass
@@ -74,7 +105,8 @@ class FakeSession:
     def heal(self, node: str, act: Callable[[], object], detail: str) -> Mark:
         return self.history.doing("heal", node, act, detail)
 
-    def acknowledged(self, _count: int, *, within: float, since: float) -> None:  # noqa: ARG002
+    def acknowledged(self, _count: int, *, within: float, since: float, still: Callable[[], None]) -> None:  # noqa: ARG002
+        still()
         self.world.meanwhile()
 
     def verdict(self, _images: object) -> Any:
@@ -86,7 +118,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(tmp_path)
     entries: tuple[Entry, ...] = tuple(whole().journal)
     replaced = {
-        "lab_ground": lambda _: Ground(), "keyed": lambda _: dict, "primary_of": lambda _: "db1",
+        "place": lambda *_, **__: FakePlace(made),
         "looker": lambda _: made.status, "Session": lambda _g, history, _n: FakeSession(made, history),
         "ImageLoad": lambda *_, **__: SimpleNamespace(images=()), "vetoes": lambda *_: made.vetoes,
         "from_etcd": lambda _: Journal("etcd", entries), "CALM": 0.0, "AFTER": 0.0, "TOLD_WITHIN": 0.0,
@@ -94,11 +126,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     }  # fmt: skip
     for name, value in replaced.items():
         monkeypatch.setattr(drill_run, name, value)
-    monkeypatch.setattr(drill_run.Lab, "open", lambda _: None)
     monkeypatch.setattr(drill_run.maintenance, "note", made.note)
     monkeypatch.setattr(drill_run.by_hand, "operating", operating)
-    monkeypatch.setattr(drill_run.faults, "injected", made.injected)
-    monkeypatch.setattr(drill_run.faults, "heal", lambda _: made.said.append("everything healed"))
     return made
 
 
@@ -158,16 +187,21 @@ def test_the_fault_is_healed_whatever_ends_it(world: World, error: BaseException
         run(world)
     assert world.said[3:6] == HEALED
     said = "nothing commits" if isinstance(error, Unreachable) else type(error).__name__
-    assert world.said[6:] == [f"journal: drill-ended {said}"]
+    assert world.said[6:] == [f"journal: drill {said}"]
+    (path,) = (world.folder / "drills").glob("*.record.json")
+    found = json.loads(path.read_text())
+    assert (found["verdict"], found["why"], found["clean"]) == ("aborted", said, False)
+    assert set(found["invariants"].values()) == {"not judged", "by test"}
+    assert shelf.records(world.folder / "drills") == [found]
 
 
 def test_a_second_ctrl_c_does_not_end_the_healing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def heal(_lab: object) -> None:
+    def heal() -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.raise_signal(number)
         world.said.append("everything healed")
 
-    monkeypatch.setattr(drill_run.faults, "heal", heal)
+    monkeypatch.setattr(world, "heal", heal)
     before = signal.getsignal(signal.SIGINT)
     world.meanwhile = interrupted
     with pytest.raises(KeyboardInterrupt):
@@ -205,3 +239,34 @@ def test_what_it_is_judged_by_stands_in_the_history(world: World) -> None:
     (path,) = (world.folder / "drills").glob("*.jsonl")
     kinds = {type(e).__name__ for e in read(path)}
     assert {"Asked", "Mark", "Journaled"} <= kinds
+
+
+def test_a_surprise_ends_it_healed_recorded_and_tidied_up(world: World) -> None:
+    def surprised() -> None:
+        raise StepFailed("a surprise: NODE_UNREACHABLE: wit1")
+
+    world.still = surprised
+    with pytest.raises(StepFailed, match="a surprise"):
+        run(world)
+    assert world.said[3:] == [*HEALED, "journal: drill a surprise: NODE_UNREACHABLE: wit1"]
+    (found,) = shelf.records(world.folder / "drills")
+    assert found["why"] == "a surprise: NODE_UNREACHABLE: wit1"
+    assert world.tidied == [found["run"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "want"),
+    [
+        ({"verdict": "healthy", "reasons": []}, True),
+        ({"verdict": "degraded", "reasons": [{"code": "DRILL_OVERDUE", "severity": "warning"}]}, True),
+        ({"verdict": "degraded", "reasons": [{"code": "STANDBY_LOST", "severity": "warning"}]}, False),
+        ({"verdict": "healthy", "reasons": [{"code": "DRILL_NONE", "severity": "info"}]}, True),
+        ({"verdict": "degraded", "reasons": [], "muted": [{"code": "FENCED", "severity": "warning"}]}, False),
+        ({"verdict": "degraded", "reasons": []}, False),
+    ],
+)
+def test_redundancy_is_full_when_nothing_is_missing_and_drills_are_no_matter(
+    status: dict[str, Any],
+    want: bool,  # noqa: FBT001 - the answer
+) -> None:
+    assert drill_run.whole(status) is want

@@ -12,9 +12,10 @@ from hactl.decide.health import Health, judge
 from hactl.errors import StepFailed, Unreachable
 from hactl.observe.gather import gather
 from hactl.observe.race import Race
-from hactl.ports import Ports
+from hactl.ports import NodeLook, Ports
 from hactl.view.model import PatroniCluster, PatroniSelf, Probe, State, Unknown
-from tests.fakes.ports import FakeArchive, FakeFacts, FakeVip, healthy_ports
+from hactl.view.preflight import NodePreflight
+from tests.fakes.ports import FakeArchive, FakeNode, FakeVip, healthy_ports
 from tests.support.views import demo_spec, healthy
 
 
@@ -104,9 +105,41 @@ def test_a_late_probe_is_unknown_and_not_failed(never: threading.Event) -> None:
 
 def test_the_dynamic_configuration_is_asked_for_by_the_doctor_only() -> None:
     ports = healthy_ports()
-    facts = healthy().facts["db1"]
+    facts, preflight = healthy().facts["db1"], NodePreflight()
     assert not isinstance(facts, Unknown)
     assert isinstance(gather(ports).patroni["db1"].config, Unknown)
-    view = gather(dataclasses.replace(ports, config=True, facts={"db1": FakeFacts(facts)}))
+    view = gather(
+        dataclasses.replace(ports, config=True, examined={"db1": FakeNode(NodeLook(facts, preflight))})
+    )
     assert view.patroni["db1"].config == {}
-    assert view.facts == {"db1": facts}
+    assert (view.facts, view.preflight, view.servers, view.files) == (
+        {"db1": facts},
+        {"db1": preflight},
+        {},
+        {},
+    )
+
+
+def test_a_node_without_a_login_told_nothing_of_all_that_it_was_asked() -> None:
+    class Locked:
+        def look(self) -> NodeLook:
+            raise Unreachable("hactl@192.0.2.11 refuses hactl's key")
+
+    view = gather(dataclasses.replace(healthy_ports(), examined={"db1": Locked(), "wit1": Locked()}))
+    why = Unknown("hactl@192.0.2.11 refuses hactl's key")
+    assert view.facts == view.preflight == view.files == {"db1": why, "wit1": why}
+    assert view.servers == {"db1": why}, "the witness has no PostgreSQL"
+
+
+def test_whoever_waits_is_told_for_whom() -> None:
+    told: list[list[str]] = []
+    gather(healthy_ports(), waiting=told.append)
+
+    class Slow:
+        def look(self) -> NodeLook:
+            threading.Event().wait(0.3)
+            return NodeLook(Unknown("x"), Unknown("x"))
+
+    told.clear()
+    gather(dataclasses.replace(healthy_ports(), examined={"db1": Slow()}), waiting=told.append)
+    assert told[-1] == ["look db1"]

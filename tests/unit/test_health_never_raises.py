@@ -31,6 +31,8 @@ from hactl.view.model import (
     Unknown,
     VipView,
 )
+from hactl.view.preflight import ArpLook, NodePreflight, Reach, Reached, ServerLook, Slot, Upgrades
+from hactl.view.setting import Setting
 from tests.support.views import demo_spec, healthy, look
 
 SPEC = demo_spec()
@@ -79,8 +81,49 @@ facts = st.builds(
 certificates = st.lists(st.builds(CertView, names, st.just("etcd-peer"), st.sampled_from(CertState))).map(
     tuple
 )
+macs = st.sampled_from(["", "02:00:00:00:00:01", "02:00:00:00:00:02"])
+patterns = st.lists(st.sampled_from(["etcd", "(", ""])).map(tuple)
+preflights = st.builds(
+    NodePreflight,
+    reach=st.lists(
+        st.builds(
+            Reach, names | st.just("database"), st.sampled_from([2379, 5432, 8008, 443, 9465]), st.just("x"),
+            st.sampled_from(Reached), st.booleans(),
+        ), max_size=3,
+    ).map(tuple),
+    arp=st.lists(
+        st.builds(
+            ArpLook, st.sampled_from(["database", "archive"]), st.just("192.0.2.100"), st.just("host0"), macs,
+            st.booleans(), st.lists(macs, max_size=2).map(tuple), st.lists(macs, max_size=2).map(tuple), macs,
+            st.lists(st.just("eth1"), max_size=1).map(tuple),
+            st.dictionaries(st.sampled_from(["arp_ignore", "drop_gratuitous_arp"]), st.integers(0, 8)),
+            st.sampled_from(["", "no"]),
+        ), max_size=2,
+    ).map(tuple),
+    upgrades=unknown | st.builds(Upgrades, st.booleans(), patterns, st.booleans(), st.booleans(), patterns),
+    kernel=st.dictionaries(st.just("sets with timeouts in nftables"), st.sampled_from(["", "no"])),
+    watchdog=st.none() | st.booleans(),
+    backup_age=st.none() | unknown | st.floats(0, 1e9),
+)  # fmt: skip
+settings = st.dictionaries(
+    st.sampled_from(["max_slot_wal_keep_size", "wal_log_hints", "full_page_writes"]),
+    st.builds(
+        Setting,
+        st.just("x"),
+        st.just("string"),
+        st.sampled_from(["on", "off", "-1", "8192", ""]),
+        st.just(""),
+    ),
+)
+servers = st.builds(
+    ServerLook, settings, unknown | st.just(""), st.none() | st.integers(0, 1 << 40),
+    st.lists(st.builds(Slot, names, st.booleans(), st.none() | st.integers(-9, 1 << 40))).map(tuple),
+)  # fmt: skip
 views = st.builds(
     ClusterView,
+    preflight=st.dictionaries(names, unknown | preflights),
+    servers=st.dictionaries(names, unknown | servers),
+    files=st.dictionaries(names, unknown | st.lists(st.just("/x missing"), max_size=5).map(tuple)),
     at=st.floats(0, 4e9),
     took=st.floats(0, 9),
     nodes=st.dictionaries(names, probes),

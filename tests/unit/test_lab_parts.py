@@ -3,14 +3,26 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
 
+from hactl.adapters.command import run
 from hactl.cli.lab import command
 from hactl.errors import LockHeld, Refused, Unreachable, UsageError
-from hactl.lab import datadisk, disk, down, machine, preflight, scope
+from hactl.lab import (
+    datadisk,
+    disk,
+    down,
+    faults_postgres,
+    faults_process,
+    faults_storage,
+    machine,
+    preflight,
+    scope,
+)
 from hactl.lab.faults import FAULTS, FAULTS_WITH, fault, injected
 from hactl.lab.folder import LabFolder, MachineFolder, check_name, replace
 from hactl.lab.lab import Lab, only_lab
@@ -65,9 +77,16 @@ def test_every_fault_of_the_interface_is_there() -> None:
     whole = {"power-off", "power-on", "isolate", "join", "freeze", "thaw"}
     programs = {"patroni", "etcd", "keepalived", "agent", "controller", "orthanc"}
     parts = {f"{how}-{p}" for how in ("kill", "lose", "freeze") for p in programs}
+    network = {"deaf", "voiceless", "cut-etcd", "lose-garp", "lose-names"}
+    data = {"bar-postgres", "hang-postgres", "damage-wal", "damage-control", "break-rewind", "make-stale"}
     assert set(FAULTS) == {
         *whole,
         *parts,
+        *network,
+        *data,
+        "freeze-bmc",
+        "freeze-quorum",
+        "lead-etcd",
         "crash-postgres",
         "freeze-pool",
         "freeze-postgres",
@@ -77,7 +96,7 @@ def test_every_fault_of_the_interface_is_there() -> None:
         "swap-storage",
         "unmount-storage",
     }
-    assert set(FAULTS_WITH) == {"cut", "one-way", "loss", "fill-disk", "fill-storage"}
+    assert set(FAULTS_WITH) == {"cut", "one-way", "loss", "narrow", "fill-disk", "fill-storage"}
 
 
 def test_a_disk_is_filled_to_the_end_unless_it_is_said_how_far() -> None:
@@ -283,3 +302,11 @@ def test_help_needs_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_runs_a_machine_has_no_braces_that_systemd_would_take_for_its_own_variables() -> None:
     assert "${" not in machine._RUN
+
+
+@pytest.mark.parametrize("module", [faults_postgres, faults_process, faults_storage])
+def test_what_is_run_on_a_machine_is_a_shell_program(module: ModuleType) -> None:
+    scripts = {n: t for n, t in vars(module).items() if n.isupper() and isinstance(t, str) and " " in t}
+    assert scripts
+    for name, text in scripts.items():
+        assert run(["sh", "-n"], within=5, stdin=text, check=False).code == 0, name

@@ -10,7 +10,7 @@ import pytest
 
 from hactl.act import maintenance
 from hactl.act.maintenance import Operator
-from hactl.decide.maintenance import may_drain, ok_to_stop
+from hactl.decide.maintenance import asked_by_anybody, may_drain, ok_to_stop
 from hactl.errors import Refused, StepFailed, Unreachable
 from hactl.view.archive import ArchiveFacts, Drain, DrainBy
 from hactl.view.control import Order
@@ -19,6 +19,7 @@ from hactl.view.journal_check import verify
 from hactl.view.keys import Keys
 from hactl.view.kv import Put
 from hactl.view.model import Probe, State, Unknown
+from hactl.view.operation import Holder
 from hactl.view.parse.archive import parse_drain
 from tests.fakes.etcd import FakeClock, FakeEtcd, FakeEtcdKv
 from tests.support.views import (
@@ -53,6 +54,13 @@ def sees(*changes: Change, dcs: dict[str, Any] | None = None, **facts: Any) -> A
 
 def codes(answer: Any) -> list[str]:
     return [v.code for v in answer.vetoes]
+
+
+def test_whoever_stops_a_node_outside_of_hactl_waits_for_the_command_that_is_at_work() -> None:
+    work = Holder("operator anna", "desk", 7, "deploy all nodes", "2026-01-01T00:00:00+00:00", "", "x")
+    assert codes(asked_by_anybody(SPEC, sees(dcs={"operation": work}), "arc1")) == ["OPERATION"]
+    assert asked_by_anybody(SPEC, sees(), "arc1").ok
+    assert ok_to_stop(SPEC, sees(dcs={"operation": work}), "arc1").ok
 
 
 def test_a_node_may_go_while_another_one_is_fit() -> None:

@@ -21,9 +21,12 @@ MODULES = {
 WALL = {"wall", "_wall", "unix", "_unix"}
 # Where it is read all the same, and what for: to be read by people. No branch depends on any of these.
 PRESENTATION = {
+    "act/approvals.py: _ask": "since when a second person is asked for; a lease of etcd ends it",
     "act/archive.py: now_text": "since when a drain stands, for status",
+    "act/archive_turn.py: _drain": "since when a drain stands, for status",
     "act/config_versions.py: _following": "when a version of the configuration was taken",
     "act/config_versions.py: applied": "when it was applied",
+    "act/forced_incident.py: mark": "a stamp's second time, for readers of the incident",
     "act/incident.py: _wall": "a stamp's second time, for readers of the incident",
     "act/maintenance.py: _draft": "the wall clock of an operator's journal record",
     "act/operation.py: held": "since when the operation lock is held, for whoever comes second",

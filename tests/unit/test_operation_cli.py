@@ -110,7 +110,7 @@ def test_what_may_mend_etcd_does_not_wait_for_it(etcd: FakeEtcd) -> None:
 
 def test_a_closed_terminal_unwinds_like_ctrl_c_and_the_handlers_come_back() -> None:
     before = signal.getsignal(signal.SIGHUP)
-    with pytest.raises(KeyboardInterrupt, match="SIGHUP"), by_hand._signals():
+    with pytest.raises(KeyboardInterrupt, match="SIGHUP"), by_hand.signals():
         signal.raise_signal(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is before
 
@@ -118,7 +118,7 @@ def test_a_closed_terminal_unwinds_like_ctrl_c_and_the_handlers_come_back() -> N
 def test_whoever_ignores_hangups_still_does() -> None:
     old = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
     try:
-        with by_hand._signals():
+        with by_hand.signals():
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, old)

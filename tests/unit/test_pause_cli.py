@@ -66,7 +66,7 @@ def test_a_pause_says_who_why_and_until_when_and_ends_by_itself(desk: Desk, caps
     found = desk.value(KEYS.paused)
     assert (found["by"], found["reason"]) == ("operator anna from 192.0.2.50", "new switch")
     assert found["until"] - found["since"] == 7200
-    assert desk.journal() == ["pause"]
+    assert desk.journal() == ["pause", "pause-done"]
     assert desk.etcd.value(KEYS.operation) is None
     desk.clock.forward(7201)
     assert desk.etcd.value(KEYS.paused) is None
@@ -117,7 +117,7 @@ def test_resume_ends_it_and_twice_is_no_failure(desk: Desk, capsys: Out) -> None
     assert desk.etcd.value(KEYS.paused)
     assert call("resume") == 0
     assert desk.etcd.value(KEYS.paused) is None
-    assert desk.journal() == ["pause", "resume"]
+    assert desk.journal() == ["pause", "pause-done", "resume", "resume-done"]
     capsys.readouterr()
     assert call("resume") == 0
     assert "hactl is not paused" in capsys.readouterr().out
@@ -142,7 +142,7 @@ def test_a_mute_covers_as_many_as_there_are(desk: Desk, capsys: Out) -> None:
     assert "2 found now; more than 2 ends it" in capsys.readouterr().out
     found = desk.value(KEYS.mute("NODE_UNREACHABLE"))
     assert (found["count"], found["severity"], found["by"]) == (2, "warning", "operator anna from 192.0.2.50")
-    assert desk.journal() == ["mute"]
+    assert desk.journal() == ["mute", "mute-done"]
     desk.clock.forward(7201)
     assert desk.etcd.value(KEYS.mute("NODE_UNREACHABLE")) is None
 
@@ -159,7 +159,7 @@ def test_the_list_and_the_end(desk: Desk, capsys: Out) -> None:
     assert "is not muted" in capsys.readouterr().out
     assert call("unmute", "standby_lost", "db2") == 0
     assert desk.etcd.value(KEYS.mute("STANDBY_LOST", "db2")) is None
-    assert desk.journal() == ["mute", "unmute"]
+    assert desk.journal() == ["mute", "mute-done", "unmute", "unmute-done"]
     capsys.readouterr()
     assert call("mute", "--list") == 0
     assert "nothing is muted" in capsys.readouterr().out

@@ -78,11 +78,3 @@ def test_a_failover_is_explained_as_a_tree(sees: Callable[..., None], capsys: Ou
     assert {b["code"] for b in tree["under"]} >= {"PRECONDITIONS", "PROOFS", "RPO"}
     assert call("failover", "--explain") == 0
     assert capsys.readouterr().out.splitlines()[0].startswith("- FAILOVER: db1 is not suspected")
-
-
-@pytest.mark.parametrize(
-    "argv", [("failover",), ("failover", "--to", "db2"), ("failover", "--explain", "--to", "db2")]
-)
-def test_a_failover_by_hand_is_not_there_yet(argv: tuple[str, ...], capsys: Out) -> None:
-    assert call(*argv) == 2
-    assert "not there yet" in capsys.readouterr().err

@@ -9,9 +9,19 @@ from hactl.decide.preconditions import examine
 from hactl.render.patroni import dynamic
 from hactl.units import Bytes
 from hactl.view.model import CertState, Disk, Unknown
-from tests.support.views import Change, after, certificate, config, demo_spec, facts, host_lost, vip
+from tests.support.views import (
+    Change,
+    after,
+    backed_up,
+    certificate,
+    config,
+    demo_spec,
+    facts,
+    host_lost,
+    vip,
+)
 
-SPEC = demo_spec()
+SPEC = backed_up(demo_spec())
 WANTED = dynamic(SPEC)
 DRIFTED = {**WANTED, "ttl": 30}
 NO_HINTS = {**WANTED, "postgresql": {"use_pg_rewind": True, "parameters": {"wal_log_hints": "off"}}}
@@ -37,6 +47,14 @@ ROWS = [
         [facts("db1", units={"hactl-open.service": "failed"})], {"UNIT_NOT_RUNNING"}, id="and may not fail"
     ),
     pytest.param([facts("db1", clock_offset=-2.5)], {"CLOCK_SKEW"}, id="a clock is behind"),
+    pytest.param(
+        [facts("db1", clock_offset=1.4, clock_doubt=0.5)],
+        set(),
+        id="or the answer took its time: nobody knows",
+    ),
+    pytest.param(
+        [facts("db1", clock_offset=1.6, clock_doubt=0.5)], {"CLOCK_SKEW"}, id="more than that explains"
+    ),
     pytest.param([facts("db1", clock_offset=None)], set(), id="a clock that nobody read is not wrong"),
     pytest.param(
         [facts("db1", disks=(Disk("/", Bytes.mib(9), Bytes.mib(100)),))], {"DISK_NEARLY_FULL"}, id="9 % free"

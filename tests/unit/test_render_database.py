@@ -183,6 +183,7 @@ def test_no_primary_no_database_vip_but_no_index_still_an_archive_vip() -> None:
     assert keepalived.PRIMARY.weight == 0
     assert keepalived.ARCHIVE.weight == 0
     assert keepalived.INDEX.weight < 0
+    assert keepalived.HUNG.weight < 0
 
 
 def test_a_silent_patroni_is_given_up_before_its_lease_ends_and_before_keepalived_kills_the_check() -> None:

@@ -82,6 +82,7 @@ def with_answers(**answers: tuple[int, str]) -> tuple[Node, Callable[[str], int]
         "restart patroni",
         "restart -M x",
         "files /etc/shadow",
+        "preflight db2 22",
         "facts " + "x" * 300,
         "restart  patroni.service",
         "restart 'patroni.service'",
@@ -115,6 +116,14 @@ def test_files_go_through_sudo_as_the_sudoers_file_spells_it() -> None:
     assert main("files") == 0
     assert node.called == [["/usr/bin/sudo", "-n", "/usr/local/lib/hactl/read-files"]]
     assert 'NOPASSWD: /usr/local/lib/hactl/read-files ""\n' in content("db1", "/etc/sudoers.d/hactl")
+
+
+def test_the_preflight_goes_through_sudo_as_the_sudoers_file_spells_it() -> None:
+    node, main = with_answers(sudo=(0, "{}"))
+    assert main("preflight") == 0
+    assert node.called == [["/usr/bin/sudo", "-n", "/usr/local/lib/hactl/preflight"]]
+    assert '(root) NOPASSWD: /usr/local/lib/hactl/preflight ""\n' in content("db1", "/etc/sudoers.d/hactl")
+    assert main("preflight now") == 2
 
 
 def test_settings_are_read_as_hactl_on_database_nodes_only() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hactl.render import engine
+from hactl.spec import document
 
 
 @pytest.mark.parametrize(
@@ -93,3 +94,8 @@ def test_what_is_serialised_reads_back_as_the_same(data: dict[str, object]) -> N
 def test_a_shared_part_is_written_out_twice_and_not_as_an_anchor() -> None:
     part = {"a": 1}
     assert "&" not in engine.yaml_document({"x": part, "y": part})
+
+
+@pytest.mark.parametrize("text", ["0E0", "1e3", "-2E+5", "1.5e1", "no", "0x1F", "1_000", "12:30", "", "~"])
+def test_a_text_that_looks_like_something_else_is_read_back_by_our_own_reader(text: str) -> None:
+    assert document.parse(engine.yaml_document({"aet": text})).data == {"aet": text}

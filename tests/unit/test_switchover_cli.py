@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ import pytest
 from hactl.act.maintenance import Operator
 from hactl.act.switchover import Means
 from hactl.cli import operator as by_hand
-from hactl.cli import switchover
+from hactl.cli import switchover, switchover_pools
 from hactl.cli.app import main
 from hactl.errors import StepFailed, Unreachable
 from hactl.view.journal import Kind, Record, parse_record, sealed, text_of
 from hactl.view.keys import Keys
+from hactl.view.model import Probe, State
 from tests.fakes.etcd import FakeClock, FakeEtcd
 from tests.support.views import SAMPLE, after, agent, keys
 
@@ -35,7 +37,8 @@ class Pair:
         monkeypatch.setattr(switchover, "means_of", lambda *_: self.means())
         monkeypatch.setattr(switchover, "_redundant", lambda *_: True)
         self.open: list[tuple[float]] = [(0.4,), (59.0,)]
-        monkeypatch.setattr(switchover, "_ask", lambda *_: self.sessions())
+        monkeypatch.setattr(switchover, "_ask", lambda _context, statement, *_: self.sessions(statement))
+        monkeypatch.setattr(switchover_pools, "index", lambda *_: Probe(State.OK))
 
     def wall(self) -> float:
         return 1_700_000_000.0
@@ -47,10 +50,10 @@ class Pair:
     def boottime(self) -> float:
         return self.now
 
-    def sessions(self) -> list[tuple[float]]:
+    def sessions(self, statement: str) -> Sequence[tuple[Any, ...]]:
         if not self.open:
             raise Unreachable("no connection within 3 s")
-        return self.open
+        return [("192.0.2.21", 12, 1)] if statement == switchover_pools.OPEN else self.open
 
     def ask(self) -> None:
         if self.interrupted:
@@ -89,7 +92,9 @@ def test_it_switches_and_the_journal_says_who_why_and_how_long(pair: Pair, capsy
 
 def test_a_dry_run_says_the_steps_and_does_nothing(pair: Pair, capsys: Out) -> None:
     assert call("--dry-run") == 0
-    assert "would switch over from db1 to db2" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "would switch over from db1 to db2" in said
+    assert "12" in said, "how many sessions end"
     assert (pair.asked, pair.journal()) == (0, [])
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from hactl.units import Bytes, Lsn
-from hactl.view.control import AgentFacts, Mode, PeerLook, PostgresLocal
+from hactl.view.control import AgentFacts, Mode, NewLocal, PeerLook, PostgresLocal
 from hactl.view.model import Disk, Probe, State, Unknown
 from hactl.view.parse.archive import facts_object, read_facts
 from hactl.view.parse.fields import Json, document, items, mapping, number, text, texts
@@ -21,7 +21,7 @@ def facts_text(facts: AgentFacts) -> str:
             "mode": None if facts.mode is None else str(facts.mode), "thawed": facts.thawed,
             "lease_left": None if facts.lease_left is None else round(facts.lease_left, 3),
             "postgres": _postgres(facts.postgres), "vips": list(facts.vips), "units": dict(facts.units),
-            **{name: _probe(getattr(facts, name)) for name in _PROBES},
+            "forks": _forks(facts.forks), **{name: _probe(getattr(facts, name)) for name in _PROBES},
             "peers": {n: {"misses": p.misses, "why": p.why} for n, p in facts.peers.items()},
             "disks": [{"path": d.path, "free": d.free.value, "total": d.total.value} for d in facts.disks],
             "ledger": dict(facts.ledger), "joining": facts.joining,
@@ -54,6 +54,12 @@ def _postgres(found: PostgresLocal | Unknown) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _forks(found: NewLocal | Unknown) -> dict[str, object]:
+    if isinstance(found, Unknown):
+        return {"unknown": found.why}
+    return {"misses": found.misses, "age": None if found.age is None else round(found.age, 3)}
+
+
 def parse_agent_facts(value: str) -> AgentFacts:
     """Fields that are missing keep what they are without a look.
 
@@ -70,6 +76,7 @@ def parse_agent_facts(value: str) -> AgentFacts:
         mode=Mode(mode) if mode in tuple(Mode) else None,
         lease_left=_float(found.get("lease_left")),
         postgres=_read_postgres(mapping(found.get("postgres") or {}, "facts: postgres")),
+        forks=_read_forks(mapping(found.get("forks") or {}, "facts: forks")),
         vips=texts(found.get("vips"), "facts: vips"),
         peers=_peers(mapping(found.get("peers") or {}, "facts: peers")),
         disks=tuple(_disks(found)),
@@ -121,6 +128,13 @@ def _read_postgres(found: Json) -> PostgresLocal | Unknown:
         lost_slots=texts(found.get("lost_slots"), "facts: lost slots"),
         oldest=None if oldest is None else Lsn(oldest),
     )
+
+
+def _read_forks(found: Json) -> NewLocal | Unknown:
+    misses = number(found.get("misses"))
+    if misses is None:
+        return Unknown(str(found.get("unknown", "not told")))
+    return NewLocal(misses, _float(found.get("age")))
 
 
 def _why(told: object) -> str:

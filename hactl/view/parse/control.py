@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from hactl.units import Lsn
 from hactl.view.archive import ArchiveMark, Drain
 from hactl.view.control import (
     AgentFacts,
@@ -244,7 +246,22 @@ def _patroni(keys: Mapping[str, Pair], problems: list[str]) -> PatroniKeys:
         sync_standbys=sync[1],
         members=members,
         paused=_read(keys.get("config"), _pause, False, problems),
+        # No failover of the controller's rests on these two: what cannot be read there is no problem of its.
+        timeline=_read(keys.get("history"), _newest, None, []),
+        written=_read(keys.get("status"), _written, None, []),
     )
+
+
+def _newest(value: str) -> int | None:
+    """Patroni's /history has a line for each timeline that ended."""
+    ended = json.loads(value)
+    last = ended[-1] if isinstance(ended, list) and ended else None
+    timeline = number(last[0]) if isinstance(last, list) and last else None
+    return None if timeline is None else timeline + 1
+
+
+def _written(value: str) -> Lsn | None:
+    return lsn(_object(value).get("optime"))
 
 
 def _sync(value: str) -> tuple[str, tuple[str, ...]]:

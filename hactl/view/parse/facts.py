@@ -9,15 +9,16 @@ from hactl.view.model import Disk, NodeFacts
 from hactl.view.parse.fields import Json, document, items, mapping, number
 
 
-def parse_facts(body: bytes, *, now: float) -> NodeFacts:
-    """`now` is our Unix time when the node read its clock.
+def parse_facts(body: bytes, *, now: float, doubt: float = 0.0) -> NodeFacts:
+    """`now` is our Unix time when the node read its clock, give or take `doubt`.
 
     Raises:
         ValueError: not a dispatcher's facts.
 
     """
     answer = mapping(document(body, "facts"), "facts")
-    clock = mapping(answer.get("clock"), "facts: clock").get("wall_s")
+    told = mapping(answer.get("clock"), "facts: clock")
+    clock, synchronized = told.get("wall_s"), told.get("synchronized")
     units = mapping(answer.get("units") or {}, "facts: units")
     versions = mapping(answer.get("versions") or {}, "facts: versions")
     return NodeFacts(
@@ -25,8 +26,10 @@ def parse_facts(body: bytes, *, now: float) -> NodeFacts:
         units={name: _unit_state(mapping(unit, "facts: unit")) for name, unit in units.items()},
         disks=tuple(_disks(mapping(answer.get("disks") or {}, "facts: disks"))),
         clock_offset=clock - now if isinstance(clock, int | float) else None,
+        clock_doubt=doubt,
         versions={name: str(version) for name, version in versions.items()},
         boot_id=str(answer.get("boot_id", "")),
+        synchronized=synchronized if isinstance(synchronized, bool) else None,
     )
 
 

@@ -44,7 +44,14 @@ def parse_itself(body: bytes) -> PatroniSelf:
         server_version=number(answer.get("server_version")),
         identified=bool(answer.get("database_system_identifier")),
         started=str(answer.get("postmaster_start_time") or ""),
+        made=_made(answer.get("database_system_identifier")),
     )
+
+
+def _made(system: object) -> float | None:
+    """PostgreSQL's initdb puts the Unix time into the upper half of its system identifier (xlog.c)."""
+    number_of = str(system)
+    return float(int(number_of) >> 32) if number_of.isascii() and number_of.isdigit() else None
 
 
 def _moment(value: object) -> float | None:

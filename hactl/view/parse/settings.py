@@ -8,13 +8,13 @@ from typing import Final
 from hactl.view.parse.fields import Json, document, items, mapping, text
 from hactl.view.setting import Setting
 
-# One value comes back, in JSON. Where a value stands is told to pg_read_all_settings, thus pg_monitor.
-QUERY: Final = """
-select json_build_object('settings', json_agg(json_build_object(
+# Where a value stands is told to pg_read_all_settings, thus pg_monitor.
+SETTINGS: Final = """'settings', (select json_agg(json_build_object(
   'name', name, 'kind', vartype, 'value', setting, 'shown', current_setting(name), 'unit', unit,
   'context', context, 'low', min_val, 'high', max_val, 'words', enumvals, 'source', source,
-  'file', sourcefile, 'default', boot_val, 'pending', pending_restart))) from pg_settings
-"""
+  'file', sourcefile, 'default', boot_val, 'pending', pending_restart)) from pg_settings)"""
+# One value comes back, in JSON.
+QUERY: Final = f"select json_build_object({SETTINGS})"
 
 
 def parse_settings(body: bytes) -> Mapping[str, Setting]:
