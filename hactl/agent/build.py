@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hactl.agent import build_archive, certificates, node_looks, primary
+from hactl.agent.clock_back import ClockBack
 from hactl.agent.facts import Looks, Publisher
 from hactl.agent.hands import Body, Hands
 from hactl.agent.holder import Holder
@@ -107,12 +108,15 @@ def _database(me: Me, parts: AgentParts, own: DatabaseParts, publish: Relay) -> 
         parts.events.say,
     )
 
+    clock = ClockBack(parts.clocks, parts.acts, parts.events.say)
+
     def start(stop: threading.Event) -> None:
         parts.notes.not_ready()
         parts.notes.take(within=TAKE_WITHIN)
         patroni.start(stop)
         agent.start(stop)
         standby.start(stop)
+        clock.start(stop)
 
     return Agent(loop, start)
 

@@ -14,6 +14,9 @@ class Clocks(Protocol):
 
     def monotonic(self) -> float: ...
 
+    def wall(self) -> float:
+        """Seconds since 1970. It may jump: nothing but that is looked for in it."""
+
 
 class Lease(Protocol):
     """The packet filter's table for the database VIP."""

@@ -187,6 +187,7 @@ class Drill:
         self.screen.say(f"drill {self.scenario.name} on {self.node}: {self.scenario.says}")
         with ExitStack() as stack:
             stack.callback(self._healed)  # the last thing on any exit: nothing stays broken
+            self._prepared(stack)
             stack.enter_context(self.screen.live(board, f"hactl drill {self.scenario.name}"))
             stack.enter_context(self.session.running())
             if self.scenario.images:
@@ -198,6 +199,12 @@ class Drill:
             self._redundant()
             self.history.note("redundancy is full again")
             time.sleep(AFTER)
+
+    def _prepared(self, held: ExitStack) -> None:
+        for kind in self.scenario.first:
+            held.enter_context(self.place.injected(kind, self.node, ""))
+        if self.scenario.first:
+            self._redundant()
 
     def _healed(self) -> None:
         """A second Ctrl-C does not end it. By handlers: programs would inherit what is ignored."""

@@ -149,6 +149,7 @@ def fault_command(name: str | None, lasting: str | None, kind: str, node: str, w
     stop-hactl (NODE or all)                        agent and controller, also after a boot
     cut NODE OTHER, one-way NODE OTHER, loss NODE PERCENT, narrow NODE KBIT
     deaf voiceless cut-etcd lose-garp lose-names    what does not arrive
+    turn-clock NODE [SECONDS]                       agent's, controller's and Patroni's wall clock
     lead-etcd freeze-quorum freeze-bmc              etcd and the BMC
     hang-postgres bar-postgres damage-wal damage-control break-rewind make-stale
 

@@ -37,6 +37,7 @@ class Scenario:
     `acts`: what hactl may do about it, "{node}" the struck one and "{other}" the other database node.
     `word`: what the fault needs besides the node. `hold`: seconds the fault lasts at least. `images`: a
     modality stores images meanwhile. `besides`: faults on the same node, made just before, healed just after.
+    `first`: what must be so on the node before the clients begin; undone when all is over.
     `away`: there is no service before it is healed, and `limit` is from the fault on, the healing included.
     """
 
@@ -51,6 +52,7 @@ class Scenario:
     images: bool = False
     besides: tuple[str, ...] = ()
     away: bool = False
+    first: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -115,6 +117,8 @@ SCENARIOS: Final = (
     Scenario(_P, "narrow", "its cables carry 256 kbit/s: at most one takeover", BY_TTL, MAYBE, TAKEOVER,
              word="256", hold=15),
     Scenario(_P, "lose-names", "no name resolves there: nothing moves", 3),
+    Scenario(_P, "turn-clock", "its clock goes 5 minutes back, later forward: nothing moves", 6, acts=CARE,
+             word="-300", hold=25, first=("own-clock",)),
     Scenario(_P, "crash-postgres", "PostgreSQL is killed: restart or takeover", 15, MAYBE, TAKEOVER),
     Scenario(_P, "bar-postgres", "PostgreSQL is killed and cannot start: takeover", 15, ONE, TAKEOVER),
     Scenario(_P, "freeze-postgres", "PostgreSQL hangs: the standby takes over", 14, ONE, TAKEOVER),
@@ -146,6 +150,8 @@ SCENARIOS: Final = (
     Scenario(_S, "damage-control", "its control file is empty: it is copied anew", 12, acts=COPY),
     Scenario(_S, "stall-disk", "its data disk takes nothing more: the primary goes on", 12, acts=COPY),
     Scenario(_S, "fill-disk", "its data disk is full: the primary goes on", 12, acts=COPY, hold=10),
+    Scenario(_S, "turn-clock", "its clock goes 5 minutes back, later forward: nothing moves", 6, acts=CARE,
+             word="-300", hold=25, first=("own-clock",)),
     Scenario(_S, "kill-patroni", "Patroni is killed: it comes back by itself", 6, acts=CARE),
     Scenario(_S, "freeze-patroni", "Patroni hangs: the primary goes on", 12, acts=COPY, hold=10),
     Scenario(_S, "kill-agent", "hactl's agent is killed: systemd restarts it", 6),

@@ -9,6 +9,7 @@ from typing import Final
 
 from hactl.errors import UsageError
 from hactl.lab import (
+    faults_clock,
     faults_disk,
     faults_etcd,
     faults_network,
@@ -86,6 +87,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "deaf": Fault(faults_network.deafen, faults_network.hear),
     "voiceless": Fault(faults_network.silence, faults_network.speak),
     "lose-garp": Fault(faults_network.lose_announcements, faults_network.hear_announcements),
+    "own-clock": Fault(faults_clock.own, faults_clock.forget),  # nothing is turned yet
     "lose-names": Fault(faults_process.lose_names, faults_process.find_names),
     **dict(_of_programs()),
     "stop-hactl": Fault(
@@ -96,6 +98,7 @@ FAULTS_WITH: Final[dict[str, FaultWith]] = {
     "cut": FaultWith("the other node", faults_network.cut, faults_network.join),
     "one-way": FaultWith("the node that is not reached", faults_network.one_way, faults_network.both_ways),
     "loss": FaultWith("percent", faults_network.lose, faults_network.keep),
+    "turn-clock": FaultWith("seconds", faults_clock.turn, faults_clock.right, faults_clock.USUAL),
     "narrow": FaultWith("kbit/s", faults_network.narrow, faults_network.widen),
     "fill-disk": FaultWith("percent in use", faults_disk.fill, faults_disk.empty, faults_disk.FULL),
     "fill-storage": FaultWith(  # for all archive nodes: they share it
@@ -137,5 +140,6 @@ def heal(lab: Lab) -> list[str]:
     done = undone + stalled + lab.heal() + faults_disk.empty_all(lab)
     faults_storage.heal(lab)
     faults_postgres.heal(lab)
+    faults_clock.heal(lab)
     faults_process.heal(lab)
     return done

@@ -7,7 +7,7 @@ from typing import Final
 from hactl.spec.model import ClusterSpec
 
 # Of database nodes. None of them takes a word: what they do is fixed in the script.
-DATABASE_VERBS: Final = ("stop-postgres", "fence", "unfence", "kill-patroni", "reinit")
+DATABASE_VERBS: Final = ("stop-postgres", "fence", "unfence", "kill-patroni", "wake-patroni", "reinit")
 # Of archive nodes. `forget-probe` removes what an end-to-end check of this very node left behind.
 ARCHIVE_VERBS: Final = ("stop-orthanc", "forget-probe", "redeploy-archive", "reconcile")
 UNIT_VERBS: Final = ("restart", "start", "stop")

@@ -29,6 +29,7 @@ def render(spec: ClusterSpec, _secrets: RenderSecrets) -> Iterator[RenderedFile]
                 header=header(node, spec.cluster),
                 verbs=list(acts.verbs(spec, node)),
                 units=list(acts.units(spec, node)),
+                wake=layout.LIB / "wake",
                 patronictl=layout.PATRONI_VENV / "bin/patronictl",
                 patroni_config=layout.PATRONI_CONFIG,
                 cluster=spec.cluster,

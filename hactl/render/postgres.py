@@ -22,6 +22,7 @@ LEDGER_SPARE = 0.10  # of the disk is left free by it
 REWIND_ENOUGH = 1024**3  # bytes free that are enough for a rewind whatever part of the disk that is
 COPY_SPARE = 0.15  # of the disk is left free beside two copies of the database; below it the old one goes
 
+WAKE_WITHIN = 5.0  # seconds for Patroni to answer that it begins a round
 SWITCHOVER_WAIT = 2.0  # seconds for a clean shutdown; then Patroni goes on as it does without us
 
 # What Patroni and systemd run besides PostgreSQL's own programs, and the numbers that each goes by.
@@ -30,9 +31,11 @@ PROGRAMS: Mapping[str, Mapping[str, float]] = {
     "stale-pid": {},
     "before-stop": {"wait": SWITCHOVER_WAIT},
     "ledger": {"copy_limit": LEDGER_COPY, "spare": LEDGER_SPARE},
+    "half-rewound": {},
     "pg-rewind": {"least": MIN_FREE, "enough": REWIND_ENOUGH},
     "clone": {"spare": COPY_SPARE},
     "clean-kept": {"least": COPY_SPARE},
+    "wake": {"limit": WAKE_WITHIN},
 }
 
 
@@ -99,6 +102,8 @@ def _scripts(spec: ClusterSpec, node: str, head: str) -> Iterator[RenderedFile]:
     values = {
         "header": head, "node": node, "lib": layout.LIB, "ledger": layout.LEDGER,
         "handover": layout.HANDOVER_FILE,
+        "mark": layout.LEDGER / "rewinding",
+        "python": layout.PATRONI_VENV / "bin/python", "config": layout.PATRONI_CONFIG,
         "pg_bin": layout.pg_bin(version), "pg_data": layout.pg_data(version), "within": LEDGER_WITHIN,
     }  # fmt: skip
     for name, more in PROGRAMS.items():

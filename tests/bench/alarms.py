@@ -1,20 +1,23 @@
 """`./bootstrap bench alarms`: what hactl does when nothing is broken, but everything is bad.
 
-Some of what each machine sends and gets is lost, all cores are busy, etcd elects again and again. Whatever
-hactl undertakes in that time is a false alarm, except for moving etcd's leader back. Clients write through
-the virtual IP all the while, and their history is judged as after a fault.
+Some of what each machine sends and gets is lost, all cores are busy, etcd elects again and again, and
+between two elections the wall clock of hactl and Patroni jumps everywhere. Whatever hactl undertakes in that
+time is a false alarm, except for moving etcd's leader back. Clients write through the virtual IP all the
+while, and their history is judged as after a fault.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +26,7 @@ from hactl.drill.checker import judge
 from hactl.drill.history import Outcome, Write
 from hactl.drill.outage import longest_gap
 from hactl.errors import HactlError
-from hactl.lab import faults_network
+from hactl.lab import faults_clock, faults_network
 from hactl.lab.folder import LABS
 from hactl.lab.lab import Lab, only_lab
 from tests.bench.failover import machine
@@ -31,6 +34,7 @@ from tests.support import control
 from tests.support.labs import Site, operators_network
 
 EXPECTED: Final = frozenset({"move-etcd-leader"})
+ROUND: Final = (-1, 0, 1, 0)  # how the clocks go, in parts of how far they jump
 RECORDS: Final = 2000  # etcd keeps that many
 BURN: Final = "import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
 
@@ -45,6 +49,9 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--busy", type=int, default=2, metavar="N", help="processes that use a core each")
     parser.add_argument("--elections", type=float, default=120.0, metavar="S", help="seconds between two")
+    parser.add_argument(
+        "--clock", type=int, default=300, metavar="S", help="how far the clocks jump, back and forth; 0: not"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/alarms"), metavar="FOLDER")
     return parser.parse_args(words)
 
@@ -62,13 +69,16 @@ def main(words: Sequence[str]) -> None:
 
 def measure(asked: argparse.Namespace, site: Site) -> dict[str, Any]:
     lab = site.lab
+    if asked.clock:  # the first time programs are started anew for it
+        for node in lab.spec.nodes:
+            faults_clock.own(lab, node)
     site.healthy()
     head = {"at": datetime.now(UTC).isoformat(), **machine(), "lease": lab.spec.fencing.lease.value}
     last, primary, session = _last(lab), site.primary, site.session("alarms")
     end = time.monotonic() + asked.minutes * 60
     with session.running(), _busy(asked.busy, asked.minutes * 60 + 60), _lossy(lab, asked.loss):
         begin = time.monotonic()
-        elections = _elect(lab, asked.elections, end)
+        elections, jumps = _disturb(lab, asked, end)
         over = time.monotonic()
     events = session.history.snapshot()
     verdict = judge(events, session.tables())
@@ -76,6 +86,7 @@ def measure(asked: argparse.Namespace, site: Site) -> dict[str, Any]:
     acks = [w.end for w in writes if w.outcome is Outcome.OK and begin < w.end < over]
     return {
         **head, "minutes": asked.minutes, "loss": asked.loss, "busy": asked.busy, "elections": elections,
+        "clock": asked.clock, "jumps": jumps,
         "load": machine()["load"], "acts": _acts(lab, last), "same_primary": site.primary == primary,
         "acknowledged": len(acks), "refused": sum(w.outcome is not Outcome.OK for w in writes),
         "silence": round(longest_gap([begin, *sorted(acks), over]), 3),
@@ -83,18 +94,28 @@ def measure(asked: argparse.Namespace, site: Site) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _elect(lab: Lab, every: float, end: float) -> int:
-    """etcd's leader goes round, whether it was asked or not is the same to who waits for it. How often."""
-    done, due = 0, time.monotonic() + every / 2
-    while (now := time.monotonic()) < end:
-        if now < due:
-            time.sleep(min(due - now, end - now))
-            continue
-        due = now + every
+def _disturb(lab: Lab, asked: argparse.Namespace, end: float) -> tuple[int, int]:
+    """Elections and jumps of the clocks, half a period apart. How many of each."""
+    elections, jumps, half = 0, 0, asked.elections / 2
+    due = time.monotonic() + half
+    for number in itertools.count():
+        time.sleep(max(0.0, min(due, end) - time.monotonic()))
+        if time.monotonic() >= end:
+            return elections, jumps
+        due += half
         with contextlib.suppress(HactlError):  # the next one may go through
-            _move(lab, done)
-            done += 1
-    return done
+            if number % 2 == 0:
+                _move(lab, elections)
+                elections += 1
+            elif asked.clock:
+                _turn(lab, asked.clock * ROUND[jumps % len(ROUND)])
+                jumps += 1
+    raise AssertionError
+
+
+def _turn(lab: Lab, seconds: int) -> None:
+    with ThreadPoolExecutor(len(lab.nodes)) as pool:
+        list(pool.map(lambda node: faults_clock.turn(lab, node, str(seconds)), lab.spec.nodes))
 
 
 def _move(lab: Lab, number: int) -> None:
@@ -126,6 +147,7 @@ def _lossy(lab: Lab, percent: int) -> Iterator[None]:
         yield
     finally:
         faults_network.heal(lab)
+        faults_clock.heal(lab)
 
 
 def _last(lab: Lab) -> int:

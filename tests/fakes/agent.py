@@ -10,16 +10,20 @@ from hactl.errors import StepFailed
 
 @dataclass
 class Clocks:
-    """Both clocks; `asleep` is what only BOOTTIME counts."""
+    """`asleep` is what only BOOTTIME counts, `turned` how far the wall clock was set since the start."""
 
     now: float = 1000.0
     asleep: float = 0.0
+    turned: float = 0.0
 
     def boottime(self) -> float:
         return self.now + self.asleep
 
     def monotonic(self) -> float:
         return self.now
+
+    def wall(self) -> float:
+        return 1.8e9 + self.boottime() + self.turned
 
     def __call__(self) -> float:
         return self.now

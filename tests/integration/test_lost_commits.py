@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hactl.render.roles import _REWIND_FUNCTIONS
 from tests.support.leftovers import scratch
-from tests.support.loopback_postgres import Server, ended, primary
+from tests.support.loopback_postgres import Server
+from tests.support.parted import (
+    ROWS,
+    clone,
+    kept,
+    owned,
+    promote,
+    rewind,
+    running_copy,
+    stopped_pair,
+    write,
+)
 from tests.support.postgres_programs import Programs, install
-
-ROWS = 7
 
 
 @pytest.fixture
@@ -25,52 +31,19 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[tuple[Server, Server]]:
-    """A primary with a standby, and accounts as a node has them; both are stopped, and stay so."""
-    with scratch() as folder, primary(folder / "servers") as one:
-        one.configure(wal_log_hints="on", hot_standby="on", wal_keep_size="64MB", autovacuum="off")
-        one.stop("fast")
-        one.start()
-        one.sql("create table t (n integer)")
-        one.sql("create role rewind login")
-        for function in _REWIND_FUNCTIONS:
-            one.sql(f"grant execute on function {function} to rewind")
-        two = one.clone("two")
-        one.stop("fast")
-        yield one, two
+    with stopped_pair() as pair:
+        yield pair
 
 
 @pytest.fixture
 def pair(folder: Path, model: tuple[Server, Server]) -> Iterator[tuple[Server, Server]]:
-    """A copy of the model's that runs: the standby streams."""
-    with ended(folder / "servers") as servers:
-        one, two = (server.copy(servers) for server in model)
-        two.follow(one)
-        one.start()
-        two.start()
-        yield one, two
+    with running_copy(folder, model) as pair:
+        yield pair
 
 
 @pytest.fixture
 def programs(folder: Path, pair: tuple[Server, Server]) -> Programs:
     return install(folder, pair[0].data)
-
-
-def source(server: Server, user: str = "rewind") -> str:
-    return f"host=127.0.0.1 port={server.port} user={user} dbname=postgres"
-
-
-def promote(two: Server) -> None:
-    two.as_postgres("/usr/lib/postgresql/15/bin/pg_ctl", "promote", "-D", str(two.data), "-w")
-    two.sql("checkpoint")
-
-
-def write(server: Server, rows: int) -> None:
-    for _ in range(rows):
-        server.sql("insert into t values (1)")
-
-
-def rewind(programs: Programs, old: Server, new: Server) -> subprocess.CompletedProcess[str]:
-    return programs.run("pg-rewind", ["-D", str(old.data), "--source-server", source(new)])
 
 
 def crash_recovered(server: Server) -> None:
@@ -83,11 +56,6 @@ def crash_recovered(server: Server) -> None:
         f"/usr/lib/postgresql/15/bin/postgres --single -D {server.data}"
         " -c archive_mode=on -c archive_command=false template1 </dev/null >/dev/null",
     )  # fmt: skip
-
-
-def owned(path: Path) -> None:
-    if os.geteuid() == 0:
-        subprocess.run(["/usr/bin/chown", "-R", "postgres:", str(path)], check=True, timeout=20)
 
 
 def as_standby_of_nobody(server: Server) -> None:
@@ -229,20 +197,6 @@ def test_it_answers_as_the_real_one_when_it_is_only_asked_for_help(programs: Pro
     assert done.returncode == 0
     assert "--source-server" in done.stdout
     assert programs.entries() == []
-
-
-def clone(programs: Programs, old: Server, new: Server) -> subprocess.CompletedProcess[str]:
-    argv = [
-        f"--datadir={old.data}",
-        f"--connstring={source(new, 'postgres')}",
-        "--scope=demo",
-        "--role=replica",
-    ]
-    return programs.run("clone", [*argv, "--keep_data=True"])
-
-
-def kept(server: Server) -> Path:
-    return server.data.with_name("one.kept")
 
 
 def test_a_copy_sets_the_old_data_aside(pair: tuple[Server, Server], programs: Programs) -> None:

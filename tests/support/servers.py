@@ -328,6 +328,7 @@ def _patroni_config(net: Loopback, node: str, etcd_names: tuple[str, ...], pg_bi
             "listen": f"{address}:{layout.PORT_PATRONI}",
             "connect_address": f"{address}:{layout.PORT_PATRONI}",
             "certfile": cert, "keyfile": key, "cafile": ca, "verify_client": "required",
+            "authentication": {"username": "patroni", "password": "loopback"},
         },
         "ctl": {"cacert": ca, "certfile": cert, "keyfile": key},
         "etcd3": {
@@ -357,15 +358,18 @@ def _patroni_config(net: Loopback, node: str, etcd_names: tuple[str, ...], pg_bi
 
 @contextlib.contextmanager
 def patroni_pair(
-    net: Loopback, etcd_names: tuple[str, ...] = VOTERS, postgresql: Mapping[str, Any] | None = None
+    net: Loopback,
+    etcd_names: tuple[str, ...] = VOTERS,
+    postgresql: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[PatroniPair]:
     """db1 and db2 under Patroni, synchronous, client certificates demanded. Needs `etcd_cluster` first.
 
-    `postgresql`: more settings of that section.
+    `postgresql`: more settings of that section. `environment`: more variables of Patroni's and PostgreSQL's.
     """
     pg_bin = Path(str(layout.pg_bin(15)))
     program(str(pg_bin / "postgres"), "postgresql-15")
-    members = {}
+    members, options = {}, {**drop_root(), "env": {**os.environ, **(environment or {})}}
     for node in ("db1", "db2"):
         config = net.folder / f"patroni-{node}.yml"
         settings = _patroni_config(net, node, etcd_names, pg_bin)
@@ -375,7 +379,7 @@ def patroni_pair(
         data.mkdir(mode=0o700)
         net.owned(data)
         argv = [sys.executable, "-m", "patroni", str(config)]
-        members[node] = Daemon(node, argv, net.folder / f"patroni-{node}.log", drop_root())
+        members[node] = Daemon(node, argv, net.folder / f"patroni-{node}.log", options)
     pair = PatroniPair(net, members, pg_bin)
     try:
         for member in members.values():

@@ -87,6 +87,7 @@ def test_every_fault_of_the_interface_is_there() -> None:
         "freeze-bmc",
         "freeze-quorum",
         "lead-etcd",
+        "own-clock",
         "crash-postgres",
         "freeze-pool",
         "freeze-postgres",
@@ -96,13 +97,13 @@ def test_every_fault_of_the_interface_is_there() -> None:
         "swap-storage",
         "unmount-storage",
     }
-    assert set(FAULTS_WITH) == {"cut", "one-way", "loss", "narrow", "fill-disk", "fill-storage"}
+    assert set(FAULTS_WITH) == {"cut", "one-way", "loss", "narrow", "fill-disk", "fill-storage", "turn-clock"}
 
 
 def test_a_disk_is_filled_to_the_end_unless_it_is_said_how_far() -> None:
     """The rest of the words have no usual one."""
     assert fault("fill-disk").heal
-    assert {kind for kind, f in FAULTS_WITH.items() if f.usual} == {"fill-disk", "fill-storage"}
+    assert {kind for kind, f in FAULTS_WITH.items() if f.usual} == {"fill-disk", "fill-storage", "turn-clock"}
 
 
 @pytest.mark.parametrize("kind", [kind for kind, f in FAULTS_WITH.items() if not f.usual])

@@ -42,8 +42,10 @@ PRESENTATION = {
     "controller/main.py: _serve": "since when a controller is active, for status",
 }
 # Where a person named a time of day. A clock that jumps moves the appointment; it lets no veto fall.
+# That it was turned is itself what is looked for, because Patroni reckons by it.
+TURNED = {"agent/clock_back.py: _wall_ahead": "how far it is ahead of CLOCK_BOOTTIME"}
 APPOINTED = {"controller/tick.py: _decide": "a switchover for later is due (decide_scheduled)"}
-ALLOWED = PRESENTATION.keys() | APPOINTED.keys()
+ALLOWED = PRESENTATION.keys() | APPOINTED.keys() | TURNED.keys()
 
 
 def test_no_decision_reads_a_wall_clock() -> None:
@@ -115,5 +117,5 @@ def reads(node: ast.AST, names: dict[str, str]) -> bool:
         return True
     owner = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
     if node.attr in WALL:
-        return owner in {"clock", "self"} or node.attr != "wall"
+        return owner in {"clock", "clocks", "_clock", "_clocks", "self"} or node.attr != "wall"
     return node.attr in MODULES.get(owner, set())
