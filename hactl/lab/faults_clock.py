@@ -25,7 +25,9 @@ def turned():
     try:
         with open(SECONDS) as file:
             return int(file.read())
-    except (OSError, ValueError):
+    except FileNotFoundError:
+        if not os.path.isdir(os.path.dirname(SECONDS)):
+            time.time, time.time_ns = wall, wall_ns
         return 0
 time.time = lambda: wall() + turned()
 time.time_ns = lambda: wall_ns() + turned() * 10**9

@@ -42,15 +42,26 @@ control) : >"$1/global/pg_control" ;;
 esac
 kill -CONT "$patroni"
 """
-# $1 pg_rewind. It runs as postgres, which may not change it: the marker says that it was killed once.
+# $1 pg_rewind. It runs as postgres, which may not change it: the marker says that it was killed once. Patroni
+# asks it for help first; killed is the one that works, when it has begun to change the data folder.
 _BREAK_REWIND: Final = """
 [ ! -e "$1.hactl-lab" ] || exit 0
 rm -rf /var/tmp/hactl-lab-rewind
 mv "$1" "$1.hactl-lab"
 cat >"$1" <<'END'
 #!/bin/sh
+case "$*" in *--source-server*) ;; *) exec "$0.hactl-lab" "$@" ;; esac
 mkdir /var/tmp/hactl-lab-rewind 2>/dev/null || exec "$0.hactl-lab" "$@"
-exec timeout --signal=KILL 0.1 "$0.hactl-lab" "$@"
+said=/var/tmp/hactl-lab-rewind/said
+"$0.hactl-lab" "$@" 2>"$said" &
+pid=$!
+while kill -0 "$pid" 2>/dev/null && ! grep -q "need to copy" "$said"; do sleep 0.01; done
+sleep 0.05
+kill -KILL "$pid"
+wait "$pid"
+code=$?
+cat "$said" >&2
+exit "$code"
 END
 chmod 755 "$1"
 sync "$1" "$1.hactl-lab"
