@@ -43,6 +43,7 @@ STRIKE_WITHIN: Final = 60.0  # a BMC is slow
 HEAL_TRIES: Final = 3
 LOOK_EVERY: Final = 1.0
 PATIENCE: Final = 3  # looks in a row: one may be a moment's answer
+UNSEEN: Final = 15.0  # s without any look: longer than a loss of etcd's leader, or of the primary, explains
 BLIND: Final = ("looks", "claims", "clocks")
 DROP: Final = "delete from drill_row where run = %s"
 
@@ -255,17 +256,27 @@ class _Surprises:
             )
 
     def _run(self) -> None:
+        """Ends with what it found. That it cannot look is something found, too: nobody else would."""
         seen: dict[tuple[str, str], int] = {}
-        while not self._stop.is_set():
+        looked = time.monotonic()
+        while not self._stop.is_set() and not self._found:
             begin = time.monotonic()
-            with contextlib.suppress(Unreachable):
-                view = by_hand.look(self._context)
-                now = {(v.code, v.why): v for v in surprises(
-                    self._context.spec, view, self._about, self._primary
-                )}  # fmt: skip
-                seen = {key: seen.get(key, 0) + 1 for key in now}
-                lasting = [now[key] for key, count in seen.items() if count >= PATIENCE]
-                if lasting:
-                    self._found = "; ".join(by_hand.sentences(tuple(lasting)))
-                    return
+            try:
+                seen = self._look(seen)
+                looked = begin
+            except Unreachable as error:
+                if begin - looked > UNSEEN:
+                    self._found = f"nothing could be looked at for {UNSEEN:g} s: {error.message}"
+            except Exception as error:  # noqa: BLE001 - a guard that died would let everything pass
+                self._found = f"the guard failed: {type(error).__name__}: {error}"
             self._stop.wait(max(0.0, begin + LOOK_EVERY - time.monotonic()))
+
+    def _look(self, seen: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+        """How often in a row each was seen."""
+        view = by_hand.look(self._context)
+        found = surprises(self._context.spec, view, self._about, self._primary)
+        now = {(v.code, v.why): v for v in found}
+        counts = {key: seen.get(key, 0) + 1 for key in now}
+        lasting = [now[key] for key, count in counts.items() if count >= PATIENCE]
+        self._found = "; ".join(by_hand.sentences(tuple(lasting)))
+        return counts

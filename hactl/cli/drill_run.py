@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -207,14 +206,8 @@ class Drill:
             self._redundant()
 
     def _healed(self) -> None:
-        """A second Ctrl-C does not end it. By handlers: programs would inherit what is ignored."""
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {n: signal.signal(n, lambda *_: self.screen.say("healing; please wait")) for n in numbers}
-        try:
+        with by_hand.undisturbed(self.screen.say):
             self.place.heal()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _struck(self) -> None:
         kind, node = self.scenario.fault, self.node

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -133,7 +132,10 @@ def shell_command(name: str | None, argv: tuple[str, ...]) -> None:
 @command.command("fault")
 @NAME
 @click.option(
-    "--for", "lasting", metavar="TIME", help="Hold it so long (10s, 2min), then heal; Ctrl-C heals at once."
+    "--for",
+    "lasting",
+    metavar="TIME",
+    help="Hold it so long (10s, 2min), then heal; Ctrl-C heals at once, also without --for.",
 )
 @click.argument("kind")
 @click.argument("node")
@@ -145,11 +147,13 @@ def fault_command(name: str | None, lasting: str | None, kind: str, node: str, w
     power-off power-on isolate join freeze thaw     the whole machine
     crash-postgres freeze-postgres                  the postmaster
     stall-disk, fill-disk NODE [PERCENT]            a database node's data disk
-    kill-X lose-X freeze-X                          X: patroni etcd keepalived agent controller
+    unmount-storage swap-storage readonly-storage   an archive node's image storage
+    fill-storage NODE [PERCENT], freeze-pool        of all archive nodes; its database connections
+    kill-X lose-X freeze-X                          X: patroni etcd keepalived agent controller orthanc
     stop-hactl (NODE or all)                        agent and controller, also after a boot
     cut NODE OTHER, one-way NODE OTHER, loss NODE PERCENT, narrow NODE KBIT
     deaf voiceless cut-etcd lose-garp lose-names    what does not arrive
-    turn-clock NODE [SECONDS]                       agent's, controller's and Patroni's wall clock
+    turn-clock NODE [SECONDS], own-clock            agent's, controller's and Patroni's wall clock
     lead-etcd freeze-quorum freeze-bmc              etcd and the BMC
     hang-postgres bar-postgres damage-wal damage-control break-rewind make-stale
 
@@ -157,16 +161,20 @@ def fault_command(name: str | None, lasting: str | None, kind: str, node: str, w
       hactl lab fault power-off db1
       hactl lab fault cut db1 db2 --for 30s
     """
-    from hactl.lab.faults import fault, injected
+    from hactl.cli import operator
+    from hactl.lab.faults import fault
 
-    chosen, lab = fault(kind, word), _open(name)
-    if lasting is None:
-        chosen.inject(lab, node)
-        return
-    seconds = _seconds(lasting)
-    signal.signal(signal.SIGTERM, _interrupted)  # by default it would end us before we healed
-    with injected(lab, kind, node, word):
-        time.sleep(seconds)
+    seconds = None if lasting is None else _seconds(lasting)
+    chosen, lab, stays = fault(kind, word), _open(name), False
+    with operator.signals():
+        try:
+            chosen.inject(lab, node)
+            stays = seconds is None
+            time.sleep(seconds or 0.0)
+        finally:
+            if chosen.heal and not stays:
+                with operator.undisturbed(lambda said: click.echo(said, err=True)):
+                    chosen.heal(lab, node)
 
 
 @command.command("heal")
@@ -209,10 +217,6 @@ def _seconds(text: str) -> float:
         return Seconds.parse(text).value
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--for") from error
-
-
-def _interrupted(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _become(argv: list[str]) -> None:

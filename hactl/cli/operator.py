@@ -58,6 +58,21 @@ def signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def undisturbed(say: Callable[[str], object]) -> Iterator[None]:
+    """What must come to its end: another Ctrl-C is answered, and changes nothing.
+
+    By handlers: programs that are started meanwhile would inherit what is ignored.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {n: signal.signal(n, lambda *_: say("healing; please wait")) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _interrupt(number: int, _: FrameType | None) -> None:
     raise KeyboardInterrupt(signal.Signals(number).name)
 

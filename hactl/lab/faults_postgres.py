@@ -46,17 +46,16 @@ kill -CONT "$patroni"
 # asks it for help first; killed is the one that works, when it has begun to change the data folder.
 _BREAK_REWIND: Final = """
 [ ! -e "$1.hactl-lab" ] || exit 0
-rm -rf /var/tmp/hactl-lab-rewind
+rm -rf /var/lib/postgresql/hactl-lab-rewind
 mv "$1" "$1.hactl-lab"
 cat >"$1" <<'END'
 #!/bin/sh
 case "$*" in *--source-server*) ;; *) exec "$0.hactl-lab" "$@" ;; esac
-mkdir /var/tmp/hactl-lab-rewind 2>/dev/null || exec "$0.hactl-lab" "$@"
-said=/var/tmp/hactl-lab-rewind/said
+mkdir /var/lib/postgresql/hactl-lab-rewind 2>/dev/null || exec "$0.hactl-lab" "$@"
+said=/var/lib/postgresql/hactl-lab-rewind/said
 "$0.hactl-lab" "$@" 2>"$said" &
 pid=$!
 while kill -0 "$pid" 2>/dev/null && ! grep -q "need to copy" "$said"; do sleep 0.01; done
-sleep 0.05
 kill -KILL "$pid"
 wait "$pid"
 code=$?
@@ -66,7 +65,9 @@ END
 chmod 755 "$1"
 sync "$1" "$1.hactl-lab"
 """
-_MEND_REWIND: Final = '[ ! -e "$1.hactl-lab" ] || mv "$1.hactl-lab" "$1"; rm -rf /var/tmp/hactl-lab-rewind'
+_MEND_REWIND: Final = (
+    '[ ! -e "$1.hactl-lab" ] || mv "$1.hactl-lab" "$1"; rm -rf /var/lib/postgresql/hactl-lab-rewind'
+)
 
 
 def bar(lab: Lab, node: str) -> None:

@@ -102,7 +102,6 @@ def _scripts(spec: ClusterSpec, node: str, head: str) -> Iterator[RenderedFile]:
     values = {
         "header": head, "node": node, "lib": layout.LIB, "ledger": layout.LEDGER,
         "handover": layout.HANDOVER_FILE,
-        "mark": layout.LEDGER / "rewinding",
         "python": layout.PATRONI_VENV / "bin/python", "config": layout.PATRONI_CONFIG,
         "pg_bin": layout.pg_bin(version), "pg_data": layout.pg_data(version), "within": LEDGER_WITHIN,
     }  # fmt: skip

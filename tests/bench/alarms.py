@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from hactl.drill.checker import judge
 from hactl.drill.history import Outcome, Write
+from hactl.drill.needless import moved
 from hactl.drill.outage import longest_gap
 from hactl.errors import HactlError
 from hactl.lab import faults_clock, faults_network
@@ -69,10 +69,24 @@ def main(words: Sequence[str]) -> None:
 
 def measure(asked: argparse.Namespace, site: Site) -> dict[str, Any]:
     lab = site.lab
-    if asked.clock:  # the first time programs are started anew for it
-        for node in lab.spec.nodes:
+    with _own_clocks(lab, wanted=bool(asked.clock)):
+        site.healthy()
+        return _measured(asked, site)
+
+
+@contextlib.contextmanager
+def _own_clocks(lab: Lab, *, wanted: bool) -> Iterator[None]:
+    """Programs are started anew for it, which is no part of what is measured."""
+    try:
+        for node in lab.spec.nodes if wanted else ():
             faults_clock.own(lab, node)
-    site.healthy()
+        yield
+    finally:
+        faults_clock.heal(lab)
+
+
+def _measured(asked: argparse.Namespace, site: Site) -> dict[str, Any]:
+    lab = site.lab
     head = {"at": datetime.now(UTC).isoformat(), **machine(), "lease": lab.spec.fencing.lease.value}
     last, primary, session = _last(lab), site.primary, site.session("alarms")
     end = time.monotonic() + asked.minutes * 60
@@ -80,14 +94,15 @@ def measure(asked: argparse.Namespace, site: Site) -> dict[str, Any]:
         begin = time.monotonic()
         elections, jumps = _disturb(lab, asked, end)
         over = time.monotonic()
+    verdict = session.verdict()
     events = session.history.snapshot()
-    verdict = judge(events, session.tables())
     writes = [e for e in events if isinstance(e, Write)]
     acks = [w.end for w in writes if w.outcome is Outcome.OK and begin < w.end < over]
     return {
         **head, "minutes": asked.minutes, "loss": asked.loss, "busy": asked.busy, "elections": elections,
         "clock": asked.clock, "jumps": jumps,
         "load": machine()["load"], "acts": _acts(lab, last), "same_primary": site.primary == primary,
+        "moves": list(moved(events)),
         "acknowledged": len(acks), "refused": sum(w.outcome is not Outcome.OK for w in writes),
         "silence": round(longest_gap([begin, *sorted(acks), over]), 3),
         "findings": [f"{f.invariant}: {f.sentence}" for f in verdict.findings],
@@ -147,7 +162,6 @@ def _lossy(lab: Lab, percent: int) -> Iterator[None]:
         yield
     finally:
         faults_network.heal(lab)
-        faults_clock.heal(lab)
 
 
 def _last(lab: Lab) -> int:

@@ -1,7 +1,8 @@
 """`./bootstrap faults`, `./bootstrap soak`: every scenario alone; or random ones, in pairs, at bad moments.
 
 Each trial is one line of trials.jsonl, written when it is over, its history and verdict beside it. The order
-comes from the seed, so a series that was interrupted goes on where it was, and each trial can be had again.
+comes from the seed, so a series that was interrupted goes on where it was. What a seed draws depends on the
+list of scenarios too: `--replay` has the trials of a file again as they were.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from hactl.lab.folder import LABS
 from hactl.lab.lab import Lab, only_lab
 from tests.bench import matrix_report
 from tests.bench.failover import machine
-from tests.bench.matrix_plan import Trial, Way, singles, soak
+from tests.bench.matrix_plan import Trial, Way, recorded, singles, soak
 from tests.bench.matrix_run import run
 from tests.support.labs import operators_network
 
@@ -42,6 +43,7 @@ def arguments(words: Sequence[str], kind: str) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path(f"build/{kind}"), metavar="FOLDER")
     parser.add_argument("--only", type=int, action="append", metavar="N", help="trial N; may be given again")
     parser.add_argument("--match", metavar="PATTERN", help="trials whose name fits, such as '*archive/*'")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="the trials of its lines, not the seed's")
     parser.add_argument("--again", action="store_true", help="also those that the series has already")
     parser.add_argument("--list", action="store_true", help="say what would be run, run nothing")
     usual = 1.0
@@ -54,18 +56,20 @@ def arguments(words: Sequence[str], kind: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def chosen(asked: argparse.Namespace, kind: str, done: frozenset[int]) -> list[Trial]:
-    """What is to be run, in its order. `done`: numbers that the series has already."""
+def chosen(asked: argparse.Namespace, kind: str, done: frozenset[str]) -> list[Trial]:
+    """What is to be run, in its order. `done`: names of what the series has already."""
     every: Iterable[Trial] = singles(asked.seed) if kind == "faults" else islice(soak(asked.seed), MOST)
+    if asked.replay:
+        every, done = [recorded(r) for r in records(asked.replay) if r["kind"] == kind], frozenset()
     found = (
         t
         for t in every
         if (not asked.only or t.number in asked.only)
         and (not asked.match or fnmatchcase(t.name, asked.match))
-        and (asked.again or t.number not in done)
+        and (asked.again or t.name not in done)
         and (kind == "faults" or not asked.way or t.way == asked.way)
     )
-    limit = max(asked.only) if asked.only and kind == "soak" else None
+    limit = max(asked.only) if asked.only and kind == "soak" and not asked.replay else None
     if limit:  # a soak is long: nobody looks beyond the last one asked for
         return [t for t in islice(soak(asked.seed), limit) if t.number in asked.only]
     return list(islice(found, getattr(asked, "count", MOST) if kind == "soak" else MOST))
@@ -82,7 +86,7 @@ def main(kind: str, words: Sequence[str]) -> None:
     asked = arguments(words, kind)
     raw = asked.out / "trials.jsonl"
     mine = [r for r in records(raw) if (r["kind"], r["seed"]) == (kind, asked.seed)]
-    trials = chosen(asked, kind, frozenset(r["number"] for r in mine if "error" not in r))
+    trials = chosen(asked, kind, frozenset(r["trial"] for r in mine if "error" not in r))
     if asked.list:
         sys.stdout.write("".join(f"{t.number:>5}  {t.name}\n" for t in trials[:1000]))
         return
@@ -105,6 +109,7 @@ def _one(lab: Lab, context: Context, trial: Trial, kind: str, asked: argparse.Na
     """Runs a trial and keeps what came of it. Whether the lab is fit for another one."""
     head = {
         "kind": kind, "seed": asked.seed, "number": trial.number, "way": trial.way, "trial": trial.name,
+        "first": trial.first, "second": trial.second, "gap": trial.gap, "between": trial.between,
         "at": datetime.now(UTC).isoformat(timespec="seconds"), **machine(),
     }  # fmt: skip
     sys.stderr.write(f"--- trial {trial.number} of seed {asked.seed}: {trial.name}\n")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final
+from typing import Any, Final
 
 from hactl.drill.history import Asked
 from hactl.drill.scenarios import ALWAYS, COPY, COPY_OTHER, SCENARIOS, Role, Scenario
@@ -101,6 +101,28 @@ class Combined(Scenario):
 
 def named(name: str) -> Scenario:
     return next(s for s in SCENARIOS if s.name == name)
+
+
+def recorded(line: Mapping[str, Any]) -> Trial:
+    """As it was. Lines from before there were its parts have them in their name.
+
+    Raises ValueError: a part names no scenario that there is.
+    """
+    trial = Trial(
+        line["number"], Way(line["way"]), *_parts(line), line.get("gap", 0.0), line.get("between", 0.0)
+    )
+    for name in filter(None, (trial.first, trial.second)):
+        if name not in {s.name for s in SCENARIOS}:
+            raise ValueError(f"trial {trial.number}: there is no scenario {name!r} any more")
+    return trial
+
+
+def _parts(line: Mapping[str, Any]) -> tuple[str, str]:
+    if "first" in line:
+        return line["first"], line["second"]
+    if line["way"] != Way.ALONE:
+        raise ValueError(f"trial {line['number']} ({line['trial']}): its line does not say its parts")
+    return line["trial"], ""
 
 
 def singles(seed: int) -> list[Trial]:

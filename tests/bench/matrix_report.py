@@ -32,7 +32,7 @@ def line(record: Mapping[str, Any]) -> str:
 
 def table(records: Sequence[Mapping[str, Any]]) -> str:
     """One row a trial, the newest of those that were run more than once."""
-    newest = {(r["kind"], r["seed"], r["number"]): r for r in records}
+    newest = {(r["kind"], r["seed"], r["trial"]): r for r in records}
     lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
     for (_, seed, _), r in sorted(newest.items(), key=lambda item: str(item[1]["trial"])):
         lines.append("| " + " | ".join([str(seed), *_cells(r)]) + " |")
@@ -67,7 +67,7 @@ def _seconds(value: float | None) -> str:
 
 def code(records: Sequence[Mapping[str, Any]]) -> int:
     """Exit code of a series: of the newest run of each trial."""
-    newest = {r["number"]: r for r in records}.values()
+    newest = {r["trial"]: r for r in records}.values()
     if any("error" not in r and not r["clean"] for r in newest):
         return NOT_HEALTHY
     return STEP_FAILED if any("error" in r for r in newest) else 0

@@ -10,11 +10,14 @@ from hactl.errors import StepFailed
 
 @dataclass
 class Clocks:
-    """`asleep` is what only BOOTTIME counts, `turned` how far the wall clock was set since the start."""
+    """`asleep` is what only BOOTTIME counts, `turned` how far the wall clock was set since the start,
+    `held` how long whoever looks at it is held up.
+    """
 
     now: float = 1000.0
     asleep: float = 0.0
     turned: float = 0.0
+    held: float = 0.0
 
     def boottime(self) -> float:
         return self.now + self.asleep
@@ -23,7 +26,9 @@ class Clocks:
         return self.now
 
     def wall(self) -> float:
-        return 1.8e9 + self.boottime() + self.turned
+        wall = 1.8e9 + self.boottime() + self.turned
+        self.now += self.held
+        return wall
 
     def __call__(self) -> float:
         return self.now

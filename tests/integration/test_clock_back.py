@@ -16,6 +16,7 @@ from tests.support import postgres_programs
 from tests.support.clock import Clock
 from tests.support.servers import PatroniPair, etcd_cluster, loopback, patroni_pair, wait_until
 
+PASSWORD = {"username": "patroni", "password": "loopback"}  # what a node's own root alone has
 TTL = 20  # s, tests/support/servers.py; a round each second renews it
 
 
@@ -50,7 +51,7 @@ class World:
 def world() -> Iterator[World]:
     with loopback() as net, etcd_cluster(net) as cluster:
         clock = Clock(net.folder / "clock")
-        with patroni_pair(net, environment=clock.environment) as pair:
+        with patroni_pair(net, environment=clock.environment, restapi={"authentication": PASSWORD}) as pair:
             kv = EtcdKvClient(cluster.endpoints, HttpsClient(net.ca.crt, net.cert.cert, net.cert.key))
             (net.folder / "programs").mkdir(mode=0o755)
             yield World(pair, kv, Keys(net.spec().cluster), clock, net.folder / "programs")

@@ -48,7 +48,7 @@ def install(folder: Path, data: Path, **changes: object) -> Programs:
     values = {"header": header("db1", "demo"), "node": "db1", "lib": lib, "ledger": ledger}
     for name, own in PROGRAMS.items():
         places = {"pg_bin": BIN, "pg_data": data, "within": 60, "handover": folder / "handover"}
-        places |= {"mark": ledger / "rewinding", "python": sys.executable, "config": folder / "patroni.yml"}
+        places |= {"python": sys.executable, "config": folder / "patroni.yml"}
         target = lib / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text(f"postgres/{name}.j2", **{**values, **places, **own, **changes}))

@@ -328,7 +328,6 @@ def _patroni_config(net: Loopback, node: str, etcd_names: tuple[str, ...], pg_bi
             "listen": f"{address}:{layout.PORT_PATRONI}",
             "connect_address": f"{address}:{layout.PORT_PATRONI}",
             "certfile": cert, "keyfile": key, "cafile": ca, "verify_client": "required",
-            "authentication": {"username": "patroni", "password": "loopback"},
         },
         "ctl": {"cacert": ca, "certfile": cert, "keyfile": key},
         "etcd3": {
@@ -362,10 +361,11 @@ def patroni_pair(
     etcd_names: tuple[str, ...] = VOTERS,
     postgresql: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    restapi: Mapping[str, Any] | None = None,
 ) -> Iterator[PatroniPair]:
     """db1 and db2 under Patroni, synchronous, client certificates demanded. Needs `etcd_cluster` first.
 
-    `postgresql`: more settings of that section. `environment`: more variables of Patroni's and PostgreSQL's.
+    `postgresql`, `restapi`: more settings of these sections. `environment`: more variables for Patroni.
     """
     pg_bin = Path(str(layout.pg_bin(15)))
     program(str(pg_bin / "postgres"), "postgresql-15")
@@ -374,6 +374,7 @@ def patroni_pair(
         config = net.folder / f"patroni-{node}.yml"
         settings = _patroni_config(net, node, etcd_names, pg_bin)
         settings["postgresql"].update(postgresql or {})
+        settings["restapi"].update(restapi or {})
         config.write_text(yaml.safe_dump(settings))
         data = net.folder / f"data-{node}"
         data.mkdir(mode=0o700)

@@ -24,6 +24,7 @@ from tests.bench.matrix_plan import (
     fits,
     leaves_too_little,
     named,
+    recorded,
     singles,
     soak,
 )
@@ -144,7 +145,12 @@ def test_the_table_has_the_newest_run_of_each_trial() -> None:
         pytest.param([record(1)], 0, id="all kept"),
         pytest.param([record(1, clean=False), record(1)], 0, id="kept when it was run again"),
         pytest.param([record(1, clean=False)], 7, id="a promise was broken"),
-        pytest.param([{"number": 1, "error": "no"}], 5, id="not judged"),
+        pytest.param([{"trial": "1", "error": "no"}], 5, id="not judged"),
+        pytest.param(
+            [record(1, clean=False), record(1, trial="another one of an older list")],
+            7,
+            id="the same number is not the same trial",
+        ),
     ],
 )
 def test_exit_code(records: list[dict[str, Any]], code: int) -> None:
@@ -157,9 +163,10 @@ def test_a_series_goes_on_where_it_was(tmp_path: Path) -> None:
     assert [r["number"] for r in matrix.records(raw)] == [1]
     assert matrix.records(tmp_path / "none") == []
     asked = matrix.arguments(["--seed", "5"], "faults")
-    assert next(iter(matrix.chosen(asked, "faults", frozenset({1, 2})))).number == 3
+    first, second, *_ = (t.name for t in matrix.singles(5))
+    assert next(iter(matrix.chosen(asked, "faults", frozenset({first, second})))).number == 3
     again = matrix.arguments(["--seed", "5", "--again", "--only", "2"], "faults")
-    assert [t.number for t in matrix.chosen(again, "faults", frozenset({1, 2}))] == [2]
+    assert [t.number for t in matrix.chosen(again, "faults", frozenset({first, second}))] == [2]
 
 
 def test_one_trial_of_a_soak_again() -> None:
@@ -167,6 +174,27 @@ def test_one_trial_of_a_soak_again() -> None:
     assert matrix.chosen(asked, "soak", frozenset()) == [drawn(5, 30)]
     few = matrix.arguments(["--way", "pair", "--count", "3"], "soak")
     assert [t.way for t in matrix.chosen(few, "soak", frozenset())] == [Way.PAIR] * 3
+
+
+def test_trials_of_a_file_again_as_they_were(tmp_path: Path) -> None:
+    """Whatever the seed would draw today."""
+    trial = Trial(9, Way.PAIR, "primary/cut", "standby/freeze", 3.5, -1.5)
+    parts = {"first": trial.first, "second": trial.second, "gap": trial.gap, "between": trial.between}
+    lines = [
+        record(9, kind="soak", way="pair", **parts),
+        record(2, trial="primary/power-off", way="alone"),  # of a time before the parts were kept
+        record(3, kind="soak", way="pair"),
+    ]
+    raw = tmp_path / "trials.jsonl"
+    raw.write_text("".join(json.dumps(r) + "\n" for r in lines[:2]))
+    asked = matrix.arguments(["--replay", str(raw)], "soak")
+    assert matrix.chosen(asked, "soak", frozenset({trial.name})) == [trial]
+    single = Trial(2, Way.ALONE, "primary/power-off")
+    assert matrix.chosen(asked, "faults", frozenset()) == [single]
+    with pytest.raises(ValueError, match="does not say its parts"):
+        recorded(lines[2])
+    with pytest.raises(ValueError, match="no scenario 'primary/gone' any more"):
+        recorded(record(1, trial="primary/gone", way="alone"))
 
 
 def test_a_trial_on_one_line_with_its_findings() -> None:

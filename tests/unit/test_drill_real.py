@@ -185,6 +185,27 @@ def test_a_surprise_stops_it_once_it_lasts(world: World, monkeypatch: pytest.Mon
             until_it_stops(still)
 
 
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (Unreachable("etcd is gone"), "nothing could be looked at for 0.05 s: etcd is gone"),
+        (KeyError("members"), "the guard failed: KeyError: 'members'"),
+    ],
+)
+def test_a_guard_that_sees_nothing_stops_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    def look(*_: object) -> object:
+        raise error
+
+    monkeypatch.setattr(drill_real, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(drill_real, "UNSEEN", 0.05)
+    with RealPlace(world.context).watched(scenario("primary/kill-patroni"), "db1") as still:
+        monkeypatch.setattr(by_hand, "look", look)
+        with pytest.raises(StepFailed, match=says):
+            until_it_stops(still)
+
+
 def until_it_stops(still: Callable[[], None]) -> None:
     for _ in range(500):
         still()

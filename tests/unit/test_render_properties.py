@@ -65,7 +65,8 @@ STRUCTURED = (".yml", ".yaml", ".json")
 SQL_TEXT = re.compile(r"E?'(?:[^']|'')*'")
 SQL_STEP = re.compile(r"SELECT L, L WHERE NOT \(.*\) \\gexec")
 SOMETIMES = {str(p) for p in (layout.BMC, FAULT, ROWS)}  # not where nobody is fenced, or nothing is agreed
-SCRIPTS = ("/act", "/fault", "/dispatch", "/read-files", "/ledger", "/pg-rewind", "/clone", "/clean-kept")
+SCRIPTS = ("/act", "/fault", "/dispatch", "/read-files", "/ledger", "/pg-rewind", "/clone", "/clean-kept",
+           "/half-rewound", "/wake")  # fmt: skip
 
 
 @MANY
