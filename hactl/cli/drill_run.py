@@ -8,7 +8,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -140,6 +140,7 @@ class Drill:
         self.history = History.create(self.shelf / f"{self.run_name}.jsonl")
         ground = self.place.ground()
         self.session = Session(ground, self.history, self.run_name)
+        self.inside = tuple(ground.clients)
         self.screen = Screen(Console(stderr=self.context.output != "table"))
         self.modality = ImageLoad(ground.archive, self.run_name, self.history, every=IMAGE_EVERY)
 
@@ -182,7 +183,8 @@ class Drill:
         """Clients work, the fault comes, is over, is healed; ends when redundancy is full."""
         board = Board(time.monotonic(), told=self.screen.hear)
         self.history.listeners.append(board.event)
-        self.history.add(self.scenario.asked(self.node, self.other, self.place.blind))
+        asked = self.scenario.asked(self.node, self.other, self.place.blind)
+        self.history.add(replace(asked, inside=self.inside))
         self.screen.say(f"drill {self.scenario.name} on {self.node}: {self.scenario.says}")
         with ExitStack() as stack:
             stack.callback(self._healed)  # the last thing on any exit: nothing stays broken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from hactl.drill.ground import Ground
     from hactl.drill.history import Row
     from hactl.drill.keywatch import Keyed
-    from hactl.drill.link import Link
+    from hactl.drill.link import Conninfo, Link
     from hactl.lab.lab import Lab
 
 
@@ -23,13 +24,14 @@ def lab_ground(lab: Lab) -> Ground:
     from hactl.drill.ground import ground
     from hactl.lab.glance import reachable_addresses
 
-    return ground(
+    made = ground(
         lab.spec,
         lab.site,
         lambda node: reachable_addresses(lab, node),
         lambda node, run: stored(lab, node, run),
         lambda node, within: direct(lab, node, within),
     )
+    return replace(made, inside=lambda node, words, within: inside(lab, node, words, within))
 
 
 def direct(lab: Lab, node: str, within: float) -> Link:
@@ -38,12 +40,18 @@ def direct(lab: Lab, node: str, within: float) -> Link:
     Raises Unreachable when it is off or does not answer.
     """
     from hactl.drill.ground import conninfo
+
+    return inside(lab, node, conninfo(lab.site, str(lab.spec.nodes[node].address)), within)
+
+
+def inside(lab: Lab, node: str, words: Conninfo, within: float) -> Link:
+    """As a program on the node connects. Raises Unreachable."""
     from hactl.drill.link import Link
     from hactl.lab import netns
 
     # Stays where it was opened, as long as it lives: when the power is cut, PostgreSQL's end of it goes too.
     with netns.entered(lab.machine(node).machine.netns):
-        return Link.open(conninfo(lab.site, str(lab.spec.nodes[node].address)), within)
+        return Link.open(words, within)
 
 
 def stored(lab: Lab, node: str, run: str) -> list[Row]:

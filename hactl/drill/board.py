@@ -47,7 +47,7 @@ class Board:
     def event(self, event: Event) -> None:
         with self._lock:
             match event:
-                case Write():
+                case Write() if not event.inside:
                     self._write(event)
                 case Look():
                     self._look(event)

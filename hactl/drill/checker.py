@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
 from hactl.drill.audit import audited
+from hactl.drill.covered import enough, looked_at, wrote_inside
 from hactl.drill.finding import SHOWN, Finding, some
 from hactl.drill.history import (
     Asked,
@@ -106,6 +107,7 @@ def judge(
     findings = (
         *enough(writes, tables),
         *looked_at(looks, claims, tables, asked.blind),
+        *wrote_inside(writes, asked.inside),
         *one_writer([*writes, *reachable(claims, looks)]),
         *one_holder(looks),
         *rows_kept(writes, tables),
@@ -120,6 +122,7 @@ def judge(
     )
     counts = Counter(str(w.outcome) for w in writes)
     counts["looks"], counts["reads"] = len(looks), len(reads)
+    counts["inside"] = sum(w.outcome is Outcome.OK and bool(w.inside) for w in writes)
     counts["claims"] = sum(c.writable is not None for c in claims)
     counts["images"] = sum(s.outcome is Outcome.OK for s in stores)
     counts["rows"] = max((len(rows) for rows in tables.values()), default=0)
@@ -160,28 +163,6 @@ def _renamed(event: Event, said: Mapping[tuple[str, int, str], Counter[str]]) ->
     s = event.server
     node = said[s.system, s.timeline, s.started].most_common(1)[0][0]
     return event if node == s.node else replace(event, server=replace(s, node=node))
-
-
-def enough(writes: Sequence[Write], tables: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
-    if not any(w.outcome is Outcome.OK for w in writes):
-        yield Finding("I3", "no write was acknowledged, so nothing is proved about rows")
-    if any(w.outcome is Outcome.OK and w.server is None for w in writes):
-        yield Finding("I1", "a write was acknowledged by a server that did not say who it is")
-    if not tables:
-        yield Finding("I3", "no table was read afterwards")
-
-
-def looked_at(
-    looks: Sequence[Look], claims: Sequence[Claim], nodes: Iterable[str], blind: Sequence[str]
-) -> Iterator[Finding]:
-    """A node that is away does not answer; one that never did was not judged."""
-    if not looks and "looks" not in blind:
-        yield Finding("I2", "nobody looked who carries the VIPs")
-    if "claims" in blind:
-        return
-    heard = {c.node for c in claims if c.writable is not None}
-    for node in sorted(set(nodes) - heard):
-        yield Finding("I1", f"{node} was never heard whether it is writable")
 
 
 def reachable(claims: Sequence[Claim], looks: Sequence[Look]) -> list[Claim]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from hactl import layout
 from hactl.drill import dicomweb
@@ -11,8 +12,9 @@ from hactl.drill.dicom_net import Archive, client_tls
 from hactl.drill.dicomweb import Account, Web
 from hactl.drill.history import Row
 from hactl.drill.keywatch import Keyed
-from hactl.drill.link import Conninfo
+from hactl.drill.link import Conninfo, Link
 from hactl.drill.vipwatch import Addresses
+from hactl.drill.writer import Opened
 from hactl.drill.writewatch import Direct
 from hactl.pki.store import Store
 from hactl.render.orthanc import OPERATOR
@@ -20,6 +22,8 @@ from hactl.site import Site
 from hactl.spec.model import ClusterSpec
 
 Stored = Callable[[str, str], list[Row]]  # node, run
+# A connection as a client on that node gets it, with these words for libpq, within so many seconds.
+Inside = Callable[[str, Conninfo, float], Link]
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,14 @@ class Ground:
     archive: Archive
     web: Web
     keyed: Keyed | None = None  # what stands in etcd; None: nobody looks there
+    inside: Inside | None = None  # None: no client of ours runs on a node
+
+    @property
+    def clients(self) -> dict[str, Opened]:
+        """How a client on each database node connects: by the same words as one outside."""
+        if self.inside is None:
+            return {}
+        return {node: partial(self.inside, node, self.database) for node in self.databases}
 
     @property
     def blind(self) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ from typing import Any, Self
 
 from hactl.errors import UsageError
 
-VERSION = 2  # 2 has reads, and what was found afterwards; a file of version 1 is read as well
-READABLE = frozenset({1, 2})
+# 2 has reads, and what was found afterwards; 3 has clients on the nodes themselves. Older files are read too.
+VERSION = 3
+READABLE = frozenset({1, 2, 3})
 
 
 class Outcome(enum.StrEnum):
@@ -41,7 +42,10 @@ class Server:
 
 @dataclass(frozen=True)
 class Write:
-    """One row in its own transaction. `sent` is when COMMIT was sent, None if it never was."""
+    """One row in its own transaction. `sent` is when COMMIT was sent, None if it never was.
+
+    `inside`: the node on which the client ran; "": on none of them, as nearly all of an archive's do.
+    """
 
     client: str
     seq: int
@@ -52,6 +56,7 @@ class Write:
     server: Server | None = None
     fresh: bool = False  # made by a connection opened for it alone
     why: str = ""
+    inside: str = ""
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,7 @@ class Asked:
     acknowledgement, a second outage included. `failovers`: least and most. `acts`: what hactl may do about
     it, as "action", "action node" or "action:verb". `must`: promises that have to be judged: silence about
     them is a finding. `blind`: what nobody could look at where this took place: "looks", "claims", or
-    "clocks", if the machines' times cannot be compared.
+    "clocks", if the machines' times cannot be compared. `inside`: nodes on which clients had to run as well.
     """
 
     limit: float | None = None
@@ -192,8 +197,10 @@ class Asked:
     acts: tuple[str, ...] | None = None
     must: tuple[str, ...] = ()
     blind: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
 
 
+LATER = ("blind", "inside")  # fields that older readers do not know, and need not where they are empty
 Event = Write | Store | Look | Claim | Mark | Read | KeySeen | Table | Pictures | Journaled | Asked
 _KINDS: dict[str, type[Event]] = {
     kind.__name__.lower(): kind
@@ -203,9 +210,7 @@ _KINDS: dict[str, type[Event]] = {
 
 def encode(event: Event) -> str:
     """One line without its newline."""
-    fields = asdict(event)
-    if isinstance(event, Asked) and not event.blind:
-        del fields["blind"]  # older readers do not know it, and need not
+    fields = {name: value for name, value in asdict(event).items() if value or name not in LATER}
     return json.dumps({"event": type(event).__name__.lower(), **fields}, separators=(",", ":"))
 
 

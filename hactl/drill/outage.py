@@ -27,11 +27,13 @@ def outage(events: Sequence[Event], *, until: float | None = None) -> Outage | N
     """After the first fault of a history; None without one. `until` cuts off what came later.
 
     Only connections begun after the fault was complete count: one that slipped through before proves nothing.
+    Clients on the nodes themselves do not: what they reach on a cut-off node, or before the network knows who
+    has the VIP now, is no service to anybody else.
     """
     fault = next((e for e in events if isinstance(e, Mark) and e.what == "fault"), None)
     if fault is None:
         return None
-    writes = [e for e in events if isinstance(e, Write) and (until is None or e.end <= until)]
+    writes = [w for w in served(events) if until is None or w.end <= until]
     acks = sorted(w.end for w in writes if w.outcome is Outcome.OK)
     fresh = [w.end for w in writes if w.outcome is Outcome.OK and w.fresh and w.begin >= fault.end]
     end = max((w.end for w in writes), default=fault.end)
@@ -40,6 +42,11 @@ def outage(events: Sequence[Event], *, until: float | None = None) -> Outage | N
         recovery=min(fresh) - fault.begin if fresh else None,
         silence=longest_gap([fault.begin, *(t for t in acks if t > fault.begin), max(end, fault.end)]),
     )
+
+
+def served(events: Iterable[Event]) -> list[Write]:
+    """Those of clients outside."""
+    return [e for e in events if isinstance(e, Write) and not e.inside]
 
 
 def longest_gap(times: Iterable[float]) -> float:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from hactl.decide.drill import SWITCHOVER
 from hactl.drill.checker import Judgment
 from hactl.drill.history import Event, Mark, Outcome, Read, Store, Write
-from hactl.drill.outage import Outage, longest_gap
+from hactl.drill.outage import Outage, longest_gap, served
 from hactl.drill.scenarios import PROVED, Scenario
 
 VERSION: Final = 1
@@ -81,7 +81,7 @@ def archive_outage(events: Sequence[Event]) -> float | None:
 
 def timeline(events: Sequence[Event]) -> dict[str, Any]:
     """Acknowledged writes and images by quarter seconds, and the marks; seconds since the first write."""
-    writes = [e for e in events if isinstance(e, Write)]
+    writes = served(events)
     if not writes:
         return {"bucket_seconds": BUCKET, "writes": [], "reads": [], "images": [], "marks": []}
     start = min(w.begin for w in writes)
@@ -89,7 +89,7 @@ def timeline(events: Sequence[Event]) -> dict[str, Any]:
     count = int((max(ends) - start) / BUCKET) + 1
     return {
         "bucket_seconds": BUCKET,
-        "writes": _bars(events, Write, start, count),
+        "writes": _bars(writes, Write, start, count),
         "reads": _bars(events, Read, start, count),
         "images": _bars(events, Store, start, count),
         "marks": [

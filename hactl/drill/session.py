@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 from hactl.drill.checker import Judgment, judged
 from hactl.drill.ground import Ground
-from hactl.drill.history import Asked, History, Mark, Outcome, Pictures, Row, Store, Table, Write
+from hactl.drill.history import Asked, History, Mark, Outcome, Pictures, Row, Store, Table
 from hactl.drill.imageload import read_back
 from hactl.drill.images import Image
 from hactl.drill.keywatch import KeyWatch
+from hactl.drill.outage import served
 from hactl.drill.vipwatch import VipWatch
-from hactl.drill.workload import Load, Target, Workload, prepare
+from hactl.drill.workload import Load, Workload, prepare
+from hactl.drill.writer import Target
 from hactl.drill.writewatch import WriteWatch
 from hactl.errors import Unreachable
 
@@ -41,7 +43,8 @@ class Session:
         Raises Unreachable when nothing gets through.
         """
         prepare(self.ground.database, within=within)
-        workload = self.workload = Workload(Target(self.ground.database, self.run), self.history, self.load)
+        target = Target(self.ground.database, self.run)
+        workload = self.workload = Workload(target, self.history, self.load, self.ground.clients)
         watches = self._watches()
         for watch in watches:
             watch.start()
@@ -90,7 +93,7 @@ class Session:
         deadline = time.monotonic() + within
         while True:
             still()
-            seen = [e for e in self.history.snapshot() if isinstance(e, Write) and e.outcome is Outcome.OK]
+            seen = [w for w in served(self.history.snapshot()) if w.outcome is Outcome.OK]
             if sum(w.begin >= since and (w.fresh or since == 0) for w in seen) >= count:
                 return
             if time.monotonic() >= deadline:
@@ -124,6 +127,7 @@ class Session:
     def verdict(self, images: Mapping[str, str] | None = None, *, limit: float | None = None) -> Judgment:
         """Of what is kept with the history from now on."""
         if not any(isinstance(e, Asked) for e in self.history.snapshot()):
-            self.history.add(Asked(limit=limit, must=("I5",) if self.load.readers else ()))
+            must = ("I5",) if self.load.readers else ()
+            self.history.add(Asked(limit=limit, must=must, inside=tuple(self.ground.clients)))
         self.keep(images)
         return judged(self.history.snapshot())

@@ -1,20 +1,22 @@
 """Clients of the database VIP: writers that keep their connection, and a probe with a new one each time.
 
-Of the readers, one keeps its connection and one opens a new one for each read.
+Of the readers, one keeps its connection and one opens a new one for each read. On each database node itself
+two more write: to a node that was cut off and still holds the VIP, nobody else gets.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import psycopg2
 
-from hactl.drill.history import History, Outcome, Read, Server, Write
+from hactl.drill.history import History, Outcome, Read
 from hactl.drill.link import Conninfo, Link, first_line
+from hactl.drill.writer import Attempt, Opened, Target, Writer, connected
 from hactl.errors import Unreachable
 
 # No unique constraint on (client, seq): a row that is there twice must be seen, not refused.
@@ -24,7 +26,6 @@ create table if not exists drill_row (
     run text not null, client text not null, seq int not null);
 create index if not exists drill_row_read on drill_row (run, client, seq)
 """
-INSERT = "BEGIN; INSERT INTO drill_row (run, client, seq) VALUES (%s, %s, %s)"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Load:
     readers: int = 2  # the last one opens a new connection for each read
     read_every: float = 0.1
     rate: float = 20.0  # of one writer, at most
+    inside_every: float = 0.2  # of each that runs on a database node
     probe_every: float = 0.2
     pressed_every: float = 0.05  # from a fault on: how finely the end of an outage is seen
     within: float = 3.0  # of one call: connect, insert or commit
@@ -42,14 +44,6 @@ class Load:
         1.0  # of a probe's connecting: one that waits for a lost SYN's repetition is late anyway
     )
     probes_at_once: int = 32  # each may hang until its deadline while the VIP is away
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is written to: `run` keeps the rows of several drills apart."""
-
-    conninfo: Conninfo
-    run: str
 
 
 def prepare(conninfo: Conninfo, *, within: float) -> None:
@@ -61,53 +55,31 @@ def prepare(conninfo: Conninfo, *, within: float) -> None:
         link.close()
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """The row to write and where its outcome goes."""
-
-    target: Target
-    history: History
-    client: str
-    seq: int
-    fresh: bool
-    within: float
-
-    def write(self, link: Link, server: Server, begin: float) -> bool:
-        """Writes the row and records what is known of it; False when the connection is of no more use."""
-        sent: float | None = None
-        try:
-            link.run(INSERT, (self.target.run, self.client, self.seq), within=self.within)
-            sent = time.monotonic()
-            warning = link.commit(within=self.within)
-        except (Unreachable, psycopg2.Error) as error:
-            self.record(begin, sent, server, why=first_line(error))
-            return False
-        self.record(begin, sent, server, why=warning, ok=not warning)
-        return not warning
-
-    def record(
-        self, begin: float, sent: float | None, server: Server | None, *, why: str, ok: bool = False
-    ) -> None:
-        outcome = Outcome.OK if ok else Outcome.FAIL if sent is None else Outcome.INFO
-        end = time.monotonic()
-        self.history.add(Write(self.client, self.seq, begin, sent, end, outcome, server, self.fresh, why))
-
-
 class Workload:
-    """Runs the clients in threads of the caller's network namespace until it is stopped."""
+    """Runs the clients in threads of the caller's network namespace until it is stopped.
 
-    def __init__(self, target: Target, history: History, load: Load | None = None) -> None:
+    `inside`: database node -> how a client that runs there connects.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        history: History,
+        load: Load | None = None,
+        inside: Mapping[str, Opened] | None = None,
+    ) -> None:
         self._target = target
         self._history = history
         self._load = load or Load()
+        self._inside = inside or {}
         self._stop = threading.Event()
         self._pressing = threading.Event()
         self._threads: list[threading.Thread] = []
         self._free = threading.BoundedSemaphore(self._load.probes_at_once)
 
     def start(self) -> None:
-        for n in range(self._load.writers):
-            self._threads.append(_spawned(partial(self._writer, f"w{n + 1}")))
+        for writer in (*self._outside(), *self._on_nodes()):
+            self._threads.append(_spawned(partial(writer.run, self._stop)))
         self._threads.append(_spawned(self._prober))
         for n in range(self._load.readers):
             fresh = n + 1 == self._load.readers
@@ -129,33 +101,22 @@ class Workload:
         if not ended:
             raise Unreachable("a client of the drill did not end in time")
 
-    def _attempt(self, client: str, seq: int, *, fresh: bool) -> Attempt:
-        return Attempt(self._target, self._history, client, seq, fresh, self._load.within)
+    def _outside(self) -> list[Writer]:
+        names, every = [f"w{n + 1}" for n in range(self._load.writers)], 1 / self._load.rate
+        return [
+            Writer(name, self._target, self._history, self._open, every, self._load.within) for name in names
+        ]
 
-    def _connect(self, within: float) -> tuple[Link, Server]:
-        link = Link.open(self._target.conninfo, within)
-        try:
-            return link, link.who(within=self._load.within)
-        except (Unreachable, psycopg2.Error):
-            link.close()
-            raise
+    def _on_nodes(self) -> list[Writer]:
+        every, within = self._load.inside_every, self._load.within
+        return [
+            Writer(name, self._target, self._history, opened, every, within, fresh, node)
+            for node, opened in self._inside.items()
+            for name, fresh in ((f"on-{node}", False), (f"new-{node}", True))
+        ]
 
-    def _writer(self, name: str) -> None:
-        seq, held = 0, None
-        while not self._stop.is_set():
-            begin = time.monotonic()
-            seq += 1
-            attempt = self._attempt(name, seq, fresh=False)
-            try:
-                held = held or self._connect(self._load.within)
-            except (Unreachable, psycopg2.Error) as error:
-                attempt.record(begin, None, None, why=first_line(error))
-            if held and not attempt.write(*held, begin):
-                held[0].close()
-                held = None
-            self._stop.wait(max(0.0, begin + 1 / self._load.rate - time.monotonic()))
-        if held:
-            held[0].close()
+    def _open(self, within: float) -> Link:
+        return Link.open(self._target.conninfo, within)
 
     def _reader(self, name: str, *, fresh: bool) -> None:
         held: Link | None = None
@@ -163,7 +124,7 @@ class Workload:
             begin = time.monotonic()
             sent: float | None = None
             try:
-                held = held or Link.open(self._target.conninfo, self._load.within)
+                held = held or self._open(self._load.within)
                 sent = time.monotonic()
                 node, recovery, seen = held.seen(self._target.run, self._writing, within=self._load.within)
                 end = time.monotonic()
@@ -182,7 +143,7 @@ class Workload:
 
     @property
     def _writing(self) -> tuple[str, ...]:
-        return (*(f"w{n + 1}" for n in range(self._load.writers)), "probe")
+        return (*(writer.name for writer in (*self._outside(), *self._on_nodes())), "probe")
 
     def _prober(self) -> None:
         seq = 0
@@ -196,9 +157,9 @@ class Workload:
 
     def _probe(self, seq: int) -> None:
         begin = time.monotonic()
-        attempt = self._attempt("probe", seq, fresh=True)
+        attempt = Attempt(self._target, self._history, "probe", seq, fresh=True, within=self._load.within)
         try:
-            link, server = self._connect(self._load.probe_connect)
+            link, server = connected(self._open, self._load.probe_connect, self._load.within)
         except (Unreachable, psycopg2.Error) as error:
             attempt.record(begin, None, None, why=first_line(error))
         else:

@@ -22,9 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from hactl.drill.history import Outcome, Write
+from hactl.drill.history import Outcome
 from hactl.drill.needless import moved
-from hactl.drill.outage import longest_gap
+from hactl.drill.outage import longest_gap, served
 from hactl.errors import HactlError
 from hactl.lab import faults_clock, faults_network
 from hactl.lab.folder import LABS
@@ -96,7 +96,7 @@ def _measured(asked: argparse.Namespace, site: Site) -> dict[str, Any]:
         over = time.monotonic()
     verdict = session.verdict()
     events = session.history.snapshot()
-    writes = [e for e in events if isinstance(e, Write)]
+    writes = served(events)
     acks = [w.end for w in writes if w.outcome is Outcome.OK and begin < w.end < over]
     return {
         **head, "minutes": asked.minutes, "loss": asked.loss, "busy": asked.busy, "elections": elections,

@@ -6,6 +6,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ import pytest
 from hactl.drill.checker import judge
 from hactl.drill.history import Claim, History, Look, Outcome, Write
 from hactl.drill.link import Link
-from hactl.drill.workload import Load, Target, Workload, prepare
+from hactl.drill.workload import Load, Workload, prepare
+from hactl.drill.writer import Target
 from hactl.drill.writewatch import WriteWatch
 from hactl.errors import Unreachable
 from tests.support.leftovers import scratch
@@ -64,6 +67,30 @@ def test_rows_and_the_server_that_took_them(one: Server, history: History) -> No
     assert server
     assert (server.node, server.timeline) == ("one", 1)
     assert any(w.fresh for w in writes(history, Outcome.OK))
+    assert findings(history, one) == []
+
+
+def test_clients_on_the_nodes_say_where_they_are_and_their_rows_are_judged_too(
+    one: Server, history: History
+) -> None:
+    """Where connections are opened from is the caller's matter: here one node is there, and one is not."""
+    prepare(one.conninfo, within=5)
+
+    def away(_within: float) -> Link:
+        raise Unreachable("no such network")
+
+    inside = {"one": partial(Link.open, one.conninfo), "gone": away}
+    load = Workload(Target(one.conninfo, "run"), history, replace(LOAD, inside_every=0.05), inside)
+    load.start()
+    wait_until(history, Outcome.OK, 60)
+    wait_until(history, Outcome.FAIL, 10)
+    load.stop()
+    through = {(w.client, w.inside, w.fresh) for w in writes(history, Outcome.OK) if w.inside}
+    assert through == {("on-one", "one", False), ("new-one", "one", True)}
+    assert {w.inside for w in writes(history, Outcome.FAIL)} == {"gone"}
+    stored = {r.client for r in one.drill_rows()}
+    assert {"on-one", "new-one"} <= stored
+    assert "on-gone" not in stored
     assert findings(history, one) == []
 
 

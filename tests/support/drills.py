@@ -52,11 +52,18 @@ class Forge:
         *,
         client: str = "w1",
         there: bool | None = None,
+        inside: str = "",
     ) -> Write:
-        """One write of 20 ms. `there`: whether its row stands (default: exactly when acknowledged)."""
+        """One write of 20 ms. `there`: whether its row stands (default: exactly when acknowledged).
+
+        By a connection of its own if it is the probe, or runs on a node.
+        """
         seq = self.seqs[client] = self.seqs.get(client, 0) + 1
         sent = None if outcome is Outcome.FAIL else self.now + 0.01
-        write = Write(client, seq, self.now, sent, self.now + 0.02, outcome, server, fresh=client == "probe")
+        fresh = bool(inside) or client == "probe"
+        write = Write(
+            client, seq, self.now, sent, self.now + 0.02, outcome, server, fresh=fresh, inside=inside
+        )
         self.events.append(write)
         if there if there is not None else outcome is Outcome.OK:
             self.rows.append(Row(client, seq, self.next_id))
@@ -162,7 +169,8 @@ MUST = ("I5", "I8", "I10")
 
 def whole() -> Forge:
     """The primary's host is lost, hactl fences it and gives its key away; with reads, etcd and journal."""
-    forge = Forge(asked=Asked(limit=10.0, silence=10.0, failovers=(1, 1), acts=ACTS, must=MUST))
+    asked = Asked(limit=10.0, silence=10.0, failovers=(1, 1), acts=ACTS, must=MUST, inside=("db1", "db2"))
+    forge = Forge(asked=asked)
     forge.record(Kind.EVENT, "mark", 1.0)
     forge.keys = {"leader": "db1"}
     forge.key("leader", "db1")
@@ -198,6 +206,8 @@ def served(forge: Forge, server: Server, *, standby: str, away: bool = False) ->
     for _ in range(3):
         forge.write(server)
         forge.write(server, client="probe")
+        for node in (server.node, *([] if away else [standby])):
+            forge.write(server, client=f"on-{node}", inside=node)
         forge.read(server.node)
         forge.ask(**{server.node: server, standby: None if away else False})
         forge.look(**{server.node: ("database",), standby: None if away else ()})

@@ -63,6 +63,17 @@ def test_only_acknowledged_writes_and_images_count() -> None:
     assert sum(board.bars(200, 200)) == board.counts["ok"] == 12
 
 
+def test_clients_on_the_nodes_are_not_the_service() -> None:
+    forge = failover()
+    forge.write(DB2, inside="db2")
+    board = shown(forge)
+    assert board.counts["ok"] == 12
+    forge = Forge()
+    forge.mark("fault", "db1")
+    forge.write(DB2, inside="db2")
+    assert shown(forge).outage is None
+
+
 def test_notes_and_the_listener() -> None:
     heard: list[Line] = []
     board = Board(start=0.0, told=heard.append)

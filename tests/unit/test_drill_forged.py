@@ -13,6 +13,7 @@ from hactl.drill.history import (
     Claim,
     Event,
     KeySeen,
+    Mark,
     Outcome,
     Pictures,
     Read,
@@ -145,9 +146,56 @@ def unseen(forge: Forge, key: str) -> None:
     forge.events = [e for e in forge.events if not (isinstance(e, KeySeen) and e.key == key)]
 
 
+def on_the_victim(forge: Forge) -> None:
+    """After the new primary began, the old one goes on where nobody else gets to."""
+    old = next(w.server for w in acked(forge) if w.server and w.server.node == "db1")
+    forge.write(old, client="on-db1", there=False, inside="db1")
+
+
+def outcast(forge: Forge, node: str) -> None:
+    for w in acked(forge):
+        if w.inside == node:
+            forge.swap(w, outcome=Outcome.INFO)
+
+
+def none_asked(forge: Forge) -> None:
+    forge.asked = replace(forge.asked, inside=())
+
+
+def nobody_else(forge: Forge) -> None:
+    fault = next(e for e in forge.events if isinstance(e, Mark))
+    for w in acked(forge):
+        if w.begin > fault.end and not w.inside:
+            forge.swap(w, outcome=Outcome.INFO)
+
+
+def refused_there(forge: Forge) -> None:
+    old = next(w.server for w in acked(forge) if w.server and w.server.node == "db1")
+    forge.write(old, Outcome.INFO, client="on-db1", there=False, inside="db1")
+    forge.write(None, Outcome.FAIL, client="on-db1", inside="db1")
+    forge.look(db1=None, db2=("database",))
+
+
+def early_there(forge: Forge) -> None:
+    """It does not end the outage: measured are those outside."""
+    at = next(i for i, w in enumerate(forge.events) if isinstance(w, Write) and w.server == DB2)
+    before = forge.events[at]
+    assert isinstance(before, Write)
+    early = forge.write(DB2, client="on-db2", inside="db2")
+    forge.events.remove(early)
+    forge.events.insert(at, replace(early, begin=before.begin - 0.04, sent=before.begin - 0.03,
+                                    end=before.begin - 0.02, client="new-db2", seq=1))  # fmt: skip
+    forge.rows[-1] = Row("new-db2", 1, forge.rows[-1].id)
+    slow(forge, 3.5)
+
+
 BROKEN: list[tuple[str, str, Forging]] = [
     ("two instances acknowledge in turn", "I1", second_writer),
     ("a node writable at the VIP is never heard", "I1", lambda f: deaf(f, "db1")),
+    ("a cut-off primary acknowledges to who runs on it", "I1", on_the_victim),
+    ("and what it acknowledged there is lost", "I3", on_the_victim),
+    ("no client on a node got through", "I1", lambda f: outcast(f, "db2")),
+    ("only who runs on a node is served after the fault", "I6", nobody_else),
     ("the VIP is on two nodes in two looks", "I2", both_carry),
     ("an acknowledged row is on no node", "I3", lose),
     ("a row is there twice", "I3", lambda f: f.rows.append(replace(f.rows[0], id=999))),
@@ -182,6 +230,9 @@ BROKEN: list[tuple[str, str, Forging]] = [
 
 NEAR: list[tuple[str, Forging]] = [
     ("an answer that only arrived late", lambda f: f.swap(acked(f)[0], end=acked(f)[0].end + 0.01)),
+    ("a client on the victim is refused, or never answered", refused_there),
+    ("a client on the new primary is served before all others", early_there),
+    ("clients on nodes in a history in which none had to be", lambda f: (outcast(f, "db1"), none_asked(f))),
     ("one look during which the VIP moved", lambda f: both_carry(f, looks=1)),
     ("an unknown row that is not there", lambda f: f.write(DB2, Outcome.INFO, there=False)),
     ("PostgreSQL restarts on its timeline", lambda f: f.write(replace(DB2, started="10:09"))),

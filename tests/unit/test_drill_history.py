@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hactl.drill.history import Claim, History, Mark, Outcome, Store, read
+from hactl.drill.history import Asked, Claim, History, Mark, Outcome, Store, read
 from hactl.errors import UsageError
-from tests.support.drills import failover
+from tests.support.drills import DB1, Forge, failover
 
 
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
@@ -17,6 +17,21 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     for event in events:
         history.add(event)
     assert read(history.path) == history.snapshot() == tuple(events)
+
+
+def test_who_ran_on_a_node_and_what_an_older_reader_does_not_know(tmp_path: Path) -> None:
+    history, forge = History.create(tmp_path / "run.jsonl"), Forge()
+    history.add(forge.write(DB1, inside="db1"))
+    history.add(forge.write(DB1))
+    lines = history.path.read_text().splitlines()
+    assert ['"inside"' in line for line in lines] == [False, True, False]
+    assert read(history.path) == tuple(forge.events)
+
+
+def test_a_history_of_an_older_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.jsonl"
+    path.write_text('{"event":"header","version":2}\n{"event":"asked","limit":9.5}\n')
+    assert read(path) == (Asked(limit=9.5),)
 
 
 def test_an_interrupted_last_line_is_left_out(tmp_path: Path) -> None:

@@ -135,6 +135,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 class Ground:
     keyed: object = None
     archive: object = None
+    clients: tuple[str, ...] = ()
 
 
 etcds: list[FakeEtcd] = []
