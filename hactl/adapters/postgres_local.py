@@ -33,7 +33,9 @@ select not pg_is_in_recovery(),
            (select min(('x' || substr(name, 9, 8))::bit(32)::bigint * 4294967296
                        + ('x' || substr(name, 17, 8))::bit(32)::bigint
                          * pg_size_bytes(current_setting('wal_segment_size')))
-            from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$') end
+            from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$') end,
+       array(select coalesce(datname::text, '(shared catalogs)') from pg_stat_database
+             where checksum_failures > 0 order by 1)
 """
 
 
@@ -62,10 +64,10 @@ class LocalPostgres:
         except Unreachable:
             self.close()
             raise
-        writable, sender, timeline, lsn, lost, oldest = row
+        writable, sender, timeline, lsn, lost, oldest, damaged = row
         return PostgresLocal(
             bool(writable), str(sender or ""), timeline, Lsn.parse(lsn) if lsn else None, tuple(lost),
-            None if oldest is None else Lsn(int(oldest)),
+            None if oldest is None else Lsn(int(oldest)), tuple(damaged),
         )  # fmt: skip
 
     def close(self) -> None:

@@ -147,6 +147,7 @@ def fault_command(name: str | None, lasting: str | None, kind: str, node: str, w
     power-off power-on isolate join freeze thaw     the whole machine
     crash-postgres freeze-postgres                  the postmaster
     stall-disk, fill-disk NODE [PERCENT]            a database node's data disk
+    stall-etcd-disk                                 the disk of etcd's data there
     unmount-storage swap-storage readonly-storage   an archive node's image storage
     fill-storage NODE [PERCENT], freeze-pool        of all archive nodes; its database connections
     kill-X lose-X freeze-X                          X: patroni etcd keepalived agent controller orthanc
@@ -154,8 +155,9 @@ def fault_command(name: str | None, lasting: str | None, kind: str, node: str, w
     cut NODE OTHER, one-way NODE OTHER, loss NODE PERCENT, narrow NODE KBIT
     deaf voiceless cut-etcd lose-garp lose-names    what does not arrive
     turn-clock NODE [SECONDS], own-clock            agent's, controller's and Patroni's wall clock
-    lead-etcd freeze-quorum freeze-bmc              etcd and the BMC
+    lead-etcd freeze-quorum freeze-bmc dud-bmc      etcd and the BMC
     hang-postgres bar-postgres damage-wal damage-control break-rewind make-stale
+    damage-page                                     of a table nobody needs; somebody reads it
 
     Examples:
       hactl lab fault power-off db1

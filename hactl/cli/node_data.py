@@ -190,6 +190,7 @@ def _postgres(found: PostgresLocal | Unknown) -> dict[str, Any]:
         "timeline": found.timeline,
         "lsn": None if found.lsn is None else str(found.lsn),
         "lost_slots": list(found.lost_slots),
+        "damaged": list(found.damaged),
         "why": "",
     }
 

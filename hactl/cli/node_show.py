@@ -171,7 +171,8 @@ def _reports(facts: Mapping[str, Any] | None) -> Iterator[str]:
     if not postgres["why"]:
         source = f", streams from {postgres['streaming_from']}" if postgres["streaming_from"] else ""
         lost = f", LOST SLOTS {', '.join(postgres['lost_slots'])}" if postgres["lost_slots"] else ""
-        yield _line("", f"PostgreSQL writable: {_YES_NO[postgres['writable']]}{source}{lost}")
+        bad = f", DAMAGED PAGES in {', '.join(postgres['damaged'])}" if postgres["damaged"] else ""
+        yield _line("", f"PostgreSQL writable: {_YES_NO[postgres['writable']]}{source}{lost}{bad}")
     for peer, look in facts["peers"].items():
         state = "is seen" if not look["misses"] else f"missed {look['misses']} times{_because(look['why'])}"
         yield _line("", f"PostgreSQL of {peer} {state}")

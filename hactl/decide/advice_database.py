@@ -227,6 +227,29 @@ ADVICE: Final = {
         ),
         related=("STANDBY_LOST", "RECOVERY_GIVEN_UP", "DISK_NEARLY_FULL"),
     ),
+    "PAGES_DAMAGED": Advice(
+        itself=(
+            "A standby that has one is copied anew after 20 s, once every guard agrees and the primary has "
+            "none: [recovery](../recovery.md#recovery). On a primary nothing moves: the standby is given the "
+            "role only if the primary fails, or by you."
+        ),
+        steps=(
+            "`dmesg` on {node}: errors of the disk, its controller, the memory?",
+            (
+                "On the primary: `hactl switchover`, if the standby has none; then `hactl node reinit "
+                "{node}`. The standby wrote its pages itself, from the WAL."
+            ),
+            (
+                "Which relation: `hactl node logs {node} --unit patroni`, or PostgreSQL's log: *invalid page "
+                "in block*. An index can be made anew: `REINDEX`."
+            ),
+            (
+                "PostgreSQL goes on counting what was; on a server that was mended, not copied: "
+                "`select pg_stat_reset()` in that database."
+            ),
+        ),
+        related=("STANDBY_LOST", "RECOVERY_GIVEN_UP", "DISK_STALLED"),
+    ),
     "CONFIG_DRIFT": Advice(
         itself="Nothing: a change by hand may have been meant.",
         related=("PENDING_RESTART",),

@@ -249,6 +249,10 @@ _ALL = (
          "It was away for longer than max_slot_wal_keep_size allows: it cannot catch up, only be copied "
          "anew, which hactl has Patroni do.",
          "hactl status --watch"),
+    Code("PAGES_DAMAGED", _E, "a page of the database failed its checksum",
+         "A disk, its controller or memory has changed what was written. Whoever reads that page gets an "
+         "error; what the other node has is not touched by it.",
+         "hactl status --watch; hactl node show {node}"),
     Code("STANDBY_DIVERGED", _W, "a standby is on a newer timeline than the primary",
          "Somebody promoted it by hand, or it was primary unseen. It may hold commits that the primary has "
          "not: hactl does not copy over it.",

@@ -137,6 +137,12 @@ def slots(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
             yield finding("SLOT_LOST", node, ", ".join(facts.postgres.lost_slots))
 
 
+def damaged(_: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
+    for node, facts in _reports(view):
+        if not isinstance(facts.postgres, Unknown) and facts.postgres.damaged:
+            yield finding("PAGES_DAMAGED", node, f"in {', '.join(facts.postgres.damaged)}")
+
+
 def given_up(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     """The budgets are used up, and the trouble is still there."""
     spent = {key for key, used in _dcs(view).budget.items() if used >= limit(key[1])}
@@ -187,6 +193,7 @@ CHECKS = (
     keepalived,
     units,
     slots,
+    damaged,
     diverged,
     given_up,
 )

@@ -11,7 +11,7 @@ from hactl.spec.model import ClusterSpec
 from hactl.view import derive
 from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs
-from hactl.view.model import DbRole
+from hactl.view.model import DbRole, Unknown
 
 # A switchover ends it, and it was not short by design any more.
 LONG: Final = 60.0  # s
@@ -92,5 +92,10 @@ def _target(view: ClusterView, dcs: Dcs, primary: str, target: str) -> Iterator[
         yield Veto("STANDBY_LAGGING", f"{target} is {member.lag} behind")
     if (work := dcs.maintenance.get(target)) is not None:
         yield Veto("IN_MAINTENANCE", f"{work.by} works on {target}", work.why)
-    if dcs.facts.get(target) is None:
+    facts = dcs.facts.get(target)
+    if facts is None:
         yield Veto("AGENT_SILENT", f"the agent of {target} does not report: the VIP may not come there")
+    elif not isinstance(facts.postgres, Unknown) and facts.postgres.damaged:
+        yield Veto(
+            "PAGES_DAMAGED", f"pages of {target}'s data are damaged", ", ".join(facts.postgres.damaged)
+        )

@@ -1,4 +1,4 @@
-"""The disk of a database machine, stalled or filled for it alone, and the one that archive machines share.
+"""Disks of a database and of etcd, stalled or filled alone, and the one that archive machines share.
 
 It is an ext4 in a sparse file, on a loop device, mounted in the mount namespace that dies with the machine;
 the device frees itself with its last mount. Only a file system that is frozen when its machine dies outlives
@@ -31,6 +31,8 @@ from hactl.errors import StepFailed
 
 PLACE: Final = PurePosixPath("/var/lib/postgresql")  # data folder, canary and kept data are in it
 SIZE: Final = 12 * 1024**3  # bytes, sparse; what PostgreSQL may keep for a lost standby fits
+ETCD: Final = PurePosixPath("/var/lib/etcd")
+ETCD_SIZE: Final = 2 * 1024**3
 # linux/loop.h and linux/fs.h. _INFO is struct loop_info64, which struct loop_config has behind two words.
 _LOOP: Final = 7
 _CONTROL: Final = os.makedev(10, 237)
@@ -96,14 +98,14 @@ def let_go(file: Path, within: float = 30.0) -> None:
 
 
 @contextmanager
-def reached(pids: Iterable[int], root: Path) -> Iterator[int | None]:
-    """A handle on the mounted data disk of a machine whose processes are `pids`; None where it has none.
+def reached(pids: Iterable[int], root: Path, place: PurePosixPath = PLACE) -> Iterator[int | None]:
+    """A handle on the disk mounted at `place` of a machine whose processes are `pids`; None: it has none.
 
     `root`: where the machine's disk is mounted, as its outermost process sees it. Reading does not wait for a
     stalled disk. The handle keeps the mount busy, so it is closed at the block's end. Who closes the last one
     of a machine that died writes back what is not on the disk yet: nobody waits for that but `let_go`.
     """
-    handle = next(filter(None, (_open(Path(f"/proc/{pid}/root{root}{PLACE}")) for pid in pids)), None)
+    handle = next(filter(None, (_open(Path(f"/proc/{pid}/root{root}{place}")) for pid in pids)), None)
     try:
         yield handle
     finally:

@@ -25,13 +25,14 @@ _FOLDERS = (
 
 @dataclass(frozen=True)
 class Contents:
-    """What a new disk says. `data_owner`: user and group id of a data disk's root; None: no such disk."""
+    """What a new disk says. `data_owner`, `etcd_owner`: user and group id of that disk's root; None: none."""
 
     name: str
     hosts: str
     authorized_key: str
     ssh_port: int
     data_owner: tuple[int, int] | None = None
+    etcd_owner: tuple[int, int] | None = None
 
 
 def prepare(folder: MachineFolder, contents: Contents) -> None:
@@ -56,6 +57,8 @@ def prepare(folder: MachineFolder, contents: Contents) -> None:
     run(["ssh-keygen", *words], within=20)
     if contents.data_owner and not folder.data.exists():
         datadisk.make(folder.data, contents.data_owner)
+    if contents.etcd_owner and not folder.etcd.exists():
+        datadisk.make(folder.etcd, contents.etcd_owner, datadisk.ETCD_SIZE)
     new.rename(folder.upper)
 
 

@@ -53,7 +53,8 @@ def leftovers(name: str) -> list[str]:
 
 
 def data_disks(path: Path) -> list[Path]:
-    return [*sorted(path.glob("machines/*/data.img")), *path.glob("images.img")]
+    own = (path.glob(f"machines/*/{name}.img") for name in ("data", "etcd"))
+    return [*sorted(file for files in own for file in files), *path.glob("images.img")]
 
 
 def mounts_below(path: Path) -> list[str]:

@@ -13,6 +13,7 @@ from hactl.lab import (
     faults_disk,
     faults_etcd,
     faults_network,
+    faults_page,
     faults_postgres,
     faults_process,
     faults_storage,
@@ -69,6 +70,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "thaw": Fault(Lab.thaw, None),  # let them go on
     "crash-postgres": Fault(Lab.crash_postgres, None),  # kill the postmaster
     "stall-disk": Fault(faults_disk.stall, faults_disk.release),  # PostgreSQL's: what is written waits
+    "stall-etcd-disk": Fault(faults_disk.stall_etcd, faults_disk.release_etcd),
     "unmount-storage": Fault(faults_storage.unmount, faults_storage.mount),
     "swap-storage": Fault(faults_storage.swap, faults_storage.mount),  # our marker, none of our images
     "readonly-storage": Fault(faults_storage.read_only, faults_storage.writable),  # for this node only
@@ -78,12 +80,14 @@ FAULTS: Final[dict[str, Fault]] = {
     "bar-postgres": Fault(faults_postgres.bar, faults_postgres.unbar),  # killed, and it cannot start
     "damage-wal": Fault(faults_postgres.damage_wal, None),  # of a standby; both are mended by hactl
     "damage-control": Fault(faults_postgres.damage_control, None),
+    "damage-page": Fault(faults_page.damage, faults_page.mend),  # a primary's; a standby's hactl mends
     "break-rewind": Fault(faults_postgres.break_rewind, None),  # once; `heal` does away with what is left
     "make-stale": Fault(faults_postgres.make_stale, faults_postgres.end_stale),  # back alone
     "cut-etcd": Fault(faults_network.cut_etcd, faults_network.join_etcd),
     "lead-etcd": Fault(faults_etcd.lead, None),
     "freeze-quorum": Fault(faults_etcd.freeze_others, faults_etcd.thaw_others),
     "freeze-bmc": Fault(faults_etcd.freeze_bmc, faults_etcd.thaw_bmc),
+    "dud-bmc": Fault(faults_etcd.dud_bmc, faults_etcd.work_bmc),
     "deaf": Fault(faults_network.deafen, faults_network.hear),
     "voiceless": Fault(faults_network.silence, faults_network.speak),
     "lose-garp": Fault(faults_network.lose_announcements, faults_network.hear_announcements),
@@ -140,6 +144,7 @@ def heal(lab: Lab) -> list[str]:
     done = undone + stalled + lab.heal() + faults_disk.empty_all(lab)
     faults_storage.heal(lab)
     faults_postgres.heal(lab)
+    faults_page.mend(lab)
     faults_clock.heal(lab)
     faults_process.heal(lab)
     return done

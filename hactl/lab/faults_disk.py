@@ -1,15 +1,16 @@
-"""Faults of a database node's data disk: it takes nothing more, or is full. Nothing else there is."""
+"""Faults of a database node's data disk, and of etcd's: it takes nothing more, or is full."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from hactl.errors import Refused, UsageError
-from hactl.lab.datadisk import PLACE
+from hactl.lab.datadisk import ETCD, PLACE
 from hactl.lab.lab import Lab
 from hactl.lab.machine import Power
 
 FULL: Final = "100"
+_STALLED: Final = ((PLACE, ""), (ETCD, "'s etcd"))
 _FILL: Final = str(PLACE / "hactl-lab-fill")
 # $1 the file, $2 the percentage that is in use afterwards. Blocks are taken, not written: that takes no time.
 # The file system has fewer than it says for a file in one piece, hence the steps. Only a lab's disk is filled
@@ -44,6 +45,15 @@ def release(lab: Lab, node: str) -> None:
     lab.machine(node).release_disk()
 
 
+def stall_etcd(lab: Lab, node: str) -> None:
+    """As `stall`, of the disk that etcd alone writes to. Raises Refused: it is no member of etcd."""
+    lab.machine(node).stall_disk(ETCD)
+
+
+def release_etcd(lab: Lab, node: str) -> None:
+    lab.machine(node).release_disk(ETCD)
+
+
 def fill(lab: Lab, node: str, percent: str = FULL) -> None:
     """So much of it is in use afterwards, whoever uses it.
 
@@ -75,7 +85,8 @@ def empty(lab: Lab, node: str, _percent: str = FULL) -> None:
 
 def release_all(lab: Lab) -> list[str]:
     """What was done, as sentences."""
-    return [f"disk of {name} goes on" for name, m in lab.machines.items() if m.release_disk()]
+    found = ((f"{name}{more}", m, at) for name, m in lab.machines.items() for at, more in _STALLED)
+    return [f"disk of {name} goes on" for name, machine, place in found if machine.release_disk(place)]
 
 
 def empty_all(lab: Lab) -> list[str]:

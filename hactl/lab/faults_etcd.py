@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Final
 
 from hactl import layout
@@ -51,19 +52,34 @@ def thaw_bmc(lab: Lab, node: str) -> None:
     _bmc(lab, node, frozen=False)
 
 
+def dud_bmc(lab: Lab, node: str) -> None:
+    """Its BMC says yes to every order and follows none; asked, it tells the truth. Raises Refused: no BMC."""
+    _running_bmc(lab, node)
+    lab.folder.dud(node).touch()
+
+
+def work_bmc(lab: Lab, node: str) -> None:
+    lab.folder.dud(node).unlink(missing_ok=True)
+
+
 def heal(lab: Lab) -> None:
     """Of the BMCs; etcd's programs are healed with all others."""
     for node, machine in lab.machines.items():
+        work_bmc(lab, node)
         if machine.machine.bmc and lab.runs(machine.machine.bmc.scope):
             thaw_bmc(lab, node)
 
 
 def _bmc(lab: Lab, node: str, *, frozen: bool) -> None:
+    scope.freeze(_running_bmc(lab, node), frozen=frozen)
+
+
+def _running_bmc(lab: Lab, node: str) -> Path:
     bmc = lab.machine(node).machine.bmc
     cgroup = lab.scopes.cgroup(bmc.scope) if bmc else None
     if cgroup is None or not scope.populated(cgroup):
         raise Refused(f"{node} has no BMC that runs")
-    scope.freeze(cgroup, frozen=frozen)
+    return cgroup
 
 
 def _others(lab: Lab, node: str) -> list[str]:

@@ -21,7 +21,8 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 class MachineFolder:
     """`upper` is the disk, laid over the image at `root` in a mount namespace that dies with the machine.
 
-    `data`: a database machine's second disk; absent where there is none, or the lab is an older hactl's.
+    `data`: a database machine's second disk, `etcd`: that of a machine with etcd; each absent where there is
+    none, or the lab is an older hactl's.
     """
 
     path: Path
@@ -41,6 +42,10 @@ class MachineFolder:
     @property
     def data(self) -> Path:
         return self.path / "data.img"
+
+    @property
+    def etcd(self) -> Path:
+        return self.path / "etcd.img"
 
     @property
     def log(self) -> Path:
@@ -76,6 +81,10 @@ class LabFolder:
     @property
     def hosts(self) -> Path:
         return self.path / "hosts"
+
+    def dud(self, name: str) -> Path:
+        """While it is there, that machine's BMC follows no order."""
+        return self.path / f"bmc-{name}.dud"
 
     def machine(self, name: str) -> MachineFolder:
         return MachineFolder(self.path / "machines" / name)

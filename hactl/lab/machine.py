@@ -8,10 +8,10 @@ from __future__ import annotations
 import enum
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from hactl.adapters.command import BASE_ENV, Result, run
@@ -80,7 +80,8 @@ class LabMachine:
         with held(self.folder.machine(self.name).path, f"machine {self.name}", wait=30):
             if self.power() is Power.OFF:
                 self._clear()
-                datadisk.let_go(self.folder.machine(self.name).data)
+                for file, _ in disks(self.folder.machine(self.name)):
+                    datadisk.let_go(file)
                 network.create(self.machine, self.switch)
                 self.scopes.start(self.machine.scope, self._argv(), self.folder.machine(self.name).log)
 
@@ -98,9 +99,13 @@ class LabMachine:
     def thaw(self) -> None:
         scope.freeze(self._running(), frozen=False)
 
-    def stall_disk(self) -> None:
-        """What is written to its data disk waits from now on; who reads goes on. Raises Refused: no disk."""
-        with self._data_disk() as handle:
+    def stall_disk(self, place: PurePosixPath = datadisk.PLACE) -> None:
+        """What is written to that disk waits from now on; who reads goes on. Raises Refused: no disk."""
+        root = self.folder.machine(self.name).root
+        with datadisk.reached(scope.processes(self._running()), root, place) as handle:
+            if handle is None:
+                hint = "databases and etcd have one, in labs made since there are such disks"
+                raise Refused(f"{self.name} has no disk of its own at {place}", hint=hint)
             datadisk.freeze(handle)
 
     def has_data_disk(self) -> bool:
@@ -108,19 +113,10 @@ class LabMachine:
         with datadisk.reached(self._pids(), self.folder.machine(self.name).root) as handle:
             return handle is not None
 
-    def release_disk(self) -> bool:
+    def release_disk(self, place: PurePosixPath = datadisk.PLACE) -> bool:
         """Let it go on; whether it was stalled. A machine that is off has nothing that waits."""
-        with datadisk.reached(self._pids(), self.folder.machine(self.name).root) as handle:
+        with datadisk.reached(self._pids(), self.folder.machine(self.name).root, place) as handle:
             return handle is not None and datadisk.thaw(handle)
-
-    @contextmanager
-    def _data_disk(self) -> Iterator[int]:
-        root = self.folder.machine(self.name).root
-        with datadisk.reached(scope.processes(self._running()), root) as handle:
-            if handle is None:
-                hint = "only database nodes have one, in labs made since there are data disks"
-                raise Refused(f"{self.name} has no data disk of its own", hint=hint)
-            yield handle
 
     def isolate(self) -> None:
         """Pull its cables out of the switch, the management one too. Its BMC keeps its own."""
@@ -177,15 +173,15 @@ class LabMachine:
     def _argv(self) -> list[str]:
         disk = self.folder.machine(self.name)
         ports = " ".join(c.port for c in self.machine.cables)
-        bind, disks = self._storage()
-        if disk.data.exists():
-            disks += [str(disk.data), f"{disk.root}{datadisk.PLACE}"]
+        bind, mounts = self._storage()
+        for file, place in disks(disk):
+            mounts += [str(file), f"{disk.root}{place}"]
         return [
             # Slave: when a namespace in /run/netns is unmounted outside, this copy of it must not hold it.
             "unshare", "--mount", "--propagation", "slave", "--",
             "sh", "-c", _RUN, "run", str(self.image), str(disk.upper), str(disk.work), str(disk.root),
             self.machine.netns, network.reset_text(self.machine.cables), self.switch, ports,
-            sys.executable, datadisk.__file__, *disks, "--",
+            sys.executable, datadisk.__file__, *mounts, "--",
             "env", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", "SYSTEMD_SECCOMP=0", "SYSTEMD_NSPAWN_LOCK=0",
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE=network",
             "systemd-nspawn", "--quiet", "--boot", f"--directory={disk.root}",
@@ -206,18 +202,27 @@ class LabMachine:
         return [f"--bind={self.folder.storage}:{self.storage}"], []
 
 
+def disks(of: MachineFolder) -> list[tuple[Path, PurePosixPath]]:
+    """Those that a machine has for itself, each with the place where it is mounted in it."""
+    found = ((of.data, datadisk.PLACE), (of.etcd, datadisk.ETCD))
+    return [(file, place) for file, place in found if file.exists()]
+
+
 def extinguish(where: scope.Scopes, name: str, disk: MachineFolder) -> None:
     """End all that a machine's scope holds, at once, and the scope.
 
     A process that waits for a stalled disk does not die before the disk goes on; it comes no further then. A
-    dying machine does not write back its data disk, its power is off: the handle is held until all is dead.
+    dying machine does not write back its disks, its power is off: the handles are held until all is dead.
     """
     with ExitStack() as until_dead:
         if cgroup := where.cgroup(name):
-            handle = until_dead.enter_context(datadisk.reached(scope.processes(cgroup), disk.root))
+            pids = scope.processes(cgroup)
+            mounted = [datadisk.reached(pids, disk.root, place) for _, place in disks(disk)]
+            handles = [until_dead.enter_context(each) for each in mounted]
             scope.strike(cgroup)
-            if handle is not None:
-                datadisk.thaw(handle)
+            for handle in handles:
+                if handle is not None:
+                    datadisk.thaw(handle)
         where.remove(name)
 
 

@@ -63,6 +63,10 @@ class Machine:
     def database(self) -> bool:
         return Role.DATABASE in self.node.roles
 
+    @property
+    def voter(self) -> bool:
+        return self.database or Role.WITNESS in self.node.roles
+
 
 @dataclass(frozen=True)
 class Topology:

@@ -86,10 +86,11 @@ def _ensure_disks(lab: Lab) -> None:
     store = Store(lab.folder.state)
     authorized = store.ssh_key.with_suffix(".pub").read_text(encoding="ascii")
     hosts = lab.folder.hosts.read_text(encoding="utf-8")
-    postgres = image.account(Path(lab.folder.read()["image"]), "postgres")
+    postgres, etcd = (image.account(Path(lab.folder.read()["image"]), name) for name in ("postgres", "etcd"))
     for m in lab.machines.values():
         home, owner = lab.folder.machine(m.name), postgres if m.machine.database else None
-        disk.prepare(home, disk.Contents(m.name, hosts, authorized, lab.spec.ssh.port, owner))
+        voter = etcd if m.machine.voter else None
+        disk.prepare(home, disk.Contents(m.name, hosts, authorized, lab.spec.ssh.port, owner, voter))
         kind, blob = disk.host_key(home).split()
         store.trust(str(m.machine.node.address), lab.spec.ssh.port, HostKey(kind, blob), replace=True)
     if not lab.folder.images.exists() and not lab.folder.storage.is_dir():

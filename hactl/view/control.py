@@ -158,6 +158,8 @@ class PostgresLocal:
 
     `lost_slots`: replication slots whose WAL is gone (pg_replication_slots.wal_status is lost). `oldest`:
     where the oldest WAL begins that a primary still has; looked up only while nobody streams from it.
+    `damaged`: databases of which a page failed its checksum since the statistics began
+    (pg_stat_database.checksum_failures): as somebody read it, for PostgreSQL does not look by itself.
     """
 
     writable: bool | Unknown
@@ -166,6 +168,7 @@ class PostgresLocal:
     lsn: Lsn | None = None
     lost_slots: tuple[str, ...] = ()
     oldest: Lsn | None = None
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from tests.support import writers
 NAME = "faults-test"
 UNIT = "systemd-logind.service"  # any that systemd restarts by itself
 PLACE = str(datadisk.PLACE)
+ETCD = str(datadisk.ETCD)
 
 
 @pytest.fixture(scope="module")
@@ -138,12 +139,32 @@ def test_names_are_lost_and_found(lab: Lab) -> None:
     assert lab.exec("db1", look).code == 0
 
 
-def test_a_bmc_hangs_and_goes_on(lab: Lab, tmp_path: Path) -> None:
+def ipmi(lab: Lab, folder: Path, *words: str) -> list[str]:
     bmc = str(lab.spec.fencing.agents["db1"].options["ip"])
-    password = tmp_path / "password"
+    password = folder / "password"
     password.write_text(Store(lab.site.state).secrets().bmc.value)
     argv = ["ipmitool", "-I", "lanplus", "-N", "1", "-R", "1", "-H", bmc, "-U", "hactl", "-f", str(password)]
-    ask = [*argv, "chassis", "power", "status"]
+    return [*argv, "chassis", "power", *words]
+
+
+def test_a_bmc_that_says_yes_and_does_nothing_tells_the_truth_when_it_is_asked(
+    lab: Lab, tmp_path: Path
+) -> None:
+    with injected(lab, "dud-bmc", "db1"):
+        assert lab.in_ops(ipmi(lab, tmp_path, "off")).code == 0
+        assert "on" in lab.in_ops(ipmi(lab, tmp_path, "status")).out
+        assert lab.machine("db1").power() is Power.ON
+    faults.fault("dud-bmc").inject(lab, "db1")
+    faults.heal(lab)
+    assert lab.in_ops(ipmi(lab, tmp_path, "off")).code == 0
+    assert lab.machine("db1").power() is Power.OFF
+    lab.power_on("db1")
+    with pytest.raises(Refused, match="no BMC"):
+        faults.fault("dud-bmc").inject(lab, "wit1")
+
+
+def test_a_bmc_hangs_and_goes_on(lab: Lab, tmp_path: Path) -> None:
+    ask = ipmi(lab, tmp_path, "status")
     with injected(lab, "freeze-bmc", "db1"):
         assert lab.in_ops(ask, check=False).code != 0
     assert "on" in lab.in_ops(ask).out
@@ -186,9 +207,9 @@ def used(lab: Lab, node: str) -> int:
     return int(lab.exec(node, ["df", "--output=pcent", PLACE]).out.split()[-1].rstrip("%"))
 
 
-def takes_writes(lab: Lab, node: str, *, within: int = 5) -> bool:
+def takes_writes(lab: Lab, node: str, *, place: str = PLACE, within: int = 5) -> bool:
     """Asked by a process that can be left behind: it waits in the kernel."""
-    write = f'(exec >/dev/null 2>&1; date >"{PLACE}/trial") &'
+    write = f'(exec >/dev/null 2>&1; date >"{place}/trial") &'
     look = f"for n in $(seq {10 * within}); do kill -0 $! 2>/dev/null || exit 0; sleep 0.1; done; exit 1"
     return lab.exec(node, ["sh", "-c", f"{write} {look}"], within=20, check=False).code == 0
 
@@ -202,6 +223,20 @@ def test_a_stalled_disk_holds_writers_not_readers_and_only_this_one(lab: Lab) ->
         assert takes_writes(lab, "db2")
         faults.fault("stall-disk").inject(lab, "db1")  # twice is once
     assert takes_writes(lab, "db1")
+
+
+def test_the_disk_of_etcd_is_its_own(lab: Lab) -> None:
+    with injected(lab, "stall-etcd-disk", "wit1"):
+        assert not takes_writes(lab, "wit1", place=ETCD, within=1)
+        assert takes_writes(lab, "db1", place=ETCD)
+        lab.exec("wit1", ["sh", "-c", "date >/root/elsewhere; sync -f /root/elsewhere"], within=20)
+    assert takes_writes(lab, "wit1", place=ETCD)
+    faults.fault("stall-etcd-disk").inject(lab, "db1")
+    assert takes_writes(lab, "db1"), "the data disk is another one"
+    assert faults.heal(lab) == ["disk of db1's etcd goes on"]
+    assert takes_writes(lab, "db1", place=ETCD)
+    with pytest.raises(Refused, match="arc1 has no disk"):
+        faults.fault("stall-etcd-disk").inject(lab, "arc1")
 
 
 def test_a_disk_is_filled_to_what_is_asked_and_emptied(lab: Lab) -> None:
@@ -220,7 +255,7 @@ def test_a_disk_is_filled_to_what_is_asked_and_emptied(lab: Lab) -> None:
 
 def test_only_database_nodes_have_one(lab: Lab) -> None:
     for kind in ("stall-disk", "fill-disk"):
-        with pytest.raises(Refused, match="wit1 has no data disk"):
+        with pytest.raises(Refused, match=r"wit1 has no (data )?disk"):
             faults.fault(kind).inject(lab, "wit1")
     with pytest.raises(UsageError, match="percentage"):
         faults.fault("fill-disk", "all").inject(lab, "db1")
@@ -292,9 +327,11 @@ def test_images_outlive_a_power_cut_of_all_who_have_them(lab: Lab) -> None:
     assert lab.exec("arc1", ["cat", f"{lab.spec.archive.storage}/later"]).out == "arc2\n"
 
 
-def test_a_machine_with_a_stalled_disk_can_be_switched_off_and_boots_again(lab: Lab) -> None:
+def test_a_machine_with_stalled_disks_can_be_switched_off_and_boots_again(lab: Lab) -> None:
     """Its writers wait in the kernel, where nothing kills them until the disk goes on."""
     faults.fault("stall-disk").inject(lab, "db1")
+    faults.fault("stall-etcd-disk").inject(lab, "db1")
+    assert not takes_writes(lab, "db1", place=ETCD, within=1)
     writers.start(lab, "db1")
     lab.power_off("db1")
     assert lab.machine("db1").power() is Power.OFF

@@ -20,12 +20,12 @@ HEALED: Final = 300.0  # of those that do not: until both are healed, booted and
 _DATABASES: Final = (Role.PRIMARY, Role.STANDBY)
 _HOST: Final = frozenset({"power-off", "isolate", "freeze", "deaf", "voiceless", "loss", "narrow"})
 # As long as it lasts, or a moment longer, the node has no vote in etcd.
-_VOTE: Final = _HOST | {"cut-etcd", "kill-etcd", "freeze-etcd"}
+_VOTE: Final = _HOST | {"cut-etcd", "kill-etcd", "freeze-etcd", "stall-etcd-disk"}
 # Its PostgreSQL is no second copy, or does not serve.
 _COPY: Final = _HOST | {
     "cut-etcd", "crash-postgres", "bar-postgres", "freeze-postgres", "hang-postgres", "stall-disk",
-    "fill-disk", "damage-wal", "damage-control", "cut", "kill-patroni", "lose-patroni", "freeze-patroni",
-    "lose-keepalived", "freeze-keepalived", "freeze-agent",
+    "fill-disk", "damage-wal", "damage-control", "damage-page", "cut", "kill-patroni", "lose-patroni",
+    "freeze-patroni", "lose-keepalived", "freeze-keepalived", "freeze-agent",
 }  # fmt: skip
 
 

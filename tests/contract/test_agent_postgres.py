@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 
+import psycopg2
 import pytest
 
 from hactl.adapters.postgres_local import WITHIN, LocalPostgres
@@ -52,6 +53,30 @@ def test_a_standby_says_from_whom_it_streams(one: Server, look: LocalPostgres) -
         assert look.look().oldest is None, "somebody streams from it: nobody asks"
     finally:
         other.close()
+        two.stop()
+
+
+def test_a_page_that_fails_its_checksum_is_counted_once_somebody_has_read_it(one: Server) -> None:
+    """On a standby as well, where nothing but a reader finds it."""
+    one.sql("create table page as select generate_series(1, 1000) as n")
+    [[path]] = one.sql("select pg_relation_filepath('page')")
+    one.sql("checkpoint")  # or its replay would put the page right
+    two = one.clone("bad")
+    two.start()
+    two.stop("fast")
+    two.as_postgres("/usr/lib/postgresql/15/bin/pg_checksums", "--enable", "-D", str(two.data))
+    with (two.data / str(path)).open("r+b") as file:
+        file.seek(8192 + 100)
+        file.write(b"not what was written")
+    two.start()
+    look = LocalPostgres(two.conninfo)
+    try:
+        assert look.look().damaged == (), "nobody has read it"
+        with pytest.raises(psycopg2.Error, match="invalid page in block 1"):
+            two.sql("select count(*) from page")
+        wait_until("it is counted", lambda: look.look().damaged == ("postgres",), 10)
+    finally:
+        look.close()
         two.stop()
 
 

@@ -44,6 +44,7 @@ SLOT_LOST = postgres_of("db1", lost_slots=("db2",))
 WAL_GONE = postgres_of("db1", oldest=Lsn(0x4000000))  # the standby is at 0/3000000
 WAL_THERE = postgres_of("db1", oldest=Lsn(0x2000000))
 DAMAGED = patroni_says("db2", standby("db2", state="stopped", timeline=None, lsn=None, identified=False))
+PAGES = postgres_of("db2", damaged=("orthanc",))
 FROM_ARCHIVE = patroni_says("db2", standby("db2", sync=False, replication_state="in archive recovery"))
 NOBODY_SYNC = sync()
 
@@ -95,6 +96,15 @@ ROWS = [
     pytest.param([FROM_ARCHIVE], [NOBODY_SYNC, WAL_GONE], 44, [], id="it has WAL from an archive"),
     pytest.param([DAMAGED], [NOBODY_SYNC], 18, [], id="a damaged data folder has 20 s"),
     pytest.param([DAMAGED], [NOBODY_SYNC], 30, [COPY], id="then it is copied anew: no restart helps"),
+    pytest.param([], [PAGES], 18, [], id="a standby with a damaged page has 20 s"),
+    pytest.param([], [PAGES], 30, [COPY], id="then it is copied anew, though it streams and is synchronous"),
+    pytest.param([], [PAGES, postgres_of("db1", damaged=("orthanc",))], 90, [], id="not from a damaged one"),
+    pytest.param([], [postgres_of("db1", damaged=("orthanc",))], 90, [], id="a damaged primary: hands off"),
+    pytest.param([], [PAGES, keys_with(paused=True)], 90, [], id="a damaged page, and a pause"),
+    pytest.param(
+        [patroni_says("db2", standby("db2", timeline=None))], [PAGES], 90, [],
+        id="a damaged page, and it may have what the primary has not",
+    ),
     pytest.param([DAMAGED], [led_by(None)], 90, [], id="a damaged folder, and nobody leads: hands off"),
     pytest.param([DAMAGED], [NOBODY_SYNC, full("db2", 0.95)], 90, [], id="no copy onto a full disk"),
     pytest.param([CANNOT_START], [NOBODY_SYNC, REJOINED, COPIED], 300, [], id="no budget left: a stop"),

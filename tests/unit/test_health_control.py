@@ -64,6 +64,7 @@ ROWS = [
         {"UNIT_NOT_RUNNING"}, id="a unit does not run",
     ),
     pytest.param([postgres_of("db1", lost_slots=("db2",))], {"SLOT_LOST"}, id="a slot is lost"),
+    pytest.param([postgres_of("db2", damaged=("orthanc",))], {"PAGES_DAMAGED"}, id="a page is damaged"),
     pytest.param(
         [budget("arc1", "restart:orthanc.service", 3), facts_of("arc1", units={"orthanc.service": "failed"})],
         {"UNIT_NOT_RUNNING", "RECOVERY_GIVEN_UP"}, id="a unit that no restart helps",

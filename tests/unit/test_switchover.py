@@ -16,7 +16,7 @@ from hactl.decide.switchover import MAX_LAG, may_switch
 from hactl.errors import StepFailed, Unreachable
 from hactl.ports import Reply
 from hactl.units import Lsn
-from hactl.view.control import FenceIntent, Leader, PatroniKeys
+from hactl.view.control import FenceIntent, Leader, PatroniKeys, PostgresLocal
 from hactl.view.model import Unknown
 from tests.support.views import (
     Change,
@@ -43,6 +43,12 @@ def seen(*changes: Change, **own: Any) -> Any:
     """The healthy pair with agents that report."""
     facts = {name: agent(name) for name in ("db1", "db2", "wit1")}
     return after(keys(**{"facts": facts, **own}), *changes)
+
+
+def damaged(node: str) -> Any:
+    facts = {name: agent(name) for name in ("db1", "db2", "wit1")}
+    bad = dataclasses.replace(facts[node], postgres=PostgresLocal(False, "db1", damaged=("orthanc",)))
+    return seen(facts={**facts, node: bad})
 
 
 def codes(view: Any, to: str | None = None) -> list[str]:
@@ -82,6 +88,7 @@ def test_a_healthy_pair_may_and_the_standby_is_the_target() -> None:
             "STANDBY_LAGGING", id="it lags",
         ),
         pytest.param(lambda: seen(facts={"db1": agent("db1")}), "AGENT_SILENT", id="no agent there"),
+        pytest.param(lambda: damaged("db2"), "PAGES_DAMAGED", id="a page of its data is damaged"),
         pytest.param(lambda: seen(patroni_lost("db1")), "PRIMARY_UNKNOWN", id="no primary is known"),
     ],
 )  # fmt: skip

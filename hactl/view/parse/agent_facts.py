@@ -50,7 +50,7 @@ def _postgres(found: PostgresLocal | Unknown) -> dict[str, object]:
     return {
         "writable": writable, "from": found.streaming_from, "timeline": found.timeline,
         "lsn": None if found.lsn is None else found.lsn.value, "lost_slots": list(found.lost_slots),
-        "oldest": None if found.oldest is None else found.oldest.value,
+        "oldest": None if found.oldest is None else found.oldest.value, "damaged": list(found.damaged),
     }  # fmt: skip
 
 
@@ -127,6 +127,7 @@ def _read_postgres(found: Json) -> PostgresLocal | Unknown:
         lsn=None if lsn is None else Lsn(lsn),
         lost_slots=texts(found.get("lost_slots"), "facts: lost slots"),
         oldest=None if oldest is None else Lsn(oldest),
+        damaged=texts(found.get("damaged"), "facts: databases with damaged pages"),
     )
 
 
