@@ -15,7 +15,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from hactl import __version__
-from hactl.act import maintenance
+from hactl.act import config_versions, maintenance
 from hactl.act.maintenance import Operator
 from hactl.cli import drill_real
 from hactl.cli import operator as by_hand
@@ -32,12 +32,13 @@ from hactl.decide.limits import PER_HOUR
 from hactl.decide.switchover import may_switch
 from hactl.drill import report, shelf
 from hactl.drill.board import Board
+from hactl.drill.course import WHOLE
 from hactl.drill.history import History, Journaled, Mark, Outcome, Store
 from hactl.drill.imageload import ImageLoad
 from hactl.drill.record import brief, record
 from hactl.drill.scenarios import Scenario, others, struck
 from hactl.drill.session import Session
-from hactl.drill.stopped import stopped
+from hactl.drill.stopped import ABORTED, stopped
 from hactl.errors import HactlError, Refused, StepFailed, Unreachable
 from hactl.view.drill import LastDrill, drill_text
 from hactl.view.history import counted, incidents
@@ -45,7 +46,7 @@ from hactl.view.incident import Incident
 from hactl.view.journal import text_of
 from hactl.view.journal_check import in_hand
 from hactl.view.keys import Keys
-from hactl.view.kv import Put
+from hactl.view.kv import Get, Put
 from hactl.wiring import etcd_kv
 
 CALM: Final = 3.0  # seconds of undisturbed work before the fault
@@ -167,15 +168,19 @@ class Drill:
         self.screen.say(f"stopped early: {why}; record {saved}")
         with contextlib.suppress(HactlError):  # what went wrong is said in any case
             maintenance.note(self.who, "drill", {**brief(found), "ok": False, "said": why})
+            self._shown(found)
 
     def _tidy(self) -> None:
         for left in self.place.tidy(self.run_name):
             self.screen.say(left)
 
     def _shown(self, found: dict[str, Any]) -> None:
-        """For the controllers' metrics."""
-        outage, lost = found["rto_seconds"], found["rpo"]["lost_rows"]
-        last = LastDrill(self.who.clock.wall(), self.scenario.name, found["clean"], outage, lost)
+        """For the controllers' metrics, and `status`."""
+        now, lost = self.who.clock.wall(), found["rpo"]["lost_rows"] or 0
+        last = LastDrill(now, self.scenario.name, found["clean"], found["rto_seconds"], lost)
+        if found["verdict"] == ABORTED:
+            before = self.who.kv.ranges((Get(self.who.keys.drill),), within=WITHIN).ranges[0]
+            last = last.stopped(before[0].value if before else None)
         put = Put(self.who.keys.drill, drill_text(last))
         self.who.kv.txn(self.who.ours(), (put,), within=WITHIN, again=True)
 
@@ -198,7 +203,7 @@ class Drill:
             self.still = stack.enter_context(self.place.watched(self.scenario, self.node))
             self._struck()
             self._redundant()
-            self.history.note("redundancy is full again")
+            self.history.note(WHOLE)
             time.sleep(AFTER)
 
     def _prepared(self, held: ExitStack) -> None:
@@ -298,8 +303,12 @@ class Drill:
 
     def _about(self) -> dict[str, Any]:
         spec = self.context.source.read_bytes()
+        newest = None
+        with contextlib.suppress(HactlError):  # a drill that stopped because etcd is away has a record too
+            newest = config_versions.newest(self.who)
         return {
             "run": self.run_name, "cluster": self.context.spec.cluster, "node": self.node,
+            "spec_version": None if newest is None else newest.number,
             "spec_digest": hashlib.sha256(spec).hexdigest(), "hactl": __version__,
             "started": self.started.isoformat(timespec="seconds"), "actor": self.who.actor,
             "reason": self.reason, "lab": self.place.of_lab,

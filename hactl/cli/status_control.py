@@ -62,6 +62,19 @@ def scheduled(view: ClusterView) -> dict[str, Any] | None:
     return {"id": found.id, "at": iso(found.at), "to": found.target, "by": found.by, "reason": found.reason}
 
 
+def drill(view: ClusterView) -> dict[str, Any] | None:
+    """What the last one came to; None: there was none, or etcd could not be asked."""
+    dcs = _dcs(view)
+    if dcs is None or dcs.drill is None:
+        return None
+    found = dcs.drill
+    verdict = "aborted" if found.aborted else "kept" if found.clean else "broken"
+    return {
+        "at": iso(found.at), "scenario": found.scenario, "verdict": verdict,
+        "outage_seconds": found.outage, "lost_rows": None if found.aborted else found.lost_rows,
+    }  # fmt: skip
+
+
 def agent(view: ClusterView, node: str) -> bool | None:
     """Whether the node's agent reports; None when etcd could not be asked."""
     dcs = _dcs(view)

@@ -47,6 +47,7 @@ def document(spec: ClusterSpec, view: ClusterView, found: Verdict) -> dict[str, 
         "pause": status_control.pause(view),
         "operation": status_control.operation(view),
         "scheduled": status_control.scheduled(view),
+        "drill": status_control.drill(view),
     }
 
 

@@ -173,6 +173,8 @@ def _foot(data: dict[str, Any]) -> Text:
     if order := data["scheduled"]:
         to, at = order["to"] or "the standby", order["at"][:16]
         text.append(f"switchover to {to} at {at}Z, by {order['by']}\n", "cyan")
+    if drill := data["drill"]:
+        text.append(f"last drill: {_drill(drill)}\n", "dim" if drill["verdict"] == "kept" else "yellow")
     if data["muted"]:
         text.append(f"muted: {_muted(data['muted'])}\n", "dim")
     return text
@@ -182,6 +184,11 @@ def _pause(pause: dict[str, Any] | None) -> str:
     if pause is None or pause["seconds_left"] is None:
         return ""
     return f" for another {span(pause['seconds_left'])}"
+
+
+def _drill(drill: dict[str, Any]) -> str:
+    outage = "" if drill["outage_seconds"] is None else f", outage {drill['outage_seconds']:.1f} s"
+    return f"{drill['at'][:16]}Z {drill['scenario']}, {drill['verdict']}{outage}"
 
 
 def _muted(findings: list[dict[str, Any]]) -> str:

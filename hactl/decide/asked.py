@@ -81,7 +81,7 @@ QUESTIONS: Final[Mapping[str, _Question]] = {
     "STANDBY_UNFIT": _Question("does that node stream from the primary?", _UNFIT),
     "NOT_IN_SYNC": _Question("has that node all that was acknowledged?", (*_UNFIT, "STANDBY_UNFIT")),
     "STANDBY_LAGGING": _Question("has that node replayed all but 1 MiB?", _UNFIT),
-    "PAGES_DAMAGED": _Question("has no page of that node's data failed its checksum?", (*_UNFIT, "AGENT_SILENT")),
+    "PAGES_DAMAGED": _Question("has no page of its data failed its checksum?", (*_UNFIT, "AGENT_SILENT")),
     "LONG_TRANSACTION": _Question(
         "has a client's transaction been open for a minute?", ("TRANSACTIONS_UNKNOWN", *_NO_PRIMARY)
     ),

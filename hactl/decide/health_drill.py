@@ -27,19 +27,23 @@ def overdue(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     if isinstance(view.control, Unknown) or longest is None:
         return
     last = view.control.drill
-    if last is not None and view.at - last.at > longest:
+    judged = None if last is None else last.judged
+    if last is not None and judged is not None and view.at - judged > longest:
+        said = "an aborted one came after it" if last.aborted else last.scenario
         yield finding(
             "DRILL_OVERDUE",
-            detail=f"{span(view.at - last.at)} ago: {last.scenario}; one is due each {spec.drills.every}",
+            detail=f"{span(view.at - judged)} ago: {said}; one is due each {spec.drills.every}",
         )
     old = age(view)
-    if last is None and old is not None and old > longest:
+    if judged is None and old is not None and old > longest:
         yield finding("DRILL_OVERDUE", detail=f"never, and the database is {span(old)} old")
 
 
 def never_drilled(spec: ClusterSpec, view: ClusterView) -> Iterator[Finding]:
     """The doctor's, while it is no alarm."""
-    if isinstance(view.control, Unknown) or view.control.drill is not None or any(overdue(spec, view)):
+    if isinstance(view.control, Unknown) or any(overdue(spec, view)):
+        return
+    if view.control.drill is not None and view.control.drill.judged is not None:
         return
     if spec.drills.every in EVERY:
         yield finding("DRILL_NONE")

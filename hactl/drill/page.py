@@ -96,6 +96,9 @@ def _phases(found: Mapping[str, Any]) -> Iterator[str]:
     if incident and incident["phases"]:
         yield f"<h2>Phases of incident {escape(str(incident['id']))}</h2>"
         yield phase_bars(incident["phases"])
+    elif found.get("course"):
+        yield "<h2>Phases as clients saw them</h2>"
+        yield phase_bars(found["course"])
 
 
 def _promises(found: Mapping[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from hactl.decide.drill import SWITCHOVER
 from hactl.drill.checker import Judgment
+from hactl.drill.course import course
 from hactl.drill.history import Event, Mark, Outcome, Read, Store, Write
 from hactl.drill.outage import Outage, longest_gap, served
 from hactl.drill.scenarios import PROVED, Scenario
@@ -25,7 +26,7 @@ def record(
     about: Mapping[str, Any],
     incident: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """`about`: what only the caller knows: run, node, cluster, digest of the spec, started, actor, reason."""
+    """`about`: what only the caller knows: run, node, cluster, number and digest of the spec, who, when, why."""
     broken = {f.invariant for f in verdict.findings}
     seen = verdict.outage
     return {
@@ -46,6 +47,7 @@ def record(
         "remarks": [str(f) for f in verdict.remarks],
         "counts": dict(verdict.counts),
         "incident": None if incident is None else {k: incident[k] for k in ("id", "result", "phases")},
+        "course": course(events),
         "timeline": timeline(events),
     }
 

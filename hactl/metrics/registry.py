@@ -134,7 +134,8 @@ _ALL: Final = (
            "Ports by what the last TLS check came to: ok, weak (accepts what it must refuse), unproven."),
     # drills
     Metric("hactl_last_drill_timestamp_seconds", _G, (), "When the last drill ended, in Unix time."),
-    Metric("hactl_last_drill_clean", _G, (), "1: the last drill kept every promise, 0: it broke one."),
+    Metric("hactl_last_drill_clean", _G, (),
+           "1: the last drill kept every promise, 0: it broke one, or stopped early."),
     Metric("hactl_last_drill_lost_rows", _G, (), "Acknowledged rows that the last drill lost."),
     Metric("hactl_last_drill_outage_seconds", _G, (),
            "The last drill's outage: from the fault to the first commit by a new connection."),

@@ -48,7 +48,8 @@ def _drill(found: LastDrill | None) -> Iterator[Row]:
         return
     yield "hactl_last_drill_timestamp_seconds", (), found.at
     yield "hactl_last_drill_clean", (), float(found.clean)
-    yield "hactl_last_drill_lost_rows", (), found.lost_rows
+    if not found.aborted:  # whose rows nobody read back
+        yield "hactl_last_drill_lost_rows", (), found.lost_rows
     if found.outage is not None:
         yield "hactl_last_drill_outage_seconds", (), found.outage
 

@@ -134,9 +134,25 @@ def test_the_watch_of_etcd_writes_down_what_changes(tmp_path: Path) -> None:
     assert all(e.begin <= e.end for e in history.snapshot() if isinstance(e, KeySeen))
 
 
-@pytest.mark.parametrize("last", [LastDrill(1.5, "primary/freeze", True, 2.0, 3), LastDrill(1.5, "x", False)])
+LAST = [
+    LastDrill(1.5, "primary/freeze", True, 2.0, 3),
+    LastDrill(1.5, "x", False),
+    LastDrill(9.5, "x", clean=False, aborted=True, proved=1.5),
+]
+
+
+@pytest.mark.parametrize("last", LAST)
 def test_what_the_last_drill_came_to_is_read_as_it_was_written(last: LastDrill) -> None:
     assert parse_drill(drill_text(last)) == last
+
+
+def test_one_that_stopped_early_leaves_the_proof_of_the_one_before_it() -> None:
+    first, early = LastDrill(1.5, "x", clean=True), LastDrill(9.5, "y", clean=False)
+    once = early.stopped(drill_text(first))
+    assert (once.aborted, once.judged) == (True, 1.5)
+    assert LastDrill(20.0, "z", clean=False).stopped(drill_text(once)).judged == 1.5
+    assert early.stopped(None).judged is early.stopped("nonsense").judged is None
+    assert first.judged == 1.5
 
 
 @pytest.mark.parametrize(

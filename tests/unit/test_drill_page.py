@@ -12,7 +12,8 @@ import pytest
 
 from hactl.drill.chart import availability, phase_bars
 from hactl.drill.checker import judged
-from hactl.drill.history import Journaled, Pictures, Table
+from hactl.drill.course import WHOLE
+from hactl.drill.history import Journaled, Mark, Pictures, Table
 from hactl.drill.page import page
 from hactl.drill.record import BUCKET, brief, record, said
 from hactl.drill.scenarios import SCENARIOS
@@ -72,6 +73,22 @@ def test_a_record_says_what_was_measured_and_proved() -> None:
     assert found["invariants"] == {**kept, "I9": "by test"}
     assert sum(found["timeline"]["writes"]) == found["counts"]["ok"] - found["counts"]["inside"] > 0
     assert json.loads(json.dumps(found)) == found
+
+
+def test_without_an_incident_there_are_the_phases_that_clients_saw() -> None:
+    forge = whole()
+    forge.events.append(Mark(forge.now, forge.now, "note", "", WHOLE))
+    found = made(forge, incident=None)
+    seen = [(s["phase"], s["node"], s["exact"]) for s in found["course"]]
+    assert seen == [
+        ("injected", "db1", True), ("served-again", "db2", True), ("healed", "db1", True),
+        ("redundancy-restored", "", False),
+    ]  # fmt: skip
+    assert found["course"][1]["since_ms"] == pytest.approx(1000 * found["rto_seconds"], abs=1)
+    text = page(found, [found])
+    assert "Phases as clients saw them" in text
+    assert "served-again" in text
+    assert "Phases as clients saw them" not in page(made(), [made()])
 
 
 def test_a_lost_row_is_counted() -> None:

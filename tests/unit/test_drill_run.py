@@ -253,6 +253,10 @@ def test_a_surprise_ends_it_healed_recorded_and_tidied_up(world: World) -> None:
     (found,) = shelf.records(world.folder / "drills")
     assert found["why"] == "a surprise: NODE_UNREACHABLE: wit1"
     assert world.tidied == [found["run"]]
+    stored = etcds[-1].client().range(Keys("demo").drill, within=1).first
+    assert stored
+    last = parse_drill(stored.value or "")
+    assert (last.clean, last.aborted, last.proved) == (False, True, None)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,13 @@ def drilled(days: float) -> Change:
     return keys(drill=LastDrill(NOW - days * DAY, "primary/power-off", clean=True))
 
 
+def stopped(days: float, *, proved: float | None) -> Change:
+    """One that was aborted so long ago, the last proof is older still."""
+    before = None if proved is None else NOW - proved * DAY
+    last = LastDrill(NOW - days * DAY, "primary/freeze", clean=False, aborted=True, proved=before)
+    return keys(drill=last)
+
+
 def aged(days: float) -> Change:
     """Both copies of the database were made so long ago."""
 
@@ -50,6 +57,9 @@ CASES = [
     pytest.param("month", [drilled(32)], {"DRILL_OVERDUE"}, id="the spec's interval"),
     pytest.param("year", [drilled(93)], set(), id="a longer one"),
     pytest.param("never", [drilled(4000)], set(), id="nobody wants any"),
+    pytest.param("quarter", [stopped(1, proved=91)], set(), id="one stopped early after it"),
+    pytest.param("quarter", [stopped(1, proved=93)], {"DRILL_OVERDUE"}, id="one that stopped proves nothing"),
+    pytest.param("quarter", [stopped(1, proved=None), aged(93)], {"DRILL_OVERDUE"}, id="none went through"),
     pytest.param("quarter", [keys(drill=None), aged(93)], {"DRILL_OVERDUE"}, id="never, and it is old"),
     pytest.param("quarter", [keys(drill=None), aged(3)], set(), id="never, and it is new"),
     pytest.param("quarter", [keys(drill=None)], set(), id="never, and nobody says how old it is"),

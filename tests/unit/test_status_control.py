@@ -16,6 +16,7 @@ from hactl.observe.gather import gather
 from hactl.view.cluster import ClusterView
 from hactl.view.control import Mode
 from hactl.view.control_text import incident_text
+from hactl.view.drill import LastDrill
 from hactl.view.model import Probe, State, Unknown
 from hactl.view.operation import Holder
 from hactl.view.pause import Pause
@@ -95,10 +96,22 @@ def test_an_incident_that_cannot_be_read_is_open_all_the_same() -> None:
             {"operation": Holder("anna", "desk", 1, "switchover from db1 to db2", "", "new RAM", "")},
             "under way: switchover from db1 to db2, by anna: new RAM",
         ),
+        (
+            {"drill": LastDrill(1_799_990_000.0, "primary/freeze", clean=True, outage=1.94)},
+            "last drill: 2027-01-15T05:13Z primary/freeze, kept, outage 1.9 s",
+        ),
+        ({"drill": LastDrill(0.0, "x", clean=False)}, "last drill: 1970-01-01T00:00Z x, broken"),
+        ({"drill": LastDrill(0.0, "x", clean=False, aborted=True)}, "x, aborted"),
     ],
 )
 def test_what_the_table_says(changes: dict[str, Any], said: str) -> None:
     assert said in table(after(keys(**changes)))
+
+
+def test_an_aborted_drill_does_not_say_that_nothing_was_lost() -> None:
+    found = data(after(keys(drill=LastDrill(0.0, "x", clean=False, aborted=True))))["drill"]
+    assert (found["verdict"], found["lost_rows"]) == ("aborted", None)
+    assert data(after(keys(drill=None)))["drill"] is None
 
 
 def test_etcd_without_a_majority_leaves_it_all_unknown() -> None:
