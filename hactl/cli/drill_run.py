@@ -141,7 +141,7 @@ class Drill:
         self.history = History.create(self.shelf / f"{self.run_name}.jsonl")
         ground = self.place.ground()
         self.session = Session(ground, self.history, self.run_name)
-        self.inside = tuple(ground.clients)
+        self.inside, self.sound = tuple(ground.clients), ground.databases if ground.sound else ()
         self.screen = Screen(Console(stderr=self.context.output != "table"))
         self.modality = ImageLoad(ground.archive, self.run_name, self.history, every=IMAGE_EVERY)
 
@@ -189,7 +189,7 @@ class Drill:
         board = Board(time.monotonic(), told=self.screen.hear)
         self.history.listeners.append(board.event)
         asked = self.scenario.asked(self.node, self.other, self.place.blind)
-        self.history.add(replace(asked, inside=self.inside))
+        self.history.add(replace(asked, inside=self.inside, sound=self.sound))
         self.screen.say(f"drill {self.scenario.name} on {self.node}: {self.scenario.says}")
         with ExitStack() as stack:
             stack.callback(self._healed)  # the last thing on any exit: nothing stays broken
@@ -275,6 +275,7 @@ class Drill:
         journal, incident = self._journal(first)
         lines = [text_of(r) for r in journal.records if r.seq >= first]
         self.history.add(Journaled(tuple(lines)))
+        self.session.look_through(self.place.primary())
         verdict = self.session.verdict(images)
         told = None if incident is None else told_incident(journal, incident)
         found = record(self.scenario, verdict, self.history.snapshot(), self._about(), told)

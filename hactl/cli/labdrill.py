@@ -13,7 +13,7 @@ KEYS_WITHIN = 1.0  # seconds: a member of etcd that is gone may cost some of it
 if TYPE_CHECKING:
     from hactl.cli.context import Context
     from hactl.drill.ground import Ground
-    from hactl.drill.history import Row
+    from hactl.drill.history import Row, Sound
     from hactl.drill.keywatch import Keyed
     from hactl.drill.link import Conninfo, Link
     from hactl.lab.lab import Lab
@@ -31,7 +31,10 @@ def lab_ground(lab: Lab) -> Ground:
         lambda node, run: stored(lab, node, run),
         lambda node, within: direct(lab, node, within),
     )
-    return replace(made, inside=lambda node, words, within: inside(lab, node, words, within))
+    return replace(
+        made, inside=lambda node, words, within: inside(lab, node, words, within),
+        sound=lambda node: sound(lab, node),
+    )  # fmt: skip
 
 
 def direct(lab: Lab, node: str, within: float) -> Link:
@@ -52,6 +55,22 @@ def inside(lab: Lab, node: str, words: Conninfo, within: float) -> Link:
     # Stays where it was opened, as long as it lives: when the power is cut, PostgreSQL's end of it goes too.
     with netns.entered(lab.machine(node).machine.netns):
         return Link.open(words, within)
+
+
+def sound(lab: Lab, node: str) -> Sound:
+    """Raises StepFailed or Unreachable."""
+    from hactl import layout
+    from hactl.drill import sound as files
+    from hactl.drill.history import Sound
+
+    version, databases = lab.spec.database.version, [layout.DATABASE_HACTL, lab.spec.database.name]
+    if node == primary_of(lab):
+        for name in databases:
+            argv = ["runuser", "-u", "postgres", "--", "psql", "-XAtqc", files.EXTENSION, "--dbname", name]
+            lab.exec(node, argv, within=20)
+    seen = lab.exec(node, files.amcheck(version, databases), within=files.WITHIN, check=False)
+    names = lab.exec(node, files.histories(version), within=20).out
+    return Sound(node, files.complaints(seen.code, seen.out, seen.err), files.digests(names))
 
 
 def stored(lab: Lab, node: str, run: str) -> list[Row]:

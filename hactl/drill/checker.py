@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
 from hactl.drill.audit import audited
-from hactl.drill.covered import enough, looked_at, wrote_inside
+from hactl.drill.covered import enough, looked_at, sound, wrote_inside
 from hactl.drill.finding import SHOWN, Finding, some
 from hactl.drill.history import (
     Asked,
@@ -39,6 +39,7 @@ from hactl.drill.history import (
     Read,
     Row,
     Server,
+    Sound,
     Store,
     Table,
     Write,
@@ -111,10 +112,11 @@ def judge(
         *one_writer([*writes, *reachable(claims, looks)]),
         *one_holder(looks),
         *rows_kept(writes, tables),
-        *timelines(writes),
+        *timelines(writes, claims),
         *reads_fresh(reads, writes),
         *recovered(seen, asked.limit if limit is None else limit, asked.silence),
         *same_rows(tables),
+        *sound([e for e in events if isinstance(e, Sound)], asked.sound),
         *images_kept(stores, images),
         *needless(events, asked),
         *audited(events, compared="clocks" not in asked.blind),
@@ -309,18 +311,18 @@ def _disorder(acked: Iterable[Write], rows: Sequence[Row]) -> Iterator[str]:
                 yield f"{client} {w.seq} stands before {client} {highest.seq}, which was acknowledged first"
 
 
-def timelines(writes: Sequence[Write]) -> Iterator[Finding]:
-    """I4."""
-    order = spans(writes)
-    systems = sorted({s.server.system for s in order})
+def timelines(writes: Sequence[Write], claims: Sequence[Claim] = ()) -> Iterator[Finding]:
+    """I4. Who was promoted says so, also where nobody could write there."""
+    order, writable = spans(writes), spans([*writes, *claims])
+    systems = sorted({s.server.system for s in writable})
     if len(systems) > 1:
-        yield Finding("I4", f"rows went to {len(systems)} different systems", tuple(systems))
+        yield Finding("I4", f"there are {len(systems)} different systems", tuple(systems))
     by_timeline: dict[int, set[str]] = defaultdict(set)
-    for span in order:
+    for span in writable:
         by_timeline[span.server.timeline].add(span.server.node)
     for number, nodes in sorted(by_timeline.items()):
         if len(nodes) > 1:
-            yield Finding("I4", f"{' and '.join(sorted(nodes))} both wrote on timeline {number}")
+            yield Finding("I4", f"{' and '.join(sorted(nodes))} were both writable on timeline {number}")
     for a, b in pairwise(order):
         if b.server.timeline < a.server.timeline:
             yield Finding(

@@ -1,11 +1,12 @@
-"""Whether a drill looked where its promises could have been broken: what nobody saw proves nothing. Pure."""
+"""Whether a drill looked where promises could have been broken, and what files showed afterwards. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 
-from hactl.drill.finding import Finding
-from hactl.drill.history import Claim, Look, Outcome, Row, Write
+from hactl.drill.finding import Finding, some
+from hactl.drill.history import Claim, Look, Outcome, Row, Sound, Write
 
 
 def enough(writes: Sequence[Write], tables: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
@@ -35,3 +36,15 @@ def wrote_inside(writes: Sequence[Write], nodes: Iterable[str]) -> Iterator[Find
     through = {w.inside for w in writes if w.outcome is Outcome.OK}
     for node in sorted(set(nodes) - through):
         yield Finding("I1", f"no client on {node} itself ever got through to write")
+
+
+def sound(seen: Sequence[Sound], nodes: Iterable[str]) -> Iterator[Finding]:
+    """I7: the files themselves; I4: two nodes that tell a timeline's history differently share no past."""
+    for node in sorted(set(nodes) - {s.node for s in seen}):
+        yield Finding("I7", f"nobody looked through the data files of {node}")
+    for each in seen:
+        yield from some("I7", f"complaints of pg_amcheck about {each.node}", list(each.said))
+    for a, b in combinations(seen, 2):
+        for name in sorted(set(a.histories) & set(b.histories)):
+            if a.histories[name] != b.histories[name]:
+                yield Finding("I4", f"{a.node} and {b.node} have different files {name}")

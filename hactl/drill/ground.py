@@ -10,7 +10,7 @@ from hactl import layout
 from hactl.drill import dicomweb
 from hactl.drill.dicom_net import Archive, client_tls
 from hactl.drill.dicomweb import Account, Web
-from hactl.drill.history import Row
+from hactl.drill.history import Row, Sound
 from hactl.drill.keywatch import Keyed
 from hactl.drill.link import Conninfo, Link
 from hactl.drill.vipwatch import Addresses
@@ -44,6 +44,7 @@ class Ground:
     web: Web
     keyed: Keyed | None = None  # what stands in etcd; None: nobody looks there
     inside: Inside | None = None  # None: no client of ours runs on a node
+    sound: Callable[[str], Sound] | None = None  # None: nobody looks through a node's data files
 
     @property
     def clients(self) -> dict[str, Opened]:

@@ -167,6 +167,18 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Sound:
+    """Whether a node's data files are sound after the drill: what pg_amcheck complained of, `said`.
+
+    `histories`: name of each file of a timeline's history that is there -> SHA-256 of it.
+    """
+
+    node: str
+    said: tuple[str, ...] = ()
+    histories: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Pictures:
     """SOP instance UID -> SHA-256 of the pixels that came back after the drill."""
 
@@ -188,7 +200,8 @@ class Asked:
     acknowledgement, a second outage included. `failovers`: least and most. `acts`: what hactl may do about
     it, as "action", "action node" or "action:verb". `must`: promises that have to be judged: silence about
     them is a finding. `blind`: what nobody could look at where this took place: "looks", "claims", or
-    "clocks", if the machines' times cannot be compared. `inside`: nodes on which clients had to run as well.
+    "clocks", if the machines' times cannot be compared. `inside`: nodes on which clients had to run as well;
+    `sound`: nodes whose data files had to be looked through afterwards.
     """
 
     limit: float | None = None
@@ -198,13 +211,18 @@ class Asked:
     must: tuple[str, ...] = ()
     blind: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
+    sound: tuple[str, ...] = ()
 
 
-LATER = ("blind", "inside")  # fields that older readers do not know, and need not where they are empty
-Event = Write | Store | Look | Claim | Mark | Read | KeySeen | Table | Pictures | Journaled | Asked
+LATER = (
+    "blind",
+    "inside",
+    "sound",
+)  # fields that older readers do not know, and need not where they are empty
+Event = Write | Store | Look | Claim | Mark | Read | KeySeen | Table | Sound | Pictures | Journaled | Asked
 _KINDS: dict[str, type[Event]] = {
     kind.__name__.lower(): kind
-    for kind in (Write, Store, Look, Claim, Mark, Read, KeySeen, Table, Pictures, Journaled, Asked)
+    for kind in (Write, Store, Look, Claim, Mark, Read, KeySeen, Table, Sound, Pictures, Journaled, Asked)
 }
 
 
@@ -230,7 +248,7 @@ def decode(line: str) -> Event | None:
         raw["nodes"] = {name: _glance(glance) for name, glance in raw["nodes"].items()}
     if kind == "table":
         raw["rows"] = tuple(Row(**row) for row in raw["rows"])
-    if kind in {"journaled", "asked"}:
+    if kind in {"journaled", "asked", "sound"}:
         raw = {name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()}
     return _KINDS[kind](**raw)
 

@@ -26,7 +26,7 @@ def record(
     about: Mapping[str, Any],
     incident: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """`about`: what only the caller knows: run, node, cluster, number and digest of the spec, who, when, why."""
+    """`about`: what only the caller knows: run, node, cluster, number and digest of the spec, who, why."""
     broken = {f.invariant for f in verdict.findings}
     seen = verdict.outage
     return {

@@ -124,6 +124,13 @@ class Session:
         if images is not None:
             self.history.add(Pictures(images))
 
+    def look_through(self, primary: str) -> None:
+        """The data files of each database node, the primary's first, where that can be done."""
+        if self.ground.sound is None:
+            return
+        for node in sorted(self.ground.databases, key=lambda node: node != primary):
+            self.history.add(self.ground.sound(node))
+
     def verdict(self, images: Mapping[str, str] | None = None, *, limit: float | None = None) -> Judgment:
         """Of what is kept with the history from now on."""
         if not any(isinstance(e, Asked) for e in self.history.snapshot()):

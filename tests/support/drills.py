@@ -19,6 +19,7 @@ from hactl.drill.history import (
     Read,
     Row,
     Server,
+    Sound,
     Table,
     Write,
 )
@@ -44,6 +45,7 @@ class Forge:
     keys: dict[str, str | None] = field(default_factory=dict)
     asked: Asked = field(default_factory=Asked)
     odd: bool = False  # db2's table lacks the last row
+    sound: dict[str, Sound] = field(default_factory=dict)
 
     def write(
         self,
@@ -126,7 +128,7 @@ class Forge:
         """The whole history: with tables, journal, and what it is judged by."""
         tables = [Table(node, tuple(rows)) for node, rows in self.tables.items()]
         lines = tuple(text_of(r) for r in self.journal)
-        return [*self.events, *tables, Journaled(lines), self.asked]
+        return [*self.events, *tables, *self.sound.values(), Journaled(lines), self.asked]
 
     def mark(self, what: str, node: str, lasting: float = 0.1) -> None:
         self.events.append(Mark(self.now, self.now + lasting, what, node))
@@ -165,12 +167,13 @@ def failover() -> Forge:
 
 ACTS = ("open-incident db1", "prime-standby db2", "release-leader db1", "readmit db1", "close-incident")
 MUST = ("I5", "I8", "I10")
+NODES = ("db1", "db2")
 
 
 def whole() -> Forge:
     """The primary's host is lost, hactl fences it and gives its key away; with reads, etcd and journal."""
-    asked = Asked(limit=10.0, silence=10.0, failovers=(1, 1), acts=ACTS, must=MUST, inside=("db1", "db2"))
-    forge = Forge(asked=asked)
+    asked = Asked(limit=10.0, silence=10.0, failovers=(1, 1), acts=ACTS, must=MUST, inside=NODES, sound=NODES)
+    forge = Forge(asked=asked, sound={node: Sound(node, (), {"00000002.history": "ab"}) for node in NODES})
     forge.record(Kind.EVENT, "mark", 1.0)
     forge.keys = {"leader": "db1"}
     forge.key("leader", "db1")

@@ -146,6 +146,22 @@ def unseen(forge: Forge, key: str) -> None:
     forge.events = [e for e in forge.events if not (isinstance(e, KeySeen) and e.key == key)]
 
 
+def damaged(forge: Forge, said: str) -> None:
+    forge.sound["db2"] = replace(forge.sound["db2"], said=(said,))
+
+
+def histories(forge: Forge, digest: str) -> None:
+    found = {"00000002.history": digest} if digest else {}
+    forge.sound["db1"] = replace(forge.sound["db1"], histories=found)
+
+
+def promoted(forge: Forge) -> None:
+    """Cut off: no client gets there, so that it is no second writer."""
+    forge.look(db1=(), db2=("database",))
+    forge.ask(db1=Server("db1", "7000", 2, "10:08"))
+    forge.look(db1=(), db2=("database",))
+
+
 def on_the_victim(forge: Forge) -> None:
     """After the new primary began, the old one goes on where nobody else gets to."""
     old = next(w.server for w in acked(forge) if w.server and w.server.node == "db1")
@@ -209,6 +225,10 @@ BROKEN: list[tuple[str, str, Forging]] = [
     ("no read was answered", "I5", lambda f: silence(f, Read)),
     ("the outage is longer than allowed", "I6", slow),
     ("a second outage after the first", "I6", second_outage),
+    ("a data file is damaged", "I7", lambda f: damaged(f, "heap table, block 3: invalid page")),
+    ("nobody looked through a node's files", "I7", lambda f: f.sound.pop("db1")),
+    ("two nodes tell a timeline's history differently", "I4", lambda f: histories(f, "cd")),
+    ("who was promoted by hand says so on the other's timeline", "I4", promoted),
     ("an image came back with other pixels", "I7", lambda f: image(f, "x")),
     ("an order nobody needed", "I8", restart),
     ("the role moved, and the fault asks for no move", "I8",
@@ -233,6 +253,7 @@ NEAR: list[tuple[str, Forging]] = [
     ("a client on the victim is refused, or never answered", refused_there),
     ("a client on the new primary is served before all others", early_there),
     ("clients on nodes in a history in which none had to be", lambda f: (outcast(f, "db1"), none_asked(f))),
+    ("a node that has no file of that history yet", lambda f: histories(f, "")),
     ("one look during which the VIP moved", lambda f: both_carry(f, looks=1)),
     ("an unknown row that is not there", lambda f: f.write(DB2, Outcome.INFO, there=False)),
     ("PostgreSQL restarts on its timeline", lambda f: f.write(replace(DB2, started="10:09"))),

@@ -109,6 +109,9 @@ class FakeSession:
         still()
         self.world.meanwhile()
 
+    def look_through(self, primary: str) -> None:
+        assert primary == "db1"
+
     def verdict(self, _images: object) -> Any:
         return judged(whole().kept())
 
@@ -136,6 +139,8 @@ class Ground:
     keyed: object = None
     archive: object = None
     clients: tuple[str, ...] = ()
+    sound: object = None
+    databases: tuple[str, ...] = ()
 
 
 etcds: list[FakeEtcd] = []
