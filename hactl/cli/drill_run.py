@@ -53,6 +53,7 @@ CALM: Final = 3.0  # seconds of undisturbed work before the fault
 AFTER: Final = 2.0  # and after
 BACK_WITHIN: Final = 120.0  # hactl takes 2 to 5, Patroni and keepalived alone about 25
 REDUNDANT_WITHIN: Final = 240.0  # a boot, a rewind, streaming
+SEEN_WITHIN: Final = 60.0  # until `status` says what a scenario has to show
 TOLD_WITHIN: Final = 60.0  # until the journal has an incident's end and its ledger
 LEDGER_WITHIN: Final = 15.0  # of these, until it has the ledger of one that is closed
 IMAGE_EVERY: Final = 0.5
@@ -222,10 +223,16 @@ class Drill:
             fault = self.session.fault(node, lambda: self.strike(held, self.scenario, node), kind)
             if not self.scenario.away:
                 self._recovered(fault)
+            if code := self.scenario.sees:
+                self._until(f"status says {code} about {node}", lambda: self._said(code), SEEN_WITHIN)
             self._idle(max(AFTER, fault.begin + self.scenario.hold - time.monotonic()))
             healed = self.session.heal(node, held.close, kind)
         if self.scenario.away:
             self._recovered(healed)
+
+    def _said(self, code: str) -> bool:
+        reasons = self.status()["reasons"]
+        return (code, self.node) in {(reason["code"], reason["subject"]) for reason in reasons}
 
     def strike(self, held: ExitStack, scenario: Scenario, node: str) -> None:
         """All of its faults; `held` heals them."""
@@ -272,10 +279,10 @@ class Drill:
     def _judged(self, first: int) -> dict[str, Any]:
         """The verdict, said, and kept beside its history with the record."""
         images = self.session.images(self.modality.images) if self.scenario.images else None
+        self.session.look_through(self.place.primary)
         journal, incident = self._journal(first)
         lines = [text_of(r) for r in journal.records if r.seq >= first]
         self.history.add(Journaled(tuple(lines)))
-        self.session.look_through(self.place.primary())
         verdict = self.session.verdict(images)
         told = None if incident is None else told_incident(journal, incident)
         found = record(self.scenario, verdict, self.history.snapshot(), self._about(), told)

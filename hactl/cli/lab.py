@@ -157,7 +157,7 @@ def fault_command(name: str | None, lasting: str | None, kind: str, node: str, w
     turn-clock NODE [SECONDS], own-clock            agent's, controller's and Patroni's wall clock
     lead-etcd freeze-quorum freeze-bmc dud-bmc      etcd and the BMC
     hang-postgres bar-postgres damage-wal damage-control break-rewind make-stale
-    damage-page                                     of a table nobody needs; somebody reads it
+    own-page damage-page                            an index nobody needs; its page damaged, and read
 
     Examples:
       hactl lab fault power-off db1

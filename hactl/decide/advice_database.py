@@ -229,23 +229,27 @@ ADVICE: Final = {
     ),
     "PAGES_DAMAGED": Advice(
         itself=(
-            "A standby that has one is copied anew after 20 s, once every guard agrees and the primary has "
-            "none: [recovery](../recovery.md#recovery). On a primary nothing moves: the standby is given the "
-            "role only if the primary fails, or by you."
+            "Nothing, on purpose: PostgreSQL checks a page only when it reads it from the disk, so nobody "
+            "knows what else is damaged, here or on the other node. A standby that has one gets no planned "
+            "role; if the primary is lost it takes over all the same: it may be all there is."
         ),
         steps=(
             "`dmesg` on {node}: errors of the disk, its controller, the memory?",
             (
-                "On the primary: `hactl switchover`, if the standby has none; then `hactl node reinit "
-                "{node}`. The standby wrote its pages itself, from the WAL."
+                "Is the other node sound? `pg_amcheck` there reads each table and index; a base backup of "
+                "it fails on a bad page."
             ),
             (
-                "Which relation: `hactl node logs {node} --unit patroni`, or PostgreSQL's log: *invalid page "
-                "in block*. An index can be made anew: `REINDEX`."
+                "If it is, and {node} is the primary: `hactl switchover`. Then `hactl node reinit {node} "
+                "--force`: its old data are kept aside where there is room."
             ),
             (
-                "PostgreSQL goes on counting what was; on a server that was mended, not copied: "
-                "`select pg_stat_reset()` in that database."
+                "Which relation: `hactl node logs {node} --unit patroni`, *invalid page in block*. An index "
+                "can be made anew: `REINDEX`."
+            ),
+            (
+                "The count is PostgreSQL's statistics': it stays after a mending until `select "
+                "pg_stat_reset()` in that database, and is gone after a crash though the page is still bad."
             ),
         ),
         related=("STANDBY_LOST", "RECOVERY_GIVEN_UP", "DISK_STALLED"),

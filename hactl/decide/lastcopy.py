@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Final
 
 from hactl import layout
@@ -68,23 +67,6 @@ def may_be_replaced(spec: ClusterSpec, cluster: ClusterView, dcs: Dcs, node: str
     return found + _doubts(dcs, leader.node)
 
 
-def has_nothing_else(cluster: ClusterView, dcs: Dcs, node: str) -> bool:
-    """It streams from the primary, on its timeline: it cannot have what the primary has not written."""
-    leader = dcs.patroni.leader
-    primary = _itself(cluster, leader.node) if leader else None
-    itself = _itself(cluster, node)
-    if primary is None or itself is None or not primary.serves_writes:
-        return False
-    same = itself.timeline is not None and itself.timeline == primary.timeline
-    return itself.replication_state == "streaming" and same
-
-
-def not_synchronous(dcs: Dcs, node: str) -> Dcs:
-    """As if Patroni did not name it: for one that has nothing else."""
-    left = tuple(n for n in dcs.patroni.sync_standbys if n != node)
-    return dataclasses.replace(dcs, patroni=dataclasses.replace(dcs.patroni, sync_standbys=left))
-
-
 def _newer(victim: PatroniSelf, primary: PatroniSelf | None) -> bool:
     if primary is None or victim.timeline is None or primary.timeline is None:
         return False
@@ -99,9 +81,6 @@ def _doubts(dcs: Dcs, leader: str) -> list[Veto]:
         found.append(Veto("LAST_COPY", f"{leader}'s agent does not say that its PostgreSQL is writable"))
     if facts is not None and facts.canary.failed:
         found.append(Veto("LAST_COPY", f"{leader}'s disk does not take what is written", facts.canary.why))
-    if facts is not None and not isinstance(facts.postgres, Unknown) and facts.postgres.damaged:
-        seen = ", ".join(facts.postgres.damaged)
-        found.append(Veto("LAST_COPY", f"pages of {leader}'s own data are damaged, in {seen}"))
     if leader in dcs.fences:
         found.append(Veto("LAST_COPY", f"{leader} is fenced"))
     return found

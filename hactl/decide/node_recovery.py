@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 from hactl.decide import lastcopy
@@ -11,7 +12,7 @@ from hactl.decide.plan import Veto
 from hactl.spec.model import ClusterSpec
 from hactl.view.cluster import ClusterView
 from hactl.view.control import Dcs
-from hactl.view.model import DbRole
+from hactl.view.model import DbRole, PatroniSelf
 
 
 def may_rejoin(view: ClusterView, node: str) -> Answer:
@@ -37,8 +38,7 @@ def may_reinit(spec: ClusterSpec, view: ClusterView, node: str, *, force: bool) 
     if isinstance(dcs, tuple):
         return Answer(dcs)
     vetoes = [*_surroundings(dcs, node), *_no_primary(view, node)]
-    free = force and lastcopy.has_nothing_else(view, dcs, node)
-    judged = lastcopy.not_synchronous(dcs, node) if free else dcs
+    judged = _without(dcs, node) if force and _has_nothing_else(view, dcs, node) else dcs
     vetoes += lastcopy.may_join(view, dcs, dcs.facts.get(node), node)
     vetoes += lastcopy.may_be_replaced(spec, view, judged, node)
     notes = [f"its old data are kept aside where there is room; until the copy is done {node} is no standby"]
@@ -58,6 +58,25 @@ def _no_primary(view: ClusterView, node: str) -> Iterator[Veto]:
     itself = common.itself(view, node)
     if itself is not None and itself.role is DbRole.PRIMARY:
         yield Veto("IS_PRIMARY", f"{node} says that it is primary")
+
+
+def _has_nothing_else(view: ClusterView, dcs: Dcs, node: str) -> bool:
+    leader = dcs.patroni.leader
+    primary = common.itself(view, leader.node) if leader else None
+    itself = common.itself(view, node)
+    if primary is None or itself is None or not primary.serves_writes:
+        return False
+    return itself.replication_state == "streaming" and _behind(itself, primary)
+
+
+def _behind(itself: PatroniSelf, primary: PatroniSelf) -> bool:
+    """By the position read later: a standby cannot have what the primary has not written."""
+    return None not in (itself.timeline, primary.timeline) and itself.timeline == primary.timeline
+
+
+def _without(dcs: Dcs, node: str) -> Dcs:
+    left = tuple(n for n in dcs.patroni.sync_standbys if n != node)
+    return dataclasses.replace(dcs, patroni=dataclasses.replace(dcs.patroni, sync_standbys=left))
 
 
 def _once(vetoes: list[Veto]) -> tuple[Veto, ...]:

@@ -152,8 +152,8 @@ def _itself(cluster: ClusterView, node: str) -> PatroniSelf | None:
 
 def _trouble(look: _Look, itself: PatroniSelf, leader: str) -> _Trouble | None:
     grace = _GRACE.get(itself.state, _USUAL_GRACE)
-    if damage := _damage(look, itself):
-        return _Trouble(damage, _DAMAGED_GRACE, hopeless=True)
+    if not itself.identified and itself.state not in _DATA_UNDER_WAY:
+        return _Trouble("its data are damaged: they have no system identifier", _DAMAGED_GRACE, hopeless=True)
     if itself.state != "running":
         return _Trouble(f"its PostgreSQL is: {itself.state}", grace, _slot_lost(look, itself.name))
     if itself.replication_state != "streaming":
@@ -179,17 +179,6 @@ def _wal_gone(look: _Look, itself: PatroniSelf, leader: str) -> bool:
         return False
     oldest = facts.postgres.oldest
     return oldest is not None and itself.lsn is not None and itself.lsn < oldest
-
-
-def _damage(look: _Look, itself: PatroniSelf) -> str:
-    """Data of no use: a folder that is none, or a page that failed its checksum, as the node's agent says."""
-    if not itself.identified and itself.state not in _DATA_UNDER_WAY:
-        return "its data are damaged: they have no system identifier"
-    facts = look.agent(itself.name)
-    if itself.state != "running" or facts is None or isinstance(facts.postgres, Unknown):
-        return ""
-    names = ", ".join(facts.postgres.damaged)
-    return names and f"pages of its data are damaged, in {names}"
 
 
 def _due(
@@ -232,14 +221,8 @@ def _against(look: _Look, due: _Due) -> list[Veto]:
     if not due.unit:
         found += lastcopy.may_join(look.cluster, look.dcs, look.agent(node), node)
     if due.rung == REINIT:
-        found += lastcopy.may_be_replaced(look.spec, look.cluster, _judged(look, node), node)
+        found += lastcopy.may_be_replaced(look.spec, look.cluster, look.dcs, node)
     return [veto for veto in found if veto is not None]
-
-
-def _judged(look: _Look, node: str) -> Dcs:
-    """A standby that streams, and is synchronous, has nothing that the primary lacks."""
-    held = lastcopy.has_nothing_else(look.cluster, look.dcs, node)
-    return lastcopy.not_synchronous(look.dcs, node) if held else look.dcs
 
 
 def _alarms(due: _Due, against: list[Veto]) -> list[str]:

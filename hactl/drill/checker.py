@@ -212,6 +212,11 @@ def sent(sign: Sign) -> float:
     return sign.begin if isinstance(sign, Claim) or sign.sent is None else sign.sent
 
 
+def where(span: Span) -> str:
+    """Who was asked is surer than what the server calls itself."""
+    return next((s.node for s in (span.first, span.last) if isinstance(s, Claim)), span.server.node)
+
+
 def spans(signs: Iterable[Sign]) -> list[Span]:
     """One per instance that acknowledged or claimed anything, ordered by when they began."""
     by_server: dict[Server, list[Sign]] = defaultdict(list)
@@ -317,12 +322,13 @@ def timelines(writes: Sequence[Write], claims: Sequence[Claim] = ()) -> Iterator
     systems = sorted({s.server.system for s in writable})
     if len(systems) > 1:
         yield Finding("I4", f"there are {len(systems)} different systems", tuple(systems))
-    by_timeline: dict[int, set[str]] = defaultdict(set)
+    by_timeline: dict[int, dict[str, Sign]] = defaultdict(dict)
     for span in writable:
-        by_timeline[span.server.timeline].add(span.server.node)
+        by_timeline[span.server.timeline].setdefault(where(span), span.first)
     for number, nodes in sorted(by_timeline.items()):
         if len(nodes) > 1:
-            yield Finding("I4", f"{' and '.join(sorted(nodes))} were both writable on timeline {number}")
+            both, seen = " and ".join(sorted(nodes)), tuple(map(told, nodes.values()))
+            yield Finding("I4", f"{both} were both writable on timeline {number}", seen)
     for a, b in pairwise(order):
         if b.server.timeline < a.server.timeline:
             yield Finding(

@@ -33,9 +33,11 @@ def looked_at(
 
 def wrote_inside(writes: Sequence[Write], nodes: Iterable[str]) -> Iterator[Finding]:
     """A client on a node that never got through would not have seen a second primary there either."""
-    through = {w.inside for w in writes if w.outcome is Outcome.OK}
-    for node in sorted(set(nodes) - through):
-        yield Finding("I1", f"no client on {node} itself ever got through to write")
+    through = {(w.inside, w.fresh) for w in writes if w.outcome is Outcome.OK}
+    for node in sorted(nodes):
+        for fresh, kind in ((False, "kept"), (True, "new")):
+            if (node, fresh) not in through:
+                yield Finding("I1", f"no client on {node} itself ever wrote over a {kind} connection")
 
 
 def sound(seen: Sequence[Sound], nodes: Iterable[str]) -> Iterator[Finding]:

@@ -38,6 +38,7 @@ class Scenario:
     `word`: what the fault needs besides the node. `hold`: seconds the fault lasts at least. `images`: a
     modality stores images meanwhile. `besides`: faults on the same node, made just before, healed just after.
     `first`: what must be so on the node before the clients begin; undone when all is over.
+    `sees`: a health code that `status` has to say about the node before it is healed.
     `away`: there is no service before it is healed, and `limit` is from the fault on, the healing included.
     """
 
@@ -53,6 +54,7 @@ class Scenario:
     besides: tuple[str, ...] = ()
     away: bool = False
     first: tuple[str, ...] = ()
+    sees: str = ""
 
     @property
     def name(self) -> str:
@@ -133,7 +135,8 @@ SCENARIOS: Final = (
     Scenario(_P, "hang-postgres", "each process of PostgreSQL hangs: takeover", 14, ONE, TAKEOVER),
     Scenario(_P, "stall-disk", "its data disk takes nothing more: the standby takes over", 14, ONE, TAKEOVER),
     Scenario(_P, "fill-disk", "its data disk is full: at most one takeover", 20, MAYBE, TAKEOVER, hold=15),
-    Scenario(_P, "damage-page", "a page of its data is damaged: an alarm, nothing moves", 6, hold=25),
+    Scenario(_P, "damage-page", "a page of its data is damaged: an alarm, nothing moves", 6, hold=15,
+             first=("own-page",), sees="PAGES_DAMAGED"),
     Scenario(_P, "kill-patroni", "Patroni is killed, PostgreSQL lives: no takeover", 6, acts=CARE),
     Scenario(_P, "lose-patroni", "the same, and systemd leaves it: restarted, or takeover", BY_TTL, MAYBE,
              TAKEOVER, hold=10),
@@ -158,7 +161,8 @@ SCENARIOS: Final = (
     Scenario(_S, "hang-postgres", "each process of PostgreSQL hangs: the primary goes on", 12, acts=COPY),
     Scenario(_S, "damage-wal", "its newest WAL is rubbish: it is streamed or copied anew", 12, acts=COPY),
     Scenario(_S, "damage-control", "its control file is empty: it is copied anew", 12, acts=COPY),
-    Scenario(_S, "damage-page", "a page of its data is damaged: it is copied anew", 12, acts=COPY, hold=25),
+    Scenario(_S, "damage-page", "a page of its data is damaged: an alarm, nothing moves", 12, acts=COPY,
+             hold=15, first=("own-page",), sees="PAGES_DAMAGED"),
     Scenario(_S, "stall-disk", "its data disk takes nothing more: the primary goes on", 12, acts=COPY),
     Scenario(_S, "fill-disk", "its data disk is full: the primary goes on", 12, acts=COPY, hold=10),
     Scenario(_S, "turn-clock", "its clock goes 5 minutes back, later forward: nothing moves", 6, acts=CARE,

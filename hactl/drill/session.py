@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from hactl.drill.checker import Judgment, judged
 from hactl.drill.ground import Ground
-from hactl.drill.history import Asked, History, Mark, Outcome, Pictures, Row, Store, Table
+from hactl.drill.history import Asked, History, Mark, Outcome, Pictures, Row, Store, Table, Write
 from hactl.drill.imageload import read_back
 from hactl.drill.images import Image
 from hactl.drill.keywatch import KeyWatch
@@ -18,11 +18,12 @@ from hactl.drill.vipwatch import VipWatch
 from hactl.drill.workload import Load, Workload, prepare
 from hactl.drill.writer import Target
 from hactl.drill.writewatch import WriteWatch
-from hactl.errors import Unreachable
+from hactl.errors import HactlError, Unreachable
 
 Watch = WriteWatch | VipWatch | KeyWatch
 POLL = 0.1
 SETTLE = 30.0  # seconds for the standby to show what the primary shows
+INSIDE_WITHIN = 10.0  # seconds; it takes half of one
 WARM = 10  # acknowledged writes before a fault counts as one under load
 
 
@@ -51,12 +52,22 @@ class Session:
         workload.start()
         try:
             self.acknowledged(WARM, within=within)
+            self._inside()
             yield
         finally:
             with ExitStack() as ending:  # each is stopped whatever the others raise
                 for stop in (*(w.stop for w in watches), workload.stop):
                     ending.callback(stop)
             self.workload = None
+
+    def _inside(self) -> None:
+        """Waits for those on the nodes as well. Who does not get through is found when it is judged."""
+        wanted = {(node, fresh) for node in self.ground.clients for fresh in (False, True)}
+        deadline = time.monotonic() + INSIDE_WITHIN
+        while wanted and time.monotonic() < deadline:
+            writes = (e for e in self.history.snapshot() if isinstance(e, Write))
+            wanted -= {(w.inside, w.fresh) for w in writes if w.outcome is Outcome.OK}
+            time.sleep(POLL)
 
     def _watches(self) -> list[Watch]:
         """Of who has the VIPs, who is writable, and what stands in etcd, as far as one can look there."""
@@ -124,12 +135,19 @@ class Session:
         if images is not None:
             self.history.add(Pictures(images))
 
-    def look_through(self, primary: str) -> None:
-        """The data files of each database node, the primary's first, where that can be done."""
+    def look_through(self, primary: Callable[[], str]) -> None:
+        """The data files of each database node, the primary's first, where that can be done.
+
+        What could not be looked at is a note, and a finding when it is judged.
+        """
         if self.ground.sound is None:
             return
-        for node in sorted(self.ground.databases, key=lambda node: node != primary):
-            self.history.add(self.ground.sound(node))
+        try:
+            first = primary()
+            for node in sorted(self.ground.databases, key=lambda node: node != first):
+                self.history.add(self.ground.sound(node))
+        except HactlError as error:
+            self.history.note(f"data files not looked through: {error.message}")
 
     def verdict(self, images: Mapping[str, str] | None = None, *, limit: float | None = None) -> Judgment:
         """Of what is kept with the history from now on."""

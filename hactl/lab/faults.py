@@ -80,7 +80,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "bar-postgres": Fault(faults_postgres.bar, faults_postgres.unbar),  # killed, and it cannot start
     "damage-wal": Fault(faults_postgres.damage_wal, None),  # of a standby; both are mended by hactl
     "damage-control": Fault(faults_postgres.damage_control, None),
-    "damage-page": Fault(faults_page.damage, faults_page.mend),  # a primary's; a standby's hactl mends
+    "own-page": Fault(faults_page.make, faults_page.mend),  # of an index that nobody needs
+    "damage-page": Fault(faults_page.damage, None),  # that one
     "break-rewind": Fault(faults_postgres.break_rewind, None),  # once; `heal` does away with what is left
     "make-stale": Fault(faults_postgres.make_stale, faults_postgres.end_stale),  # back alone
     "cut-etcd": Fault(faults_network.cut_etcd, faults_network.join_etcd),
@@ -144,7 +145,6 @@ def heal(lab: Lab) -> list[str]:
     done = undone + stalled + lab.heal() + faults_disk.empty_all(lab)
     faults_storage.heal(lab)
     faults_postgres.heal(lab)
-    faults_page.mend(lab)
     faults_clock.heal(lab)
     faults_process.heal(lab)
-    return done
+    return done + faults_page.heal(lab)  # asks PostgreSQL, which has to go on first

@@ -161,7 +161,7 @@ def run(lab: Lab, context: Context, trial: Trial, kept: Path) -> dict[str, Any]:
         found = brief(drill.run())
     return {
         **found, "seconds": round(time.monotonic() - begin, 1), "undone": drill.undone,
-        "dual": sum(f.startswith("I1:") for f in found["findings"]),
+        "dual": sum("both writable" in f for f in found["findings"] if f.startswith("I1:")),
         "moves": list(moved(drill.history.snapshot())), "history": drill.history.path.name,
     }  # fmt: skip
 

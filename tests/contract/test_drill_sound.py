@@ -45,6 +45,11 @@ def test_sound_files_and_damaged_ones(server: Server) -> None:
     assert "invalid page in block 3" in said
 
 
+def test_a_database_that_is_skipped_is_not_sound(server: Server) -> None:
+    with pytest.raises(StepFailed, match="amcheck is not installed"):
+        asked(server)
+
+
 def test_who_does_not_answer_is_not_sound(server: Server) -> None:
     server.stop()
     with pytest.raises(StepFailed, match="pg_amcheck ended with 1"):

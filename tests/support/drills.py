@@ -58,11 +58,11 @@ class Forge:
     ) -> Write:
         """One write of 20 ms. `there`: whether its row stands (default: exactly when acknowledged).
 
-        By a connection of its own if it is the probe, or runs on a node.
+        By a connection of its own if it is the probe, or its name says that it is new.
         """
         seq = self.seqs[client] = self.seqs.get(client, 0) + 1
         sent = None if outcome is Outcome.FAIL else self.now + 0.01
-        fresh = bool(inside) or client == "probe"
+        fresh = client == "probe" or client.startswith("new-")
         write = Write(
             client, seq, self.now, sent, self.now + 0.02, outcome, server, fresh=fresh, inside=inside
         )
@@ -211,6 +211,7 @@ def served(forge: Forge, server: Server, *, standby: str, away: bool = False) ->
         forge.write(server, client="probe")
         for node in (server.node, *([] if away else [standby])):
             forge.write(server, client=f"on-{node}", inside=node)
+            forge.write(server, client=f"new-{node}", inside=node)
         forge.read(server.node)
         forge.ask(**{server.node: server, standby: None if away else False})
         forge.look(**{server.node: ("database",), standby: None if away else ()})

@@ -109,8 +109,8 @@ class FakeSession:
         still()
         self.world.meanwhile()
 
-    def look_through(self, primary: str) -> None:
-        assert primary == "db1"
+    def look_through(self, primary: Callable[[], str]) -> None:
+        assert primary() == "db1"
 
     def verdict(self, _images: object) -> Any:
         return judged(whole().kept())
@@ -225,6 +225,32 @@ def test_redundancy_that_does_not_come_back(world: World) -> None:
     with pytest.raises(StepFailed, match="redundancy is full"):
         run(world)
     assert world.said[3:6] == HEALED
+
+
+def seen(world: World, code: str, node: str) -> Callable[[], dict[str, Any]]:
+    """A status that says it as long as the fault lasts."""
+
+    def status() -> dict[str, Any]:
+        lasts = "damage-page db1" in world.said and "damage-page db1 healed" not in world.said
+        reasons = [{"code": code, "subject": node, "severity": "error"}] if lasts else []
+        return {"verdict": "degraded" if lasts else "healthy", "reasons": reasons}
+
+    return status
+
+
+def test_what_a_scenario_has_to_show_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world, "status", seen(world, "PAGES_DAMAGED", "db1"))
+    assert run(world, "primary/damage-page")["clean"]
+
+
+def test_a_drill_in_which_nobody_sees_the_fault_is_none(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drill_run, "SEEN_WITHIN", 1.0)
+    monkeypatch.setattr(world, "status", seen(world, "PAGES_DAMAGED", "db2"))
+    with pytest.raises(StepFailed, match="PAGES_DAMAGED about db1"):
+        run(world, "primary/damage-page")
+    assert "damage-page db1 healed" in world.said
 
 
 def test_it_waits_for_redundancy(world: World) -> None:

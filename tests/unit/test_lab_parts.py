@@ -89,6 +89,7 @@ def test_every_fault_of_the_interface_is_there() -> None:
         "freeze-quorum",
         "lead-etcd",
         "own-clock",
+        "own-page",
         "crash-postgres",
         "damage-page",
         "freeze-pool",
