@@ -69,7 +69,7 @@ class Operator:
             return
         found = self.kv.range(hold.key, within=WITHIN).first
         if found is None or found.value != hold.text:
-            raise StepFailed("the operation lock was lost: this command stood still for too long",
+            raise StepFailed("the operation lock was lost: this command, or etcd, stood still for too long",
                              hint="look at what was done: hactl journal tail; then begin again")  # fmt: skip
 
 

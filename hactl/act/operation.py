@@ -11,18 +11,24 @@ import datetime as dt
 import os
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from typing import Final
 
 from hactl.act.maintenance import WITHIN, Hold, Operator, now_text
 from hactl.errors import LockHeld, Unreachable
-from hactl.ports import EtcdKv, NoSuchLease
-from hactl.view.kv import Get, Put, absent
+from hactl.ports import NoSuchLease
+from hactl.view.kv import Compare, Get, Put, absent, value_is
 from hactl.view.operation import Holder
 from hactl.view.parse.by_hand import holder_text, parse_holder
 
 TTL: Final = 10  # s: that long a killed command stands in the way of the next
 EVERY: Final = 2.5  # s between two signs of life; two may be lost
+
+
+def boottime() -> float:
+    """Seconds, also those in which a laptop was suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @contextlib.contextmanager
@@ -40,27 +46,13 @@ def held(operator: Operator, what: str, reason: str = "") -> Iterator[Operator]:
     holder = Holder(
         operator.actor, operator.machine, os.getpid(), what, since, reason, secrets.token_hex(8)
     )  # fmt: skip
-    kv = operator.kv
+    hold = Hold(operator.keys.operation, holder_text(holder))
+    lock = _Lock(operator, hold)
     with contextlib.ExitStack() as undo:
-        lease = kv.grant(TTL, within=WITHIN)
-        undo.callback(_give_back, kv, lease)
-        hold = Hold(operator.keys.operation, holder_text(holder))
-        _take(operator, hold, lease)
-        undo.enter_context(_kept_alive(kv, lease))
+        undo.callback(lock.give_back)
+        lock.take()
+        undo.enter_context(_kept_alive(lock))
         yield dataclasses.replace(operator, hold=hold)
-
-
-def _take(operator: Operator, hold: Hold, lease: int) -> None:
-    put, look = Put(hold.key, hold.text, lease), Get(hold.key)
-    reply = operator.kv.txn((absent(hold.key),), (put,), (look,), within=WITHIN, again=True)
-    if reply.succeeded:
-        return
-    there = reply.results[0][0].value  # ours, if the first try's answer was lost
-    if there != hold.text:
-        raise LockHeld(
-            f"another operation is under way: {sentence(there, operator.clock.wall())}",
-            hint="wait for it; if its process is dead, the lock ends by itself within 10 s",
-        )
 
 
 def sentence(value: str, now: float) -> str:
@@ -85,10 +77,63 @@ def _since(text: str, now: float) -> str:
     return f", since {begun:%H:%M:%S} UTC ({ago:.0f} s ago)"
 
 
+class _Lock:
+    """The key under its lease."""
+
+    def __init__(self, operator: Operator, hold: Hold) -> None:
+        self._kv, self._clock, self._hold = operator.kv, operator.clock, hold
+        self._last = operator.keys.last_operation
+        self._lease = 0
+        self._taken = False
+        self._awake = boottime()  # when this process last did something for it
+
+    def take(self, *compares: Compare) -> None:
+        """Raises LockHeld, Unreachable."""
+        hold = self._hold
+        self._awake = boottime()
+        self._lease = self._kv.grant(TTL, within=WITHIN)
+        puts = (Put(hold.key, hold.text, self._lease), Put(self._last, hold.text))
+        looks = (Get(hold.key),)
+        reply = self._kv.txn((absent(hold.key), *compares), puts, looks, within=WITHIN, again=True)
+        if not reply.succeeded:
+            there = reply.results[0]
+            if not there or there[0].value != hold.text:
+                raise self._refused(there[0].value if there else "")
+            self._lease = there[0].lease  # an earlier try of ours, whose answer was lost
+        self._taken = True
+
+    def _refused(self, there: str) -> LockHeld:
+        said = sentence(there, self._clock.wall()) if there else "somebody else had the lock since"
+        hint = "wait for it; if its process is dead, the lock ends by itself within 10 s"
+        return LockHeld(f"another operation is under way: {said}", hint=hint)
+
+    def live_on(self) -> None:
+        """Raises LockHeld: it is lost. Unreachable.
+
+        etcd ends leases too early when its leader's disk stalls (etcd#15247). Who was awake all the while has
+        it again, if nobody else had it since.
+        """
+        before, self._awake = self._awake, boottime()
+        slept = self._awake - before
+        if self._taken:
+            with contextlib.suppress(NoSuchLease):
+                self._kv.keepalive(self._lease, within=WITHIN)
+                return
+        if slept >= TTL:
+            raise LockHeld("this process stood still for too long")
+        self._taken = False
+        self.take(value_is(self._last, self._hold.text))
+
+    def give_back(self) -> None:
+        with contextlib.suppress(Unreachable):  # it ends by itself
+            if self._lease:
+                self._kv.revoke(self._lease, within=WITHIN)
+
+
 @contextlib.contextmanager
-def _kept_alive(kv: EtcdKv, lease: int) -> Iterator[None]:
+def _kept_alive(lock: _Lock) -> Iterator[None]:
     stop = threading.Event()
-    thread = threading.Thread(target=_keep, args=(kv, lease, stop), name="operation", daemon=True)
+    thread = threading.Thread(target=_keep, args=(lock, stop), name="operation", daemon=True)
     thread.start()
     try:
         yield
@@ -97,19 +142,14 @@ def _kept_alive(kv: EtcdKv, lease: int) -> Iterator[None]:
         thread.join(2 * WITHIN)
 
 
-def _keep(kv: EtcdKv, lease: int, stop: threading.Event) -> None:
+def _keep(lock: _Lock, stop: threading.Event) -> None:
     """Without a majority etcd ends no lease, and a new leader gives each its whole time again."""
     pause = EVERY
     while not stop.wait(pause):
         try:
-            kv.keepalive(lease, within=WITHIN)
+            lock.live_on()
             pause = EVERY
-        except NoSuchLease:
-            return  # the process stood still for too long: each act asks for the key, and finds it gone
+        except LockHeld:
+            return  # each act asks for the key, and finds it gone
         except Unreachable:
             pause = EVERY / 5
-
-
-def _give_back(kv: EtcdKv, lease: int) -> None:
-    with contextlib.suppress(Unreachable):  # it ends by itself
-        kv.revoke(lease, within=WITHIN)

@@ -81,7 +81,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "damage-wal": Fault(faults_postgres.damage_wal, None),  # of a standby; both are mended by hactl
     "damage-control": Fault(faults_postgres.damage_control, None),
     "own-page": Fault(faults_page.make, faults_page.mend),  # of an index that nobody needs
-    "damage-page": Fault(faults_page.damage, None),  # that one
+    "damage-page": Fault(faults_page.damage, faults_page.mend),  # that one
     "break-rewind": Fault(faults_postgres.break_rewind, None),  # once; `heal` does away with what is left
     "make-stale": Fault(faults_postgres.make_stale, faults_postgres.end_stale),  # back alone
     "cut-etcd": Fault(faults_network.cut_etcd, faults_network.join_etcd),

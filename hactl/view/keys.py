@@ -67,6 +67,11 @@ class Keys:
         return f"{self.own}operation"
 
     @property
+    def last_operation(self) -> str:
+        """The same of the last one that began."""
+        return f"{self.own}last-operation"
+
+    @property
     def scheduled(self) -> str:
         """A switchover for a later time."""
         return f"{self.own}scheduled"

@@ -126,6 +126,42 @@ def test_once_it_is_lost_nothing_is_done_any_more(world: World) -> None:
     world.kv.txn((), (maintenance.Delete(KEYS.operation),), within=2)
 
 
+def ended_by_etcd(world: World) -> None:
+    """As a leader does whose disk stalled, once it goes on."""
+    found = world.kv.range(KEYS.operation, within=2).first
+    assert found is not None
+    world.kv.revoke(found.lease, within=2)
+
+
+def test_a_lease_that_etcd_ends_too_early_costs_nobody_the_lock(world: World) -> None:
+    with operation.held(world.operator(), "switchover") as who:
+        for _ in range(2):
+            ended_by_etcd(world)
+            wait_until("it has it again", lambda: world.value() is not None, 2 * operation.EVERY)
+        who.still()
+    assert world.value() is None
+
+
+def test_not_if_somebody_else_had_it_meanwhile(world: World) -> None:
+    with operation.held(world.operator(), "switchover") as who:
+        ended_by_etcd(world)
+        with operation.held(world.operator("operator ben"), "deploy"):
+            pass
+        time.sleep(operation.EVERY + 0.5)
+        with pytest.raises(StepFailed, match="lost"):
+            who.still()
+
+
+def test_not_if_it_stood_still_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = operation.boottime
+    with operation.held(world.operator(), "switchover") as who:
+        monkeypatch.setattr(operation, "boottime", lambda: real() + operation.TTL)
+        ended_by_etcd(world)
+        time.sleep(operation.EVERY + 0.5)
+        with pytest.raises(StepFailed, match="lost"):
+            who.still()
+
+
 def test_a_lost_answer_is_no_stranger() -> None:
     etcd = FakeEtcd(FakeClock())
     world = World(etcd.client(), lambda _: None)

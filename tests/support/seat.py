@@ -308,7 +308,7 @@ class Seat:
     def state(self) -> Mapping[str, str]:
         """All keys that mean something: without the journal, facts, and what ends by itself within 75 s."""
         passing = tuple(of("") for of in (KEYS.order, KEYS.done, KEYS.facts, KEYS.fenced))
-        own = (KEYS.journal_prefix, KEYS.leader, KEYS.operation)
+        own = (KEYS.journal_prefix, KEYS.leader, KEYS.operation, KEYS.last_operation)
         found = self.etcd.keys()
         return {key: self.etcd.value(key) or "" for key in found if not key.startswith((*passing, *own))}
 

@@ -30,7 +30,7 @@ PRESENTATION = {
     "act/incident.py: _wall": "a stamp's second time, for readers of the incident",
     "act/maintenance.py: _draft": "the wall clock of an operator's journal record",
     "act/operation.py: held": "since when the operation lock is held, for whoever comes second",
-    "act/operation.py: _take": "how long ago that was, in the sentence of a refusal",
+    "act/operation.py: _refused": "how long ago that was, in the sentence of a refusal",
     "act/node_stop.py: leave_alone": "since when and until when, for status; a lease of etcd ends it",
     "agent/certificates.py: __call__": "a certificate ends at a date: which end soon is reported",
     "agent/certificates.py: __init__": "a certificate ends at a date: how many days are left is reported",
