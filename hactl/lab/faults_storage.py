@@ -45,15 +45,16 @@ seen=
 for process in /proc/[0-9]*; do
     view=$(readlink "$process/ns/mnt") || continue
     case "$seen" in *"$view"*) continue;; esac
-    seen="$seen $view"
     inside="nsenter --target ${process#/proc/} --mount"
-    $inside mountpoint -q "$1" || continue
-    tries=0
+    $inside mountpoint -q "$1" || { [ ! -e "$process/exe" ] || seen="$seen $view"; continue; }
+    tries=0  # a process may end meanwhile: others have the same view
     until $inside mount -o "remount,bind,$3" "$1"; do
         tries=$((tries + 1))
+        [ -e "$process/exe" ] || continue 2
         [ "$tries" -lt 100 ] || exit 4
         sleep 0.05
     done
+    seen="$seen $view"
 done
 """
 _FILL: Final = ".hactl-lab-fill"
@@ -119,5 +120,7 @@ def _archive(lab: Lab, node: str) -> None:
 def _run(lab: Lab, node: str, script: str, *words: str) -> None:
     _archive(lab, node)
     argv = ["sh", "-euc", script, "fault", lab.spec.archive.storage, _ASIDE, *words]
-    if lab.exec(node, argv, within=20, check=False).code != 0:
-        raise Refused(f"the image storage of {node} is not mounted, or cannot be moved")
+    done = lab.exec(node, argv, within=20, check=False)
+    if done.code != 0:
+        said = done.err.strip() or f"code {done.code}"
+        raise Refused(f"the image storage of {node} is not mounted, or cannot be moved: {said}")
