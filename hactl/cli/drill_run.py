@@ -143,6 +143,7 @@ class Drill:
         ground = self.place.ground()
         self.session = Session(ground, self.history, self.run_name)
         self.inside, self.sound = tuple(ground.clients), ground.databases if ground.sound else ()
+        self.arp = ground.arp is not None
         self.screen = Screen(Console(stderr=self.context.output != "table"))
         self.modality = ImageLoad(ground.archive, self.run_name, self.history, every=IMAGE_EVERY)
 
@@ -190,7 +191,7 @@ class Drill:
         board = Board(time.monotonic(), told=self.screen.hear)
         self.history.listeners.append(board.event)
         asked = self.scenario.asked(self.node, self.other, self.place.blind)
-        self.history.add(replace(asked, inside=self.inside, sound=self.sound))
+        self.history.add(replace(asked, inside=self.inside, sound=self.sound, arp=self.arp))
         self.screen.say(f"drill {self.scenario.name} on {self.node}: {self.scenario.says}")
         with ExitStack() as stack:
             stack.callback(self._healed)  # the last thing on any exit: nothing stays broken

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def lab_ground(lab: Lab) -> Ground:
     """Raises Refused when nothing was deployed into the lab yet."""
     from hactl.drill.ground import ground
+    from hactl.lab.arp import Asker
     from hactl.lab.glance import reachable_addresses
 
     made = ground(
@@ -33,7 +34,7 @@ def lab_ground(lab: Lab) -> Ground:
     )
     return replace(
         made, inside=lambda node, words, within: inside(lab, node, words, within),
-        sound=lambda node: sound(lab, node),
+        arp=lambda: Asker(lab, made.vips).ask, sound=lambda node: sound(lab, node),
     )  # fmt: skip
 
 

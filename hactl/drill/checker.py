@@ -5,7 +5,8 @@ judged (nothing acknowledged, no table read) is a finding too: silence proves no
 
     I1  one writer: no two instances acknowledged, or said they are writable while clients could reach them
         at the virtual IP, in overlapping spans of time
-    I2  a VIP is on at most one reachable node; the archive's, which has no lease, on two for 3 s at most
+    I2  a VIP is on at most one reachable node, and at most one answers for it by ARP; the archive's, which
+        has no lease, on two for 3 s at most
     I3  every acknowledged row is there exactly once, in its client's order; no row that surely failed
     I4  one system, timelines only grow, and no two nodes share one
     I5  a read through the VIP sees every row that was acknowledged before it asked
@@ -25,9 +26,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
 from hactl.drill.audit import audited
-from hactl.drill.covered import enough, looked_at, sound, wrote_inside
+from hactl.drill.covered import asked_by_arp, enough, looked_at, sound, wrote_inside
 from hactl.drill.finding import SHOWN, Finding, some
 from hactl.drill.history import (
+    Answered,
     Asked,
     Claim,
     Event,
@@ -44,14 +46,12 @@ from hactl.drill.history import (
     Table,
     Write,
 )
+from hactl.drill.holders import ANSWERED, by_mac, one_holder
 from hactl.drill.needless import needless
 from hactl.drill.outage import Outage, outage
 from hactl.drill.reads import reads_fresh, stalest
 
 UNSAID = "could not be judged: the history says nothing about it"
-# Seconds. No lease stands before the archive's address: on a node whose programs all hang, it is there until
-# the kernel ends its lifetime, and the others do not wait for that (agent/archive_address.py).
-TWICE = {"archive": 3.0}
 ROWS_ALONE = Finding(
     "I1", "judged by acknowledged rows: nobody could ask the nodes whether they are writable"
 )
@@ -102,15 +102,18 @@ def judge(
     writes = [e for e in events if isinstance(e, Write)]
     reads = [e for e in events if isinstance(e, Read) and e.outcome is Outcome.OK]
     looks = [e for e in events if isinstance(e, Look)]
+    answers = [e for e in events if isinstance(e, Answered)]
     claims = [e for e in events if isinstance(e, Claim)]
     asked = next((e for e in reversed(events) if isinstance(e, Asked)), Asked())
     seen, silent = outage(events), unsaid(events, asked)
     findings = (
         *enough(writes, tables),
         *looked_at(looks, claims, tables, asked.blind),
+        *asked_by_arp(answers, wanted=asked.arp),
         *wrote_inside(writes, asked.inside),
         *one_writer([*writes, *reachable(claims, looks)]),
         *one_holder(looks),
+        *one_holder(by_mac(answers), ANSWERED),
         *rows_kept(writes, tables),
         *timelines(writes, claims),
         *reads_fresh(reads, writes),
@@ -128,8 +131,13 @@ def judge(
     counts["claims"] = sum(c.writable is not None for c in claims)
     counts["images"] = sum(s.outcome is Outcome.OK for s in stores)
     counts["rows"] = max((len(rows) for rows in tables.values()), default=0)
+    briefly = (*one_holder(looks, brief=True), *one_holder(by_mac(answers), ANSWERED, brief=True))
     claimed = (f for f in one_writer([*writes, *claims]) if f not in findings)
-    remarks = (*claimed, *one_holder(looks, brief=True), *([ROWS_ALONE] if "claims" in asked.blind else []))
+    remarks = (
+        *claimed,
+        *briefly,
+        *([ROWS_ALONE] if "claims" in asked.blind else []),
+    )
     return Judgment(findings, dict(counts), seen, remarks, silent, stalest(reads, writes))
 
 
@@ -239,42 +247,6 @@ def one_writer(signs: Iterable[Sign]) -> Iterator[Finding]:
                 f"{name(a.server)} and {name(b.server)} were both writable{lasted}",
                 tuple(told(s) for span in (a, b) for s in (span.first, span.last)),
             )
-
-
-def one_holder(looks: Sequence[Look], *, brief: bool = False) -> Iterator[Finding]:
-    """I2. A node surely carried the VIP from one look that saw it to the next one that saw it too.
-
-    `brief`: only what lasted no longer than TWICE allows; otherwise only what did.
-    """
-    held: dict[str, list[tuple[str, float, float]]] = defaultdict(list)  # vip -> (node, since, until)
-    for node in sorted({n for look in looks for n in look.nodes}):
-        for vip, since, until in _held(looks, node):
-            held[vip].append((node, since, until))
-    for vip, times in sorted(held.items()):
-        pairs = [(a, b) for a, b in combinations(times, 2) if a[0] != b[0]]
-        lasted = [(a, b, min(a[2], b[2]) - max(a[1], b[1])) for a, b in pairs]
-        clashes = [(a, b) for a, b, t in lasted if t > 0 and (t <= TWICE.get(vip, 0.0)) is brief]
-        if clashes:
-            nodes = sorted({n for pair in clashes for n, _, _ in pair})
-            yield Finding(
-                "I2",
-                f"the {vip} VIP was on {' and '.join(nodes)} at once",
-                tuple(f"{n}: {s:.3f} to {u:.3f} s" for pair in clashes[:SHOWN] for n, s, u in pair),
-            )
-
-
-def _held(looks: Sequence[Look], node: str) -> Iterator[tuple[str, float, float]]:
-    since: dict[str, float] = {}
-    until: dict[str, float] = {}
-    for look in [*looks, None]:
-        glance = look.nodes.get(node) if look else None
-        holding = (glance.held or ()) if glance else ()
-        for vip in [v for v in since if v not in holding]:
-            yield vip, since.pop(vip), until.pop(vip)
-        if glance:
-            for vip in holding:
-                since.setdefault(vip, glance.end)
-                until[vip] = glance.begin
 
 
 def rows_kept(writes: Sequence[Write], tables: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from hactl.drill.finding import Finding, some
-from hactl.drill.history import Claim, Look, Outcome, Row, Sound, Write
+from hactl.drill.history import Answered, Claim, Look, Outcome, Row, Sound, Write
 
 
 def enough(writes: Sequence[Write], tables: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:
@@ -29,6 +29,11 @@ def looked_at(
     heard = {c.node for c in claims if c.writable is not None}
     for node in sorted(set(nodes) - heard):
         yield Finding("I1", f"{node} was never heard whether it is writable")
+
+
+def asked_by_arp(answers: Sequence[Answered], *, wanted: bool) -> Iterator[Finding]:
+    if wanted and not any(macs for a in answers for macs in a.macs.values()):
+        yield Finding("I2", "nobody ever answered for a VIP by ARP")
 
 
 def wrote_inside(writes: Sequence[Write], nodes: Iterable[str]) -> Iterator[Finding]:

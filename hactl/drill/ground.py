@@ -13,7 +13,7 @@ from hactl.drill.dicomweb import Account, Web
 from hactl.drill.history import Row, Sound
 from hactl.drill.keywatch import Keyed
 from hactl.drill.link import Conninfo, Link
-from hactl.drill.vipwatch import Addresses
+from hactl.drill.vipwatch import Addresses, Arp
 from hactl.drill.writer import Opened
 from hactl.drill.writewatch import Direct
 from hactl.pki.store import Store
@@ -44,6 +44,7 @@ class Ground:
     web: Web
     keyed: Keyed | None = None  # what stands in etcd; None: nobody looks there
     inside: Inside | None = None  # None: no client of ours runs on a node
+    arp: Callable[[], Arp] | None = None  # begins to ask; None: nobody asks for the VIPs by ARP
     sound: Callable[[str], Sound] | None = None  # None: nobody looks through a node's data files
 
     @property

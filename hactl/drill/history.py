@@ -18,8 +18,8 @@ from typing import Any, Self
 from hactl.errors import UsageError
 
 # 2 has reads, and what was found afterwards; 3 has clients on the nodes themselves. Older files are read too.
-VERSION = 3
-READABLE = frozenset({1, 2, 3})
+VERSION = 4
+READABLE = frozenset({1, 2, 3, 4})
 
 
 class Outcome(enum.StrEnum):
@@ -86,6 +86,15 @@ class Look:
 
     at: float
     nodes: Mapping[str, Glance]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A client asked for the VIPs by ARP: name -> the hardware addresses of all that answered."""
+
+    begin: float
+    end: float
+    macs: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -201,7 +210,8 @@ class Asked:
     it, as "action", "action node" or "action:verb". `must`: promises that have to be judged: silence about
     them is a finding. `blind`: what nobody could look at where this took place: "looks", "claims", or
     "clocks", if the machines' times cannot be compared. `inside`: nodes on which clients had to run as well;
-    `sound`: nodes whose data files had to be looked through afterwards.
+    `sound`: nodes whose data files had to be looked through afterwards. `arp`: whether the VIPs had to be
+    asked for by ARP.
     """
 
     limit: float | None = None
@@ -212,17 +222,47 @@ class Asked:
     blind: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
     sound: tuple[str, ...] = ()
+    arp: bool = False
 
 
 LATER = (
     "blind",
     "inside",
     "sound",
+    "arp",
 )  # fields that older readers do not know, and need not where they are empty
-Event = Write | Store | Look | Claim | Mark | Read | KeySeen | Table | Sound | Pictures | Journaled | Asked
+Event = (
+    Write
+    | Store
+    | Look
+    | Answered
+    | Claim
+    | Mark
+    | Read
+    | KeySeen
+    | Table
+    | Sound
+    | Pictures
+    | Journaled
+    | Asked
+)
 _KINDS: dict[str, type[Event]] = {
     kind.__name__.lower(): kind
-    for kind in (Write, Store, Look, Claim, Mark, Read, KeySeen, Table, Sound, Pictures, Journaled, Asked)
+    for kind in (
+        Write,
+        Store,
+        Look,
+        Answered,
+        Claim,
+        Mark,
+        Read,
+        KeySeen,
+        Table,
+        Sound,
+        Pictures,
+        Journaled,
+        Asked,
+    )
 }
 
 
@@ -246,6 +286,8 @@ def decode(line: str) -> Event | None:
         raw["server"] = Server(**raw["server"]) if raw["server"] else None
     if kind == "look":
         raw["nodes"] = {name: _glance(glance) for name, glance in raw["nodes"].items()}
+    if kind == "answered":
+        raw["macs"] = {name: tuple(found) for name, found in raw["macs"].items()}
     if kind == "table":
         raw["rows"] = tuple(Row(**row) for row in raw["rows"])
     if kind in {"journaled", "asked", "sound"}:

@@ -14,13 +14,13 @@ from hactl.drill.imageload import read_back
 from hactl.drill.images import Image
 from hactl.drill.keywatch import KeyWatch
 from hactl.drill.outage import served
-from hactl.drill.vipwatch import VipWatch
+from hactl.drill.vipwatch import ArpWatch, VipWatch
 from hactl.drill.workload import Load, Workload, prepare
 from hactl.drill.writer import Target
 from hactl.drill.writewatch import WriteWatch
 from hactl.errors import HactlError, Unreachable
 
-Watch = WriteWatch | VipWatch | KeyWatch
+Watch = WriteWatch | VipWatch | ArpWatch | KeyWatch
 POLL = 0.1
 SETTLE = 30.0  # seconds for the standby to show what the primary shows
 INSIDE_WITHIN = 10.0  # seconds; it takes half of one
@@ -77,6 +77,8 @@ class Session:
             found.append(WriteWatch(on.databases, on.direct, self.history))
         if on.addresses is not None:
             found.append(VipWatch(on.nodes, on.vips, on.addresses, self.history))
+        if on.arp is not None:
+            found.append(ArpWatch(on.arp(), self.history))
         if on.keyed is not None:
             found.append(KeyWatch(on.keyed, self.history))
         return found

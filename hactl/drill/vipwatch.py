@@ -1,4 +1,4 @@
-"""Who carries the VIPs, looked at every 100 ms."""
+"""Who carries the VIPs, and who answers clients that ask for them by ARP, looked at every 100 ms."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 
-from hactl.drill.history import Glance, History, Look
+from hactl.drill.history import Answered, Event, Glance, History, Look
 from hactl.errors import HactlError, Unreachable
 
 # The addresses a node carries now; None when clients cannot reach it (off, or cut from the network).
 Addresses = Callable[[str], Collection[str] | None]
+
+# Asks for each VIP once: its name -> the hardware addresses of all that answered.
+Arp = Callable[[], Mapping[str, tuple[str, ...]]]
 
 EVERY = 0.1  # seconds: a VIP on two nodes for less than twice this is not seen
 
@@ -27,19 +30,14 @@ def look(nodes: Collection[str], vips: Mapping[str, str], addresses: Addresses) 
     return Look(at, seen)
 
 
-class VipWatch:
+class _Watch:
     """Looks until it is stopped.
 
-    An error of `addresses` ends the watch and comes out of `stop`: a watch that saw nothing proves nothing.
+    An error of a look ends the watch and comes out of `stop`: a watch that saw nothing proves nothing.
     """
 
-    def __init__(
-        self, nodes: Collection[str], vips: Mapping[str, str], addresses: Addresses, history: History
-    ) -> None:
-        self._nodes = nodes
-        self._vips = vips
-        self._addresses = addresses
-        self._history = history
+    def __init__(self, looks: Callable[[], Event], history: History) -> None:
+        self._looks, self._history = looks, history
         self._stop = threading.Event()
         self._error: HactlError | OSError | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -59,8 +57,30 @@ class VipWatch:
         while not self._stop.is_set():
             seen = time.monotonic()
             try:
-                self._history.add(look(self._nodes, self._vips, self._addresses))
+                self._history.add(self._looks())
             except (HactlError, OSError) as error:
                 self._error = error
                 return
             self._stop.wait(max(0.0, seen + EVERY - time.monotonic()))
+
+
+class VipWatch(_Watch):
+    """Of what the nodes themselves have."""
+
+    def __init__(
+        self, nodes: Collection[str], vips: Mapping[str, str], addresses: Addresses, history: History
+    ) -> None:
+        super().__init__(lambda: look(nodes, vips, addresses), history)
+
+
+class ArpWatch(_Watch):
+    """Of what their neighbours are told."""
+
+    def __init__(self, arp: Arp, history: History) -> None:
+        super().__init__(lambda: _asked(arp), history)
+
+
+def _asked(arp: Arp) -> Answered:
+    begin = time.monotonic()
+    macs = arp()
+    return Answered(begin, time.monotonic(), macs)

@@ -20,6 +20,7 @@ PORT_IPMI: Final = 623
 BMC_USER: Final = "hactl"
 LAN_BRIDGE: Final = "lan"
 MANAGEMENT_BRIDGE: Final = "mgmt"
+OPS_LAN: Final = "lan0"  # the operator's interface there
 RESERVED: Final = frozenset({"ops", "switch", "image"})  # and bmc-*: names the lab needs for itself
 MAX_NODE_NAME: Final = 12  # a port is named c-<node> and Linux allows 15 characters
 
@@ -93,7 +94,7 @@ class Topology:
     def fixed_cables(self) -> tuple[Cable, ...]:
         """The cables that stay plugged in whatever the machines do: the operator's, and the BMCs'."""
         ops = (
-            Cable("c-ops", LAN_BRIDGE, self.ops_netns, "lan0", self.ops, self.lan.prefixlen),
+            Cable("c-ops", LAN_BRIDGE, self.ops_netns, OPS_LAN, self.ops, self.lan.prefixlen),
             Cable("m-ops", MANAGEMENT_BRIDGE, self.ops_netns, "mgmt0", OPS_MANAGEMENT, MANAGEMENT.prefixlen),
         )
         return (*ops, *(bmc.cable for m in self.machines if (bmc := m.bmc)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hactl.drill.history import (
+    Answered,
     Asked,
     Claim,
     Event,
@@ -77,6 +78,12 @@ class Forge:
         self.events.append(
             Look(self.now, {n: Glance(self.now, self.now + 0.001, h) for n, h in held.items()})
         )
+        self.now += 0.1
+
+    def answer(self, *nodes: str) -> None:
+        """To a client that asks for the database VIP by ARP."""
+        macs = tuple(f"02:00:00:00:00:0{node[-1]}" for node in nodes)
+        self.events.append(Answered(self.now, self.now + 0.05, {"database": macs}))
         self.now += 0.1
 
     def ask(self, **said: Server | bool | None) -> None:
@@ -172,7 +179,8 @@ NODES = ("db1", "db2")
 
 def whole() -> Forge:
     """The primary's host is lost, hactl fences it and gives its key away; with reads, etcd and journal."""
-    asked = Asked(limit=10.0, silence=10.0, failovers=(1, 1), acts=ACTS, must=MUST, inside=NODES, sound=NODES)
+    asked = Asked(limit=10.0, silence=10.0, failovers=(1, 1), acts=ACTS, must=MUST, inside=NODES, sound=NODES,
+                  arp=True)  # fmt: skip
     forge = Forge(asked=asked, sound={node: Sound(node, (), {"00000002.history": "ab"}) for node in NODES})
     forge.record(Kind.EVENT, "mark", 1.0)
     forge.keys = {"leader": "db1"}
@@ -215,3 +223,4 @@ def served(forge: Forge, server: Server, *, standby: str, away: bool = False) ->
         forge.read(server.node)
         forge.ask(**{server.node: server, standby: None if away else False})
         forge.look(**{server.node: ("database",), standby: None if away else ()})
+        forge.answer(server.node)

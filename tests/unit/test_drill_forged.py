@@ -10,6 +10,7 @@ import pytest
 
 from hactl.drill.checker import judged
 from hactl.drill.history import (
+    Answered,
     Claim,
     Event,
     KeySeen,
@@ -87,6 +88,16 @@ def both_carry(forge: Forge, looks: int = 2) -> None:
     for _ in range(looks):
         forge.look(db1=("database",), db2=("database",))
     forge.look(db1=(), db2=("database",))
+
+
+def both_answer(forge: Forge) -> None:
+    """As a node does whose kernel goes on after its programs hang, and that no look into kernels found."""
+    for _ in range(2):
+        forge.answer("db1", "db2")
+
+
+def nobody_asks(forge: Forge) -> None:
+    forge.events[:] = [e for e in forge.events if not isinstance(e, Answered)]
 
 
 def timeline_back(forge: Forge) -> None:
@@ -213,6 +224,8 @@ BROKEN: list[tuple[str, str, Forging]] = [
     ("none over a new connection", "I1", lambda f: outcast(f, "db2", "new")),
     ("none over one that it kept", "I1", lambda f: outcast(f, "db2", "on")),
     ("only who runs on a node is served after the fault", "I6", nobody_else),
+    ("two nodes answer for the VIP by ARP", "I2", both_answer),
+    ("nobody asked for the VIP by ARP", "I2", nobody_asks),
     ("the VIP is on two nodes in two looks", "I2", both_carry),
     ("an acknowledged row is on no node", "I3", lose),
     ("a row is there twice", "I3", lambda f: f.rows.append(replace(f.rows[0], id=999))),

@@ -138,6 +138,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 class Ground:
     keyed: object = None
     archive: object = None
+    arp: object = None
     clients: tuple[str, ...] = ()
     sound: object = None
     databases: tuple[str, ...] = ()

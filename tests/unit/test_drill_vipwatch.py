@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hactl.drill import vipwatch
-from hactl.drill.history import History, Look
-from hactl.drill.vipwatch import VipWatch, look
+from hactl.drill.history import Answered, History, Look, read
+from hactl.drill.vipwatch import ArpWatch, VipWatch, look
 from hactl.errors import Unreachable
 
 VIPS = {"archive": "192.0.2.101", "database": "192.0.2.100"}
@@ -59,3 +59,21 @@ def test_a_watch_that_cannot_look_does_not_end_silently(tmp_path: Path) -> None:
     assert looked.wait(5)
     with pytest.raises(Unreachable, match="the lab is gone"):
         watch.stop()
+
+
+def test_who_answers_by_arp_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = History.create(tmp_path / "run.jsonl")
+    monkeypatch.setattr(vipwatch, "EVERY", 0.001)
+    looks, enough = itertools.count(1), threading.Event()
+
+    def arp() -> dict[str, tuple[str, ...]]:
+        if next(looks) > 3:
+            enough.set()
+        return {"database": ("02:00:00:00:00:01",), "archive": ()}
+
+    watch = ArpWatch(arp, history)
+    watch.start()
+    assert enough.wait(5)
+    watch.stop()
+    assert all(isinstance(e, Answered) for e in history.events)
+    assert read(history.path) == tuple(history.events)
