@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ KEYS_WITHIN = 1.0  # seconds: a member of etcd that is gone may cost some of it
 if TYPE_CHECKING:
     from hactl.cli.context import Context
     from hactl.drill.ground import Ground
-    from hactl.drill.history import Row, Sound
+    from hactl.drill.history import Ordered, Row, Sound
     from hactl.drill.keywatch import Keyed
     from hactl.drill.link import Conninfo, Link
     from hactl.lab.lab import Lab
@@ -34,7 +35,8 @@ def lab_ground(lab: Lab) -> Ground:
     )
     return replace(
         made, inside=lambda node, words, within: inside(lab, node, words, within),
-        arp=lambda: Asker(lab, made.vips).ask, sound=lambda node: sound(lab, node),
+        sound=lambda node: sound(lab, node), orders=lambda: orders(lab),
+        arp=lambda: Asker(lab, made.vips).ask,
     )  # fmt: skip
 
 
@@ -72,6 +74,15 @@ def sound(lab: Lab, node: str) -> Sound:
     seen = lab.exec(node, files.amcheck(version, databases), within=files.WITHIN, check=False)
     names = lab.exec(node, files.histories(version), within=20).out
     return Sound(node, files.complaints(seen.code, seen.out, seen.err), files.digests(names))
+
+
+def orders(lab: Lab) -> list[Ordered]:
+    """All that BMCs were told since the lab is up. Raises ValueError: a file of theirs is none."""
+    from hactl.drill.history import Ordered
+
+    files = {m.name: lab.folder.orders(m.name) for m in lab.topology.machines}
+    lines = [(node, line) for node, f in files.items() if f.exists() for line in f.read_text().splitlines()]
+    return [Ordered(node=node, **json.loads(line)) for node, line in lines]
 
 
 def stored(lab: Lab, node: str, run: str) -> list[Row]:

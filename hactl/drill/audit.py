@@ -1,4 +1,4 @@
-"""I10: the journal joined with what was seen in etcd and at the VIPs. No orphan on either side.
+"""I10: the journal joined with what was seen in etcd, at the VIPs and by BMCs. No orphan on either side.
 
 What Patroni does by itself (a failover after a crash, a restart in place) is no act of hactl's; I8 counts it.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hactl.drill.finding import Finding, some
-from hactl.drill.history import Event, KeySeen, Look
+from hactl.drill.history import Event, KeySeen, Look, Ordered
 from hactl.drill.journaled import Journal, at, journal, node_of
 from hactl.drill.needless import told
 from hactl.view.history import Act
@@ -41,6 +41,7 @@ def audited(events: Sequence[Event], *, compared: bool = True) -> Iterator[Findi
         return
     changes = [k for k in keys if k.changed]
     unannounced = [said for k in changes if (said := _unannounced(k, found, changes))]
+    unannounced += [said for o in events if isinstance(o, Ordered) if (said := _by_nobody(o, found))]
     yield from some("I10", "things were seen that the journal does not announce", unannounced)
     unseen = [told(a) for a in found.acts if a.ok and not _seen(a, changes)]
     yield from some("I10", "acts are in the journal, and nobody saw them", unseen)
@@ -70,6 +71,15 @@ def _unannounced(change: KeySeen, found: Journal, changes: Sequence[KeySeen]) ->
         what = "gone" if change.value is None else "there"
         return f"{change.key} was {what} at {change.end:.3f} s; no {' or '.join(actions)} before"
     return ""
+
+
+def _by_nobody(order: Ordered, found: Journal) -> str:
+    """Empty: an act before it orders this. A fence agent says the same to its BMC again and again."""
+    action = "power-on" if order.power == "on" else "run-fence-agent"
+    before = [a for a in found.acts if a.intent.action == action and at(a.intent) <= order.at]
+    if order.at > found.until or any(node_of(a) == order.node for a in before):
+        return ""
+    return f"the BMC of {order.node} was told {order.power} at {order.at:.3f} s; no {action} before"
 
 
 def _announces(act: Act, actions: Sequence[str], node: str, change: KeySeen) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,7 +10,7 @@ from hactl import layout
 from hactl.drill import dicomweb
 from hactl.drill.dicom_net import Archive, client_tls
 from hactl.drill.dicomweb import Account, Web
-from hactl.drill.history import Row, Sound
+from hactl.drill.history import Ordered, Row, Sound
 from hactl.drill.keywatch import Keyed
 from hactl.drill.link import Conninfo, Link
 from hactl.drill.vipwatch import Addresses, Arp
@@ -44,6 +44,7 @@ class Ground:
     web: Web
     keyed: Keyed | None = None  # what stands in etcd; None: nobody looks there
     inside: Inside | None = None  # None: no client of ours runs on a node
+    orders: Callable[[], Sequence[Ordered]] | None = None  # all that BMCs were told; None: nobody can say
     arp: Callable[[], Arp] | None = None  # begins to ask; None: nobody asks for the VIPs by ARP
     sound: Callable[[str], Sound] | None = None  # None: nobody looks through a node's data files
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from hactl.errors import UsageError
 
@@ -159,6 +159,15 @@ class KeySeen:
 
 
 @dataclass(frozen=True)
+class Ordered:
+    """What a machine's BMC was told to do: on, off, reset or shutdown."""
+
+    node: str
+    at: float
+    power: str
+
+
+@dataclass(frozen=True)
 class Row:
     """A row of one run as it stands in a table: `id` is the order in which the server took it."""
 
@@ -240,30 +249,14 @@ Event = (
     | Mark
     | Read
     | KeySeen
+    | Ordered
     | Table
     | Sound
     | Pictures
     | Journaled
     | Asked
 )
-_KINDS: dict[str, type[Event]] = {
-    kind.__name__.lower(): kind
-    for kind in (
-        Write,
-        Store,
-        Look,
-        Answered,
-        Claim,
-        Mark,
-        Read,
-        KeySeen,
-        Table,
-        Sound,
-        Pictures,
-        Journaled,
-        Asked,
-    )
-}
+_KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
 
 
 def encode(event: Event) -> str:

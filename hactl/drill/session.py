@@ -151,10 +151,18 @@ class Session:
         except HactlError as error:
             self.history.note(f"data files not looked through: {error.message}")
 
+    def ordered(self) -> None:
+        """What BMCs were told since the first event."""
+        begin = min((e.begin for e in self.history.snapshot() if isinstance(e, Write)), default=0.0)
+        for order in self.ground.orders() if self.ground.orders else ():
+            if order.at >= begin:
+                self.history.add(order)
+
     def verdict(self, images: Mapping[str, str] | None = None, *, limit: float | None = None) -> Judgment:
         """Of what is kept with the history from now on."""
         if not any(isinstance(e, Asked) for e in self.history.snapshot()):
             must = ("I5",) if self.load.readers else ()
             self.history.add(Asked(limit=limit, must=must, inside=tuple(self.ground.clients)))
+        self.ordered()
         self.keep(images)
         return judged(self.history.snapshot())

@@ -7,9 +7,11 @@ serves no other.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,37 +31,40 @@ _POWEROFF_SIGNAL = signal.SIGRTMIN + 4  # systemd(1): start poweroff.target; wha
 class MachineBmc(Bmc):  # type: ignore[misc] # pyghmi has no types
     """Answers one machine's IPMI. Each answer comes after the deed, so that "off" is never said too early.
 
-    While `dud` is there it says yes to every order and follows none. Its status is always the truth.
+    While `dud` is there it says yes to every order and follows none. Its status is always the truth. Each
+    order is a line of `orders` before it is followed.
     """
 
-    def __init__(self, machine: LabMachine, address: str, password: str, dud: Path) -> None:
+    def __init__(self, machine: LabMachine, address: str, password: str, dud: Path, orders: Path) -> None:
         super().__init__({BMC_USER: password}, port=PORT_IPMI, address=address)
         self._machine = machine
-        self._dud = dud
+        self._dud, self._orders = dud, orders
 
     def get_power_state(self) -> int:
         return _OFF if self._machine.power() is Power.OFF else _ON
 
     def power_off(self) -> int:
-        return self._done(self._machine.power_off)
+        return self._done("off", self._machine.power_off)
 
     def power_on(self) -> int:
-        return self._done(self._machine.power_on)
+        return self._done("on", self._machine.power_on)
 
     def power_cycle(self) -> int:
         return self.power_reset()
 
     def power_reset(self) -> int:
-        return self._done(self._machine.power_off) or self._done(self._machine.power_on)
+        return self._done("reset", self._machine.power_off) or self._done("on", self._machine.power_on)
 
     def power_shutdown(self) -> int:
-        return self._done(lambda: os.kill(self._machine.init(), _POWEROFF_SIGNAL))
+        return self._done("shutdown", lambda: os.kill(self._machine.init(), _POWEROFF_SIGNAL))
 
     def cold_reset(self) -> int:
         return 0
 
-    def _done(self, deed: Any) -> int:
+    def _done(self, power: str, deed: Any) -> int:
         """The completion code of a deed. A failed one must not be taken for done: fencing relies on it."""
+        with self._orders.open("a") as out:
+            out.write(json.dumps({"at": time.monotonic(), "power": power}) + "\n")
         if self._dud.exists():
             return 0
         try:
@@ -77,7 +82,8 @@ def serve(folder: Path, node: str) -> None:
     if machine.machine.bmc is None:
         raise SystemExit(f"{node} has no BMC in {folder}")
     password = Store(lab.folder.state).secrets().bmc.value
-    MachineBmc(machine, str(machine.machine.bmc.cable.address), password, lab.folder.dud(node))
+    address, files = str(machine.machine.bmc.cable.address), lab.folder
+    MachineBmc(machine, address, password, files.dud(node), files.orders(node))
     Bmc.listen()
 
 

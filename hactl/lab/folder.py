@@ -86,6 +86,10 @@ class LabFolder:
         """While it is there, that machine's BMC follows no order."""
         return self.path / f"bmc-{name}.dud"
 
+    def orders(self, name: str) -> Path:
+        """What that machine's BMC was told: a line of JSON each."""
+        return self.path / f"bmc-{name}.orders"
+
     def machine(self, name: str) -> MachineFolder:
         return MachineFolder(self.path / "machines" / name)
 

@@ -16,6 +16,7 @@ from hactl.drill.history import (
     KeySeen,
     Look,
     Mark,
+    Ordered,
     Outcome,
     Read,
     Row,
@@ -172,7 +173,14 @@ def failover() -> Forge:
     return forge
 
 
-ACTS = ("open-incident db1", "prime-standby db2", "release-leader db1", "readmit db1", "close-incident")
+ACTS = (
+    "open-incident db1",
+    "run-fence-agent db1",
+    "prime-standby db2",
+    "release-leader db1",
+    "readmit db1",
+    "close-incident",
+)
 MUST = ("I5", "I8", "I10")
 NODES = ("db1", "db2")
 
@@ -197,7 +205,9 @@ def whole() -> Forge:
     forge.key("fence/db1", json.dumps({"epoch": 1}))
     forge.act("prime-standby", said="db2 refuses 192.0.2.11", data={"standby": "db2"}, epoch=1)
     forge.key("prime/db2", json.dumps({"epoch": 1}))
-    forge.now += 1
+    forge.act("run-fence-agent", said="fence agent of db1 started", data={"node": "db1"}, epoch=1)
+    forge.events.append(Ordered("db1", forge.now, "off"))
+    forge.now += 0.98
     said = "leader key deleted at revision 7, on power-off"
     forge.act("release-leader", said=said, data={"intent": {"node": "db1"}}, **about)
     forge.key("leader", "db2")

@@ -15,6 +15,7 @@ from hactl.drill.history import (
     Event,
     KeySeen,
     Mark,
+    Ordered,
     Outcome,
     Pictures,
     Read,
@@ -87,6 +88,11 @@ def second_writer(forge: Forge) -> None:
 def both_carry(forge: Forge, looks: int = 2) -> None:
     for _ in range(looks):
         forge.look(db1=("database",), db2=("database",))
+    forge.look(db1=(), db2=("database",))
+
+
+def told(forge: Forge, node: str, power: str) -> None:
+    forge.events.append(Ordered(node, forge.now - 0.1, power))
     forge.look(db1=(), db2=("database",))
 
 
@@ -244,6 +250,8 @@ BROKEN: list[tuple[str, str, Forging]] = [
     ("two nodes tell a timeline's history differently", "I4", lambda f: histories(f, "cd")),
     ("who was promoted by hand says so on the other's timeline", "I4", promoted),
     ("an image came back with other pixels", "I7", lambda f: image(f, "x")),
+    ("a BMC was told off, and the journal does not know", "I10", lambda f: told(f, "db2", "off")),
+    ("or on", "I10", lambda f: told(f, "db1", "on")),
     ("an order nobody needed", "I8", restart),
     ("the role moved, and the fault asks for no move", "I8",
      lambda f: setattr(f, "asked", replace(f.asked, failovers=(0, 0)))),
