@@ -85,12 +85,11 @@ class _Lock:
         self._last = operator.keys.last_operation
         self._lease = 0
         self._taken = False
-        self._awake = boottime()  # when this process last did something for it
+        self._alive = boottime()  # when what etcd granted last was asked for: its time runs from later on
 
     def take(self, *compares: Compare) -> None:
         """Raises LockHeld, Unreachable."""
-        hold = self._hold
-        self._awake = boottime()
+        hold, sent = self._hold, boottime()
         self._lease = self._kv.grant(TTL, within=WITHIN)
         puts = (Put(hold.key, hold.text, self._lease), Put(self._last, hold.text))
         looks = (Get(hold.key),)
@@ -100,7 +99,7 @@ class _Lock:
             if not there or there[0].value != hold.text:
                 raise self._refused(there[0].value if there else "")
             self._lease = there[0].lease  # an earlier try of ours, whose answer was lost
-        self._taken = True
+        self._taken, self._alive = True, sent
 
     def _refused(self, there: str) -> LockHeld:
         said = sentence(there, self._clock.wall()) if there else "somebody else had the lock since"
@@ -110,17 +109,17 @@ class _Lock:
     def live_on(self) -> None:
         """Raises LockHeld: it is lost. Unreachable.
 
-        etcd ends leases too early when its leader's disk stalls (etcd#15247). Who was awake all the while has
-        it again, if nobody else had it since.
+        etcd ends leases before their time when its leader's disk stalls (etcd#15247). Then it is taken again,
+        if nobody else had it since; one whose time was over is lost.
         """
-        before, self._awake = self._awake, boottime()
-        slept = self._awake - before
+        sent = boottime()
         if self._taken:
             with contextlib.suppress(NoSuchLease):
                 self._kv.keepalive(self._lease, within=WITHIN)
+                self._alive = sent
                 return
-        if slept >= TTL:
-            raise LockHeld("this process stood still for too long")
+        if boottime() - self._alive >= TTL:
+            raise LockHeld("its lease ended: this process, or etcd, stood still for too long")
         self._taken = False
         self.take(value_is(self._last, self._hold.text))
 
@@ -139,7 +138,7 @@ def _kept_alive(lock: _Lock) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(2 * WITHIN)
+        thread.join(4 * WITHIN)  # a sign of life, and what it takes to have it again
 
 
 def _keep(lock: _Lock, stop: threading.Event) -> None:

@@ -28,8 +28,10 @@ def switch_over(action: SwitchOver, hands: Hands) -> Done:
         *(absent(keys.fence(node)) for node in (action.primary, action.target)),
     )
     asked = Put(keys.switchover, compact({"leader": action.primary, "member": action.target}))
+    # Who had the operation lock before, and lost it, does not take it again as if nothing had happened.
+    had = Put(keys.last_operation, scheduled_text(order))
     busy = before is not None and before.value not in {"", "{}"}
-    if busy or not hands.kv.txn(compares, (asked, Delete(keys.scheduled)), within=WITHIN).succeeded:
+    if busy or not hands.kv.txn(compares, (asked, had, Delete(keys.scheduled)), within=WITHIN).succeeded:
         drop(DropScheduled(order, ()), hands)
         raise Refused("not asked for, and dropped: leader, pause, operation, or Patroni's own order changed")
     return Done(f"Patroni on {action.primary} is asked to hand over to {action.target}")

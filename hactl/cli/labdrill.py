@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def lab_ground(lab: Lab) -> Ground:
-    """Raises Refused when nothing was deployed into the lab yet."""
+    """Raises Refused when nothing was deployed into the lab yet, or an older hactl made it."""
     from hactl.drill.ground import ground
     from hactl.lab.arp import Asker
     from hactl.lab.glance import reachable_addresses
@@ -33,6 +33,7 @@ def lab_ground(lab: Lab) -> Ground:
         lambda node, run: stored(lab, node, run),
         lambda node, within: direct(lab, node, within),
     )
+    orders(lab)
     return replace(
         made, inside=lambda node, words, within: inside(lab, node, words, within),
         sound=lambda node: sound(lab, node), orders=lambda: orders(lab),
@@ -77,11 +78,14 @@ def sound(lab: Lab, node: str) -> Sound:
 
 
 def orders(lab: Lab) -> list[Ordered]:
-    """All that BMCs were told since the lab is up. Raises ValueError: a file of theirs is none."""
+    """All that BMCs were told since the lab is up. Raises Refused: an older hactl's keep none."""
     from hactl.drill.history import Ordered
 
-    files = {m.name: lab.folder.orders(m.name) for m in lab.topology.machines}
-    lines = [(node, line) for node, f in files.items() if f.exists() for line in f.read_text().splitlines()]
+    files = {m.name: lab.folder.orders(m.name) for m in lab.topology.machines if m.bmc}
+    if not all(file.exists() for file in files.values()):
+        raise Refused("the BMCs of this lab keep no orders: an older hactl made it",
+                      hint="hactl lab down, then hactl lab up")  # fmt: skip
+    lines = [(node, line) for node, file in files.items() for line in file.read_text().split("\n")[:-1]]
     return [Ordered(node=node, **json.loads(line)) for node, line in lines]
 
 

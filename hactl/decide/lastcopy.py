@@ -81,6 +81,9 @@ def _doubts(dcs: Dcs, leader: str) -> list[Veto]:
         found.append(Veto("LAST_COPY", f"{leader}'s agent does not say that its PostgreSQL is writable"))
     if facts is not None and facts.canary.failed:
         found.append(Veto("LAST_COPY", f"{leader}'s disk does not take what is written", facts.canary.why))
+    if facts is not None and not isinstance(facts.postgres, Unknown) and facts.postgres.damaged:
+        seen = ", ".join(facts.postgres.damaged)
+        found.append(Veto("LAST_COPY", f"pages of {leader}'s own data are damaged, in {seen}"))
     if leader in dcs.fences:
         found.append(Veto("LAST_COPY", f"{leader} is fenced"))
     return found

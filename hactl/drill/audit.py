@@ -73,11 +73,16 @@ def _unannounced(change: KeySeen, found: Journal, changes: Sequence[KeySeen]) ->
     return ""
 
 
+_POWER: Final = ("run-fence-agent", "power-on", "readmit", "withdraw")
+
+
 def _by_nobody(order: Ordered, found: Journal) -> str:
     """Empty: an act before it orders this. A fence agent says the same to its BMC again and again."""
     action = "power-on" if order.power == "on" else "run-fence-agent"
-    before = [a for a in found.acts if a.intent.action == action and at(a.intent) <= order.at]
-    if order.at > found.until or any(node_of(a) == order.node for a in before):
+    before = [a.intent.action for a in found.acts if at(a.intent) <= order.at and node_of(a) == order.node]
+    if action == "run-fence-agent":  # none from before it was let in again
+        before = [a for a in before if a in _POWER][-1:]
+    if order.at > found.until or action in before:
         return ""
     return f"the BMC of {order.node} was told {order.power} at {order.at:.3f} s; no {action} before"
 

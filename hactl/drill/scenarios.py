@@ -161,7 +161,7 @@ SCENARIOS: Final = (
     Scenario(_S, "hang-postgres", "each process of PostgreSQL hangs: the primary goes on", 12, acts=COPY),
     Scenario(_S, "damage-wal", "its newest WAL is rubbish: it is streamed or copied anew", 12, acts=COPY),
     Scenario(_S, "damage-control", "its control file is empty: it is copied anew", 12, acts=COPY),
-    Scenario(_S, "damage-page", "a page of its data is damaged: an alarm, nothing moves", 12, acts=COPY,
+    Scenario(_S, "damage-page", "a page of its data is damaged: an alarm, nothing moves", 12, acts=CARE,
              hold=15, first=("own-page",), sees="PAGES_DAMAGED"),
     Scenario(_S, "stall-disk", "its data disk takes nothing more: the primary goes on", 12, acts=COPY),
     Scenario(_S, "fill-disk", "its data disk is full: the primary goes on", 12, acts=COPY, hold=10),

@@ -39,6 +39,7 @@ class MachineBmc(Bmc):  # type: ignore[misc] # pyghmi has no types
         super().__init__({BMC_USER: password}, port=PORT_IPMI, address=address)
         self._machine = machine
         self._dud, self._orders = dud, orders
+        orders.touch()
 
     def get_power_state(self) -> int:
         return _OFF if self._machine.power() is Power.OFF else _ON

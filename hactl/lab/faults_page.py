@@ -92,9 +92,12 @@ def heal(lab: Lab) -> list[str]:
     try:
         if _asked(lab, _primary(lab), _THERE) != "t":
             return []
-        mend(lab)
     except HactlError:
         return []  # no primary answers: there may be none, and there may be no table
+    try:
+        mend(lab)
+    except HactlError as error:
+        return [f"damaged page not dropped: {error.message}"]
     return ["damaged page dropped"]
 
 
