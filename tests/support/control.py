@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from hactl import layout
-from hactl.errors import Unreachable
+from hactl.errors import StepFailed, Unreachable
 from hactl.lab.lab import Lab
 from hactl.lab.machine import Power
 
@@ -53,12 +53,18 @@ def controllers(lab: Lab) -> tuple[str, ...]:
 
 @contextmanager
 def without_fence_agents(lab: Lab) -> Iterator[None]:
-    """As if the spec named none: only the lease can prove that a node is silent."""
+    """As if the spec named none: only the lease can prove that a node is silent.
+
+    Raises StepFailed: it names none already, and so it would be left.
+    """
     before = {node: lab.exec(node, ["cat", str(layout.SPEC)]).out for node in controllers(lab)}
+    documents = {node: yaml.safe_load(text) for node, text in before.items()}
+    if not all(document.get("fencing", {}).get("agents") for document in documents.values()):
+        raise StepFailed("the spec on the nodes names no fence agents: whoever took them out was killed",
+                         hint="hactl deploy")  # fmt: skip
     try:
-        for node, text in before.items():
-            document = yaml.safe_load(text)
-            document.get("fencing", {}).pop("agents", None)
+        for node, document in documents.items():
+            document["fencing"].pop("agents")
             _write_spec(lab, node, yaml.safe_dump(document, sort_keys=False))
         yield
     finally:
