@@ -32,8 +32,10 @@ def looked_at(
 
 
 def asked_by_arp(answers: Sequence[Answered], *, wanted: bool) -> Iterator[Finding]:
+    if not wanted:
+        return
     heard = {vip for a in answers for vip, macs in a.macs.items() if macs}
-    if wanted and not answers:
+    if not answers:
         yield Finding("I2", "nobody asked for the VIPs by ARP")
     for vip in sorted({vip for a in answers for vip in a.macs} - heard):
         yield Finding("I2", f"nobody ever answered for the {vip} VIP by ARP")

@@ -47,7 +47,7 @@ class Monitored:
         asked = {"host": hosts, "target_session_attrs": "read-write", "connect_timeout": "1"}
         return replace(
             ground, database={**ground.database, **asked}, vips={"database": ANYWHERE},
-            nodes=tuple(databases), addresses=self._reached,
+            nodes=tuple(databases), addresses=self._reached, arp=None,
         )  # fmt: skip
 
     def _reached(self, node: str) -> frozenset[str] | None:
