@@ -42,6 +42,13 @@ class Strikes(Drill):
     trial: Trial = NONE
     undone: list[str] = field(default_factory=list)
 
+    def _prepared(self, held: ExitStack) -> None:
+        super()._prepared(held)
+        second = named(self.trial.second).first if self.trial.second else ()
+        for kind in set(second) - set(self.scenario.first):
+            held.enter_context(self.place.injected(kind, self.node, ""))
+            self._redundant()
+
     def _struck(self) -> None:
         if self.trial.way is Way.ALONE:
             super()._struck()
