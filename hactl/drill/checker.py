@@ -48,7 +48,7 @@ from hactl.drill.history import (
 )
 from hactl.drill.holders import ANSWERED, by_mac, one_holder
 from hactl.drill.needless import needless
-from hactl.drill.outage import Outage, outage
+from hactl.drill.outage import Outage, archive_outage, outage
 from hactl.drill.reads import reads_fresh, stalest
 
 UNSAID = "could not be judged: the history says nothing about it"
@@ -118,6 +118,7 @@ def judge(
         *timelines(writes, claims),
         *reads_fresh(reads, writes),
         *recovered(seen, asked.limit if limit is None else limit, asked.silence),
+        *images_taken(archive_outage(events), asked.images),
         *same_rows(tables),
         *sound([e for e in events if isinstance(e, Sound)], asked.sound),
         *images_kept(stores, images),
@@ -319,6 +320,14 @@ def recovered(seen: Outage | None, limit: float | None, silence: float | None = 
     elif seen and silence is not None and seen.silence > silence:
         said = f"for {seen.silence:.2f} s nothing was acknowledged, allowed are {silence:g} s"
         yield Finding("I6", f"{said}: clients lost the service again")
+
+
+def images_taken(outage: float | None, limit: float | None) -> Iterator[Finding]:
+    """I6, the archive's part."""
+    if limit is not None and outage is None:
+        yield Finding("I6", "no image was sent, so nothing is known of the archive's outage")
+    elif limit is not None and outage is not None and outage > limit:
+        yield Finding("I6", f"the archive took no image for {outage:.2f} s, allowed are {limit:g} s")
 
 
 def same_rows(tables: Mapping[str, Sequence[Row]]) -> Iterator[Finding]:

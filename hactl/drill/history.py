@@ -220,7 +220,7 @@ class Asked:
     them is a finding. `blind`: what nobody could look at where this took place: "looks", "claims", or
     "clocks", if the machines' times cannot be compared. `inside`: nodes on which clients had to run as well;
     `sound`: nodes whose data files had to be looked through afterwards. `arp`: whether the VIPs had to be
-    asked for by ARP.
+    asked for by ARP. `images`: longest time after the fault in which the archive takes none, seconds.
     """
 
     limit: float | None = None
@@ -232,6 +232,7 @@ class Asked:
     inside: tuple[str, ...] = ()
     sound: tuple[str, ...] = ()
     arp: bool = False
+    images: float | None = None
 
 
 LATER = (
@@ -239,6 +240,7 @@ LATER = (
     "inside",
     "sound",
     "arp",
+    "images",
 )  # fields that older readers do not know, and need not where they are empty
 Event = (
     Write

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from hactl.drill.history import Event, Mark, Outcome, Write
+from hactl.drill.history import Event, Mark, Outcome, Store, Write
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,16 @@ def outage(events: Sequence[Event], *, until: float | None = None) -> Outage | N
 def served(events: Iterable[Event]) -> list[Write]:
     """Those of clients outside."""
     return [e for e in events if isinstance(e, Write) and not e.inside]
+
+
+def archive_outage(events: Sequence[Event]) -> float | None:
+    """The longest time after the fault without an acknowledged image; None: no images, or no fault."""
+    fault = next((e for e in events if isinstance(e, Mark) and e.what == "fault"), None)
+    stores = [e for e in events if isinstance(e, Store)]
+    if fault is None or not stores:
+        return None
+    acked = sorted(s.end for s in stores if s.outcome is Outcome.OK and s.end > fault.begin)
+    return longest_gap([fault.begin, *acked, max(fault.begin, *(s.end for s in stores))])
 
 
 def longest_gap(times: Iterable[float]) -> float:

@@ -9,7 +9,7 @@ from hactl.decide.drill import SWITCHOVER
 from hactl.drill.checker import Judgment
 from hactl.drill.course import course
 from hactl.drill.history import Event, Mark, Outcome, Read, Store, Write
-from hactl.drill.outage import Outage, longest_gap, served
+from hactl.drill.outage import Outage, archive_outage, served
 from hactl.drill.scenarios import PROVED, Scenario
 
 VERSION: Final = 1
@@ -69,16 +69,6 @@ def lost(verdict: Judgment) -> int:
     """Acknowledged rows that are missing, on the node that lacks most of them."""
     said = [f.sentence for f in verdict.findings if "acknowledged rows missing" in f.sentence]
     return max((int(s.split()[0]) for s in said), default=0)
-
-
-def archive_outage(events: Sequence[Event]) -> float | None:
-    """The longest time after the fault without an acknowledged image; None: no images, or no fault."""
-    fault = next((e for e in events if isinstance(e, Mark) and e.what == "fault"), None)
-    stores = [e for e in events if isinstance(e, Store)]
-    if fault is None or not stores:
-        return None
-    acked = sorted(s.end for s in stores if s.outcome is Outcome.OK and s.end > fault.begin)
-    return longest_gap([fault.begin, *acked, max(fault.begin, *(s.end for s in stores))])
 
 
 def timeline(events: Sequence[Event]) -> dict[str, Any]:

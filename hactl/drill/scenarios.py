@@ -30,6 +30,10 @@ class Role(enum.StrEnum):
     CONTROLLER = "controller"  # whose controller is the active one
 
 
+# Seconds. A modality whose node hangs waits for its own time-out of 10 s before it tries again.
+IMAGES: Final = 12.0
+
+
 @dataclass(frozen=True)
 class Scenario:
     """`limit`: longest outage of the database, seconds. `failovers`: how often the primary may move.
@@ -39,6 +43,7 @@ class Scenario:
     modality stores images meanwhile. `besides`: faults on the same node, made just before, healed just after.
     `first`: what must be so on the node before the clients begin; undone when all is over.
     `sees`: a health code that `status` has to say about the node before it is healed.
+    `images_limit`: longest time without an image that the archive took, seconds.
     `away`: there is no service before it is healed, and `limit` is from the fault on, the healing included.
     """
 
@@ -55,6 +60,7 @@ class Scenario:
     away: bool = False
     first: tuple[str, ...] = ()
     sees: str = ""
+    images_limit: float = IMAGES
 
     @property
     def name(self) -> str:
@@ -70,7 +76,8 @@ class Scenario:
         """`blind`: what cannot be looked at there; a promise that rests on it may be silent."""
         must = tuple(promise for promise in MUST if promise != "I10" or "clocks" not in blind)
         acts = tuple(a.format(node=node, other=other) for a in (*ALWAYS, *self.acts))
-        return Asked(self.limit, self.limit, self.failovers, acts, must, blind)
+        images = self.images_limit if self.images and not self.away else None
+        return Asked(self.limit, self.limit, self.failovers, acts, must, blind, images=images)
 
 
 # Housekeeping that any fault may bring about, or the failover before it: etcd's leader and control away from
@@ -151,7 +158,8 @@ SCENARIOS: Final = (
     Scenario(_P, "kill-etcd", "its etcd member is killed: nothing moves", 6),
     Scenario(_P, "freeze-quorum", "etcd hangs on all others: silent, and back with them", BY_TTL, MAYBE,
              CARE, hold=8, away=True),
-    Scenario(_S, "power-off", "its host loses power: the primary goes on alone", 12, acts=COPY),
+    Scenario(_S, "power-off", "its host loses power: the primary goes on alone", 12, acts=COPY,
+             sees="STANDBY_LOST"),
     Scenario(_S, "isolate", "its host is cut off: the primary goes on alone", 12, acts=COPY),
     Scenario(_S, "freeze", "its host hangs: the primary goes on alone", 12, acts=COPY),
     Scenario(_S, "make-stale", "back before the primary that went on without it: no promotion", 180,
@@ -170,7 +178,7 @@ SCENARIOS: Final = (
     Scenario(_S, "kill-patroni", "Patroni is killed: it comes back by itself", 6, acts=CARE),
     Scenario(_S, "freeze-patroni", "Patroni hangs: the primary goes on", 12, acts=COPY, hold=10),
     Scenario(_S, "kill-agent", "hactl's agent is killed: systemd restarts it", 6),
-    Scenario(_W, "power-off", "its host loses power: nothing moves", 3),
+    Scenario(_W, "power-off", "its host loses power: nothing moves", 3, sees="NODE_UNREACHABLE"),
     Scenario(_W, "isolate", "its host is cut off: nothing moves", 3),
     Scenario(_W, "freeze", "its host hangs: nothing moves", 6),
     Scenario(_W, "kill-controller", "a controller is killed: another goes on", 3),
@@ -189,7 +197,7 @@ SCENARIOS: Final = (
              images=True),
     Scenario(_A, "freeze-orthanc", "Orthanc hangs: another serves", 3, acts=GUARD, hold=20, images=True),
     Scenario(_A, "freeze-pool", "its connections to the database hang: restarted, or another serves", 3,
-             acts=GUARD, hold=15, images=True),
+             acts=GUARD, hold=15, images=True, images_limit=25),
     Scenario(_A, "unmount-storage", "its storage is gone: another serves", 3, acts=GUARD, images=True),
     Scenario(_A, "swap-storage", "another disk is there: another serves", 3, acts=GUARD, images=True),
     Scenario(_A, "readonly-storage", "its storage takes nothing more: another serves", 3, acts=GUARD,

@@ -175,7 +175,7 @@ def expected(trial: Trial, nodes: Nodes) -> Scenario:
     own = {f.name: getattr(first, f.name) for f in fields(first)}
     own |= {
         "says": trial.name, "limit": HEALED if away else TOGETHER, "failovers": failovers(trial, both),
-        "images": any(s.images for s in both), "away": away,
+        "images": any(s.images for s in both), "away": away, "images_limit": HEALED if away else TOGETHER,
     }  # fmt: skip
     return Combined(**own, label=label(trial), allowed=allowed(trial, both, nodes))
 

@@ -124,6 +124,15 @@ def image(forge: Forge, came_back: str) -> None:
     forge.events += [Store("1.2", "d", 1, 2, Outcome.OK), Pictures({"1.2": came_back})]
 
 
+def archive(forge: Forge, away: float | None) -> None:
+    forge.asked = replace(forge.asked, images=2.0)
+    if away is None:
+        return
+    begin = next(e.begin for e in forge.events if isinstance(e, Mark) and e.what == "fault")
+    forge.events.append(Store("1.2", "d", begin, begin + away, Outcome.OK))
+    forge.events.append(Pictures({"1.2": "d"}))
+
+
 def restart(forge: Forge, *, acts: str = "") -> None:
     """Somebody's Orthanc is restarted, as announced and as seen."""
     order = {"order": "o1"}
@@ -252,6 +261,8 @@ BROKEN: list[tuple[str, str, Forging]] = [
     ("an image came back with other pixels", "I7", lambda f: image(f, "x")),
     ("a BMC was told off, and the journal does not know", "I10", lambda f: told(f, "db2", "off")),
     ("or on", "I10", lambda f: told(f, "db1", "on")),
+    ("the archive takes no image for too long", "I6", lambda f: archive(f, 3.0)),
+    ("no image was sent to an archive that should take some", "I6", lambda f: archive(f, None)),
     ("an order nobody needed", "I8", restart),
     ("the role moved, and the fault asks for no move", "I8",
      lambda f: setattr(f, "asked", replace(f.asked, failovers=(0, 0)))),
