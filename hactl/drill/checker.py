@@ -20,10 +20,12 @@ I9, no wall clock in decisions, is a matter of the code: tests/unit/test_no_wall
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
+from operator import attrgetter
 
 from hactl.drill.audit import audited
 from hactl.drill.covered import asked_by_arp, enough, looked_at, sound, wrote_inside
@@ -186,11 +188,16 @@ def reachable(claims: Sequence[Claim], looks: Sequence[Look]) -> list[Claim]:
     for look in looks:
         for node, glance in look.nodes.items():
             glances[node].append(glance)
+    for seen in glances.values():
+        seen.sort(key=attrgetter("begin"))
     return [c for c in claims if _carried(c, glances[c.node])]
 
 
 def _carried(claim: Claim, glances: Sequence[Glance]) -> bool:
-    around = [g for g in glances if g.end >= claim.begin - LOOKED and g.begin <= claim.end + LOOKED]
+    """`glances`: in the order of their begins; they were made one after the other."""
+    first = bisect_left(glances, claim.begin - LOOKED, key=attrgetter("end"))
+    last = bisect_right(glances, claim.end + LOOKED, key=attrgetter("begin"))
+    around = glances[first:last]
     return not around or any("database" in (g.held or ()) for g in around)
 
 
