@@ -16,6 +16,7 @@ from hactl.adapters.clock import SystemClock
 from hactl.adapters.etcd_kv import EtcdKvClient
 from hactl.adapters.http import HttpsClient
 from hactl.errors import Unreachable
+from hactl.lab import datadisk
 from hactl.view.keys import Keys
 from hactl.view.kv import Put
 from tests.support.servers import EtcdCluster, Loopback, etcd_cluster, loopback, wait_until
@@ -30,16 +31,14 @@ def told(*argv: str | Path) -> None:
 
 @contextlib.contextmanager
 def disk(file: Path, place: Path) -> Iterator[None]:
-    """An ext4 of its own there."""
-    with file.open("wb") as empty:
-        empty.truncate(256 * 1024**2)
-    told("mkfs.ext4", "-q", file)
-    place.mkdir(mode=0o700)
-    told("mount", "-o", "loop", file, place)
+    """An ext4 of its own there: where there is no /dev/loop0, too."""
+    datadisk.make(file, (0, 0), 256 * 1024**2)
+    datadisk.mount(file, place)
     try:
         yield
     finally:
         told("umount", "--lazy", place)
+        datadisk.let_go(file)
 
 
 @contextlib.contextmanager
