@@ -160,8 +160,8 @@ def _seconds(chance: random.Random, limits: tuple[float, float]) -> float:
 
 
 def fits(scenario: Scenario) -> bool:
-    """Whether another fault beside it says anything: one that has its own course, or breaks all, does not."""
-    return not (scenario.away or scenario.besides)
+    """Whether another fault beside it says anything; one that leaves no service until it is healed: no."""
+    return not scenario.away
 
 
 def expected(trial: Trial, nodes: Nodes) -> Scenario:
