@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,8 +60,10 @@ def net() -> Iterator[Loopback]:
 @pytest.fixture
 def place(net: Loopback) -> Iterator[Path]:
     found = net.folder / f"etcd-{STALLED}"
-    with disk(net.folder / "disk.img", found):
-        yield found
+    # Where device nodes work: /tmp is often mounted without.
+    with tempfile.TemporaryDirectory(prefix="hactl-test-", dir="/var/tmp") as folder:
+        with disk(Path(folder) / "disk.img", found):
+            yield found
 
 
 @pytest.fixture
