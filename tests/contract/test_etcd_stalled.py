@@ -38,8 +38,8 @@ def disk(file: Path, place: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        # The device goes with its last mount: a machine that was started meanwhile may still have one.
         told("umount", "--lazy", place)
-        datadisk.let_go(file)
 
 
 @contextlib.contextmanager
@@ -61,9 +61,9 @@ def net() -> Iterator[Loopback]:
 def place(net: Loopback) -> Iterator[Path]:
     found = net.folder / f"etcd-{STALLED}"
     # Where device nodes work: /tmp is often mounted without.
-    with tempfile.TemporaryDirectory(prefix="hactl-test-", dir="/var/tmp") as folder:
-        with disk(Path(folder) / "disk.img", found):
-            yield found
+    where = tempfile.TemporaryDirectory(prefix="hactl-test-", dir="/var/tmp")
+    with where as folder, disk(Path(folder) / "disk.img", found):
+        yield found
 
 
 @pytest.fixture
