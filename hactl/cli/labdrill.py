@@ -33,7 +33,7 @@ def lab_ground(lab: Lab) -> Ground:
         lambda node, run: stored(lab, node, run),
         lambda node, within: direct(lab, node, within),
     )
-    orders(lab)
+    orders(lab)  # before anything is broken, not when all is over
     return replace(
         made, inside=lambda node, words, within: inside(lab, node, words, within),
         sound=lambda node: sound(lab, node), orders=lambda: orders(lab),

@@ -17,7 +17,8 @@ from typing import Any, Self, get_args
 
 from hactl.errors import UsageError
 
-# 2 has reads, and what was found afterwards; 3 has clients on the nodes themselves. Older files are read too.
+# 2 has reads, and what was found afterwards; 3 has clients on the nodes themselves, 4 questions by
+# ARP and what BMCs were told. Older files are read too.
 VERSION = 4
 READABLE = frozenset({1, 2, 3, 4})
 
